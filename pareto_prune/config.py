@@ -1,0 +1,292 @@
+"""The study file: its tables, keys, types and defaults.
+
+Shape only: whether a name (of a strategy, a sampler, a demo) exists is resolved one level up, in
+:mod:`pareto_prune.study_file`, so that this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+from pydantic import Field
+
+from pareto_prune.architecture import Record
+from pareto_prune.objectives import OBJECTIVES, QUALITY_METRICS
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|min|h|d)$")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_CONSTRAINT = re.compile(r"^(<=|>=)\s*(\S+)$")
+
+
+class Table(Record):
+    """A table of the study file: frozen, no unknown keys, no silent conversions."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def seconds(duration: str) -> float:
+    """Return the seconds of a duration such as ``"90s"``, ``"12min"``, ``"2h"``.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    match = _DURATION.match(duration.strip())
+    if match is None or float(match[1]) == 0:
+        raise ValueError("allowed: a number above 0 and s, min, h or d, such as '12min'")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _checked_duration(value: str) -> str:
+    seconds(value)
+    return value
+
+
+Duration = Annotated[str, pydantic.AfterValidator(_checked_duration)]
+
+
+class Range(Table):
+    """The bounds of a number that is searched, both inclusive."""
+
+    low: Share
+    high: Share
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}, allowed: low <= high")
+        return self
+
+
+class ModelTable(Table):
+    """``[model]``: where the model comes from.
+
+    ``path`` is a hub id, a local folder or ``demo:…``; ``revision`` a commit of the hub.
+    """
+
+    path: str
+    revision: str | None = None
+    attention: Literal["sdpa", "eager"] = "sdpa"
+
+
+class DataTable(Table):
+    """``[data]``: the labelled data set and how it is read.
+
+    ``splits`` gives shares of one table (``train``, ``validation``, ``test``) or the names of the
+    splits or files that hold each.
+    """
+
+    path: str
+    name: str | None = None
+    task: Literal["classification", "ner"] = "classification"
+    text: tuple[str, ...] = ("text",)
+    label: str = "label"
+    splits: dict[Literal["train", "validation", "test"], Share | str] = {
+        "train": 0.8,
+        "validation": 0.1,
+        "test": 0.1,
+    }
+    max_length: Annotated[int, Field(ge=4)] = 128
+    limit: Annotated[int, Field(ge=8)] | None = None
+
+    @pydantic.field_validator("text")
+    @classmethod
+    def _one_or_two(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) not in (1, 2):
+            raise ValueError("allowed: one column, or two for sentence pairs")
+        return value
+
+    @pydantic.field_validator("splits")
+    @classmethod
+    def _whole(cls, value: dict[str, float | str]) -> dict[str, float | str]:
+        missing = [name for name in ("train", "validation", "test") if name not in value]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} missing, allowed: train, validation and test")
+        shares = [share for share in value.values() if isinstance(share, float)]
+        if shares and len(shares) != len(value):
+            raise ValueError("allowed: three shares, or three names")
+        if shares and (min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6):
+            raise ValueError(f"shares add up to {sum(shares):g}, allowed: above 0, 1 in all")
+        return value
+
+
+class DenseTable(Table):
+    """``[dense]``: fine-tuning of the dense model, once a study.
+
+    Skipped when the checkpoint has the task's head, with the same labels.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 2
+    learning_rate: Positive = 5e-5
+    batch: Count = 32
+
+
+class SearchTable(Table):
+    """``[search]``: what the trials sample."""
+
+    strategies: tuple[str, ...] = ("layer_wise", "l1", "l2")
+    importances: tuple[str, ...] = ("fisher", "l1", "l2")
+    cost_target: Range = Range(low=0.08, high=0.7)
+    sparsity: Range = Range(low=0.0, high=0.95)
+    threshold: Range = Range(low=0.0, high=1.0)
+    learning_rate: tuple[Positive, Positive] = (1e-4, 1e-4)
+    folds: Count = 1
+    round_widths: bool = True
+    starters: tuple[str, ...] = ("dense",)
+    deployment: dict[
+        Literal["dtype", "max_length", "threads"], tuple[str, ...] | tuple[int, ...]
+    ] = Field(default_factory=dict)
+
+    @pydantic.field_validator("strategies", "importances")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("allowed: at least one name, each once")
+        return value
+
+    @pydantic.field_validator("learning_rate")
+    @classmethod
+    def _rates(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"low {value[0]} is above high {value[1]}, allowed: [low, high]")
+        return value
+
+
+class CalibrationTable(Table):
+    """``[calibration]``: how much data the importances and the pruning database are made from."""
+
+    samples: Annotated[int, Field(ge=8)] = 1024
+    sensitivity_samples: Annotated[int, Field(ge=8)] = 512
+
+
+class FinetuneTable(Table):
+    """``[finetune]``: the brief fine-tune of every trial, distilled from the dense model.
+
+    ``distillation`` is the share of the loss that comes from the dense model's logits.
+    """
+
+    steps: Annotated[int, Field(ge=0)] = 60
+    batch: Count = 32
+    distillation: Share = 0.5
+    temperature: Positive = 2.0
+
+
+class MeasureTable(Table):
+    """``[measure]``: the engine and the meter, and the inputs they are given.
+
+    ``tokens`` is the length of the latency input; 0 takes the median length of the validation
+    texts. ``threads`` 0 takes the engine's quiet default.
+    """
+
+    engine: str = "auto"
+    meter: str = "auto"
+    require_measured: bool = False
+    latency_batch: Count = 1
+    energy_batch: Count = 32
+    tokens: Annotated[int, Field(ge=0)] = 0
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0
+    watts_per_core: Positive | None = None
+    calibration_file: str | None = None
+
+
+class LimitsTable(Table):
+    """``[limits]``: how long a study goes on; the only table that may change later."""
+
+    trials: Count = 40
+    time: Duration | None = None
+    trial_time: Duration | None = None
+
+
+class SamplerTable(pydantic.BaseModel):
+    """``[sampler]``: the name of a sampler, and that sampler's own options."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow", strict=True)
+
+    name: str = "nsga2"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside ``name``."""
+        return dict(self.model_extra or {})
+
+
+class StudyConfig(Table):
+    """A study file. Everything but ``name``, ``model.path`` and ``data.path`` has a default."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    seed: Annotated[int, Field(ge=0)] = 0
+    objectives: tuple[str, ...] = ("accuracy", "latency_ms", "energy_j")
+    output: str = "pareto_prune_output"
+    model: ModelTable
+    data: DataTable
+    dense: DenseTable = DenseTable()
+    constraints: dict[str, str] = Field(default_factory=dict)
+    search: SearchTable = SearchTable()
+    strategy: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    sampler: SamplerTable = SamplerTable()
+    calibration: CalibrationTable = CalibrationTable()
+    finetune: FinetuneTable = FinetuneTable()
+    measure: MeasureTable = MeasureTable()
+    limits: LimitsTable = LimitsTable()
+
+    @pydantic.field_validator("objectives")
+    @classmethod
+    def _known_objectives(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in OBJECTIVES]
+        if unknown or len(set(value)) != len(value):
+            raise ValueError(f"allowed: {', '.join(OBJECTIVES)}, each once")
+        if len([name for name in value if name in QUALITY_METRICS]) != 1 or len(value) < 2:
+            raise ValueError("allowed: exactly one quality metric and one or more costs")
+        return value
+
+    @pydantic.field_validator("constraints")
+    @classmethod
+    def _parsed(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if name not in OBJECTIVES:
+                raise ValueError(f"{name!r}: allowed: {', '.join(OBJECTIVES)}")
+            bound(text)
+        return value
+
+    @property
+    def metric(self) -> str:
+        """The quality metric among the objectives."""
+        return next(name for name in self.objectives if name in QUALITY_METRICS)
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the content that makes two study files the same study: all but ``[limits]``."""
+        return self.model_dump(mode="json", exclude={"limits", "output"})
+
+
+def bound(text: str) -> tuple[Literal["<=", ">="], float]:
+    """Return the operator and the number of a constraint such as ``">= 0.80"``.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    match = _CONSTRAINT.match(text.strip())
+    try:
+        number = float(match[2]) if match else float("nan")
+    except ValueError:
+        number = float("nan")
+    if match is None or number != number:
+        raise ValueError(f"{text!r}, allowed: '<=' or '>=' and a number, such as '>= 0.80'")
+    return ("<=" if match[1] == "<=" else ">="), number
+
+
+def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return ``{"table.key": value}`` of nested tables, for comparing two study files."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,131 @@
+"""What a strategy is given and what it returns: the contract of the family.
+
+Declared here, low in the tree, so that strategies know nothing of data sets, training or clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from pareto_prune.architecture import Architecture
+from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.records import Candidate
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from pareto_prune.pruning.database import PruningDatabase
+
+Batch = Mapping[str, "Tensor"]
+Penalty = Callable[[], "Tensor"]
+
+
+@dataclass(frozen=True)
+class UnitScores:
+    """Importance of every unit: higher is more important.
+
+    Attributes:
+        heads: one tensor a layer, shape (heads,).
+        neurons: one tensor a layer, shape (neurons,).
+    """
+
+    heads: tuple[Tensor, ...]
+    neurons: tuple[Tensor, ...]
+
+
+@runtime_checkable
+class CostTable(Protocol):
+    """Time or joules of one sublayer at any width, relative to nothing: same unit everywhere."""
+
+    def heads(self, layer: int, kept: int) -> float:
+        """Return the cost of the attention of ``layer`` with ``kept`` heads."""
+
+    def neurons(self, layer: int, kept: int) -> float:
+        """Return the cost of the FFN of ``layer`` with ``kept`` neurons."""
+
+    @property
+    def fixed(self) -> float:
+        """Cost of all that no plan removes (embeddings, pooler, head)."""
+
+
+class Calibration(Protocol):
+    """What is computed once a study and host; each is made at first use and cached on disk."""
+
+    def importance(self, name: str) -> UnitScores:
+        """Return the scores of importance ``name``."""
+
+    def channels(self, name: str) -> Tensor:
+        """Return the scores of the hidden channels, shape (hidden,)."""
+
+    @property
+    def database(self) -> PruningDatabase:
+        """The pruning database: nested OBS solutions of every sublayer."""
+
+    @property
+    def sensitivities(self) -> Sequence[Mapping[int, float]]:
+        """Loss of cutting one sublayer alone: for each sublayer, kept units → KL to the dense."""
+
+    @property
+    def latency(self) -> CostTable:
+        """Milliseconds by sublayer and width."""
+
+    @property
+    def energy(self) -> CostTable:
+        """Joules a sample by sublayer and width."""
+
+    def batches(self) -> Sequence[Batch]:
+        """Return the calibration batches (training data), on the model's device."""
+
+
+class Context(Protocol):
+    """What one trial offers its strategy."""
+
+    dense: PreTrainedModel
+    architecture: Architecture
+    calibration: Calibration
+    steps: int
+    generator: torch.Generator
+    round_widths: bool
+
+    def train(self, model: PreTrainedModel, steps: int, penalty: Penalty | None = None) -> None:
+        """Fine-tune ``model`` in place for ``steps`` steps, distilled from the dense model.
+
+        ``penalty`` is added to the loss of every step. The steps come off the trial's allowance.
+        """
+
+    def evaluate(self, model: PreTrainedModel) -> float:
+        """Return the metric of ``model`` on a held-out slice of the *training* data."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What a strategy hands over: the plan, the cut model, and the training steps it used."""
+
+    plan: PruningPlan
+    model: PreTrainedModel
+    steps_used: int = 0
+
+
+class Strategy(Protocol):
+    """How units are chosen. A member is a frozen dataclass; its fields are its options.
+
+    Attributes:
+        reads: genes of the candidate that change what it does; all others are set to their
+            canonical value before duplicates are looked for.
+        trains_before_cut: whether it spends training steps before it cuts.
+    """
+
+    reads: ClassVar[frozenset[str]]
+    trains_before_cut: ClassVar[bool]
+
+    def prune(self, model: PreTrainedModel, candidate: Candidate, context: Context) -> Pruned:
+        """Return the plan and the smaller model. ``model`` is a copy it may change.
+
+        Raises:
+            TrialError: the candidate cannot be met (a cost target below the smallest model, a
+                threshold that removes everything, weights that are not finite).
+        """

@@ -1,0 +1,104 @@
+"""The pruning plan: which units of every layer stay, as integers that survive JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Self
+
+import pydantic
+
+from pareto_prune.architecture import Architecture, LayerShape, Record
+
+
+class LayerPlan(Record):
+    """Units of one layer that stay: strictly increasing indices into the dense layer."""
+
+    heads: tuple[int, ...]
+    neurons: tuple[int, ...]
+
+    @pydantic.field_validator("heads", "neurons")
+    @classmethod
+    def _increasing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(b <= a for a, b in zip((-1, *value), value, strict=False)):
+            raise ValueError("indices must be strictly increasing and not negative")
+        return value
+
+    @property
+    def dropped(self) -> bool:
+        """Whether nothing of the layer stays: it is then skipped, LayerNorms included."""
+        return not self.heads and not self.neurons
+
+
+class PruningPlan(Record):
+    """Which units stay, for every layer of the dense model, bottom up.
+
+    Attributes:
+        layers: one entry a layer of the dense model; one with neither heads nor neurons is
+            skipped as a whole.
+        channels: hidden dimensions that stay, strictly increasing; ``None`` keeps all.
+    """
+
+    layers: tuple[LayerPlan, ...]
+    channels: tuple[int, ...] | None = None
+
+    @classmethod
+    def dense(cls, architecture: Architecture) -> Self:
+        """Return the plan that keeps everything of a dense model."""
+        return cls(
+            layers=tuple(
+                LayerPlan(heads=tuple(range(s.heads)), neurons=tuple(range(s.neurons)))
+                for s in architecture.layers
+            )
+        )
+
+    @classmethod
+    def of(
+        cls,
+        kept: Iterable[tuple[Iterable[int], Iterable[int]]],
+        channels: Iterable[int] | None = None,
+    ) -> Self:
+        """Return the plan that keeps ``(heads, neurons)`` of every layer, given in any order."""
+        return cls(
+            layers=tuple(
+                LayerPlan(heads=tuple(sorted(heads)), neurons=tuple(sorted(neurons)))
+                for heads, neurons in kept
+            ),
+            channels=None if channels is None else tuple(sorted(channels)),
+        )
+
+    def architecture(self, dense: Architecture) -> Architecture:
+        """Return the shape of ``dense`` cut by this plan.
+
+        Raises:
+            ValueError: an index is outside the dense model, or the number of layers differs.
+        """
+        self.check(dense)
+        return Architecture(
+            hidden=dense.hidden if self.channels is None else len(self.channels),
+            head_size=dense.head_size,
+            layers=tuple(
+                LayerShape(heads=len(layer.heads), neurons=len(layer.neurons))
+                for layer in self.layers
+            ),
+        )
+
+    def check(self, dense: Architecture) -> None:
+        """Raise ``ValueError`` where the plan does not fit ``dense``."""
+        if len(self.layers) != len(dense.layers):
+            raise ValueError(
+                f"the plan has {len(self.layers)} layers, the model {len(dense.layers)}"
+            )
+        for index, (layer, shape) in enumerate(zip(self.layers, dense.layers, strict=True)):
+            if layer.heads and layer.heads[-1] >= shape.heads:
+                raise ValueError(f"layer {index}: head {layer.heads[-1]} of {shape.heads}")
+            if layer.neurons and layer.neurons[-1] >= shape.neurons:
+                raise ValueError(f"layer {index}: neuron {layer.neurons[-1]} of {shape.neurons}")
+        if self.channels is not None and not (
+            self.channels and self.channels[0] >= 0 and self.channels[-1] < dense.hidden
+        ):
+            raise ValueError(f"channels must be among the {dense.hidden} of the model, not none")
+
+    def digest(self) -> str:
+        """Return a SHA-256 of the plan: equal plans, equal digests."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()

@@ -1,0 +1,237 @@
+"""What a study knows, as frozen values that survive JSON.
+
+``StudyConfig → Candidate → PruningPlan → TrialResult → Front → Selection``: the configuration
+stands in :mod:`pareto_prune.config`, the plan in :mod:`pareto_prune.pruning.plan`, front and
+selection in :mod:`pareto_prune.front`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import pydantic
+
+from pareto_prune.architecture import Architecture, Record
+
+SCHEMA_VERSION = 1
+
+Grade = Literal["measured", "attributed", "estimated"]
+Interval = tuple[float, float]
+
+
+class TrialState(StrEnum):
+    """Where a trial stands.
+
+    ``complete``, ``stopped`` (early) and ``failed`` count towards the number of trials;
+    ``waiting`` and ``running`` do not yet.
+    """
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial has ended and counts."""
+        return self not in (TrialState.WAITING, TrialState.RUNNING)
+
+
+class Candidate(Record):
+    """What one trial tries: one value for every gene of the search space, flat and static.
+
+    Attributes:
+        strategy: name of the strategy.
+        importance: name of the importance.
+        cost_target: share of the dense cost it may have, in (0, 1].
+        threshold: units whose normalised importance is below it go, in [0, 1].
+        sublayers: one number for every sublayer, bottom up, attention before FFN
+            (``2 × layers`` of them), in [0, 1]; a strategy reads it as its sparsity or as its
+            layer coefficient.
+        alpha_accuracy, alpha_latency, alpha_energy: what each objective weighs in ``balanced``.
+        learning_rate: of the brief fine-tune.
+        deployment: knobs of deployment that the study searches (``dtype``, ``max_length``,
+            ``threads``); empty unless the study file turns them on.
+        starter: name of the starter that put it in, if one did.
+    """
+
+    strategy: str
+    importance: str
+    cost_target: float = 1.0
+    threshold: float = 0.0
+    sublayers: tuple[float, ...] = ()
+    alpha_accuracy: float = 1.0
+    alpha_latency: float = 0.5
+    alpha_energy: float = 0.5
+    learning_rate: float = 1e-4
+    deployment: dict[str, str | int] = pydantic.Field(default_factory=dict)
+    starter: str | None = None
+
+
+class Reading(Record):
+    """One measured number, and how far it can be trusted.
+
+    Attributes:
+        value: ``None`` where it is not known; then ``reason`` says why. Never 0 for unknown.
+        unit: of ``value`` and ``interval``.
+        grade: measured, attributed (a share of something measured) or estimated.
+        source: what counted (``"clock"``, ``"nvml"``, ``"rapl"``, ``"cpu_time"``).
+        scope: what was counted (``"process"``, ``"package"``, ``"gpu"``, ``"board"``).
+        repeats: windows or pairs behind it.
+        interval: 95 % interval of ``value``, if known.
+        flags: what was odd (``"foreign_load"``, ``"unstable"``).
+    """
+
+    value: float | None
+    unit: str
+    grade: Grade
+    source: str
+    scope: str = "process"
+    repeats: int = 1
+    interval: Interval | None = None
+    flags: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+class Measurement(Record):
+    """What one model cost on the study's device, against the dense model in the same process.
+
+    Attributes:
+        readings: absolute values by name (``latency_ms``, ``latency_p95_ms``, ``throughput``,
+            ``energy_j``, ``energy_net_j``, …), as taken in this process.
+        ratios: model / dense model by the same names, from interleaved pairs; the objectives are
+            these times the study's reference values.
+        protocol: version of the measuring protocol.
+        seconds: how long it took; 0 from the cache.
+    """
+
+    readings: dict[str, Reading]
+    ratios: dict[str, Reading]
+    protocol: int
+    seconds: float
+
+
+class Quality(Record):
+    """How well a model does on one split.
+
+    Attributes:
+        metrics: by name (``accuracy``, ``f1``, ``mcc``, ``span_f1``), fractions.
+        intervals: 95 % intervals of the metrics that have one.
+        examples: how many examples were scored.
+        loss: mean loss.
+    """
+
+    metrics: dict[str, float]
+    intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
+    examples: int
+    loss: float
+
+
+class Rung(Record):
+    """The quality of a trial part of the way: after ``step`` training steps."""
+
+    step: int
+    quality: Quality
+    seconds: float
+
+
+class Environment(Record):
+    """The machine and the versions that a number was taken on."""
+
+    device: str
+    cores: int
+    threads: int
+    memory_gib: float
+    system: str
+    python: str
+    versions: dict[str, str]
+    commit: str | None = None
+    details: dict[str, str] = pydantic.Field(default_factory=dict)
+
+
+class DenseReference(Record):
+    """The dense model of a study: the yardstick of every trial, taken once.
+
+    Attributes:
+        architecture, parameters, bytes: its shape and size.
+        quality: on the validation split.
+        chance: share of the majority class (0 for F1, span F1 and MCC), where hypervolume starts.
+        measurement: taken long, when the study was created; its values then stand.
+        digest: SHA-256 of its weights.
+    """
+
+    architecture: Architecture
+    parameters: int
+    bytes: int
+    quality: Quality
+    chance: float
+    measurement: Measurement
+    digest: str
+    environment: Environment
+
+
+class Failure(Record):
+    """Why a trial failed: a stable kind, and a sentence."""
+
+    kind: str
+    reason: str
+
+
+class TrialResult(Record):
+    """All that one trial found out.
+
+    Attributes:
+        values: objectives by name, in the units of :mod:`pareto_prune.objectives`; for a trial
+            stopped early the metric is that of its last rung.
+        intervals: 95 % intervals of ``values``.
+        timings: seconds by stage (``prune``, ``measure``, ``finetune``, ``evaluate``, ``total``).
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    candidate: Candidate
+    architecture: Architecture | None = None
+    plan_digest: str | None = None
+    parameters: int | None = None
+    bytes: int | None = None
+    quality: Quality | None = None
+    measurement: Measurement | None = None
+    rungs: tuple[Rung, ...] = ()
+    values: dict[str, float] = pydantic.Field(default_factory=dict)
+    intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
+    violations: dict[str, float] = pydantic.Field(default_factory=dict)
+    stop_reason: str | None = None
+    failure: Failure | None = None
+    steps: int = 0
+    timings: dict[str, float] = pydantic.Field(default_factory=dict)
+    environment: Environment | None = None
+    artifact: str | None = None
+
+
+class Trial(Record):
+    """One trial of a study as the storage holds it."""
+
+    number: int
+    state: TrialState
+    candidate: Candidate | None = None
+    result: TrialResult | None = None
+    started: float | None = None
+    ended: float | None = None
+    worker: str | None = None
+
+
+class Study(Record):
+    """All of one study that the front and the report are made from.
+
+    ``config`` is the study file's canonical content; ``reference`` is ``None`` until the dense
+    model was measured.
+    """
+
+    name: str
+    config: dict[str, object]
+    created: float
+    trials_asked: int
+    reference: DenseReference | None = None
+    references: tuple[TrialResult, ...] = ()
+    trials: tuple[Trial, ...] = ()
