@@ -25,9 +25,14 @@ _CONSTRAINT = re.compile(r"^(<=|>=)\s*(\S+)$")
 
 
 class Table(Record):
-    """A table of the study file: frozen, no unknown keys, no silent conversions."""
+    """A table of the study file: frozen, no unknown keys, no silent conversions.
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+    The text under each field is its description in ``docs/study-file.md``.
+    """
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
 
 def seconds(duration: str) -> float:
@@ -64,35 +69,39 @@ class Range(Table):
 
 
 class ModelTable(Table):
-    """``[model]``: where the model comes from.
-
-    ``path`` is a hub id, a local folder or ``demo:…``; ``revision`` a commit of the hub.
-    """
+    """``[model]``: where the model comes from."""
 
     path: str
+    """A hub id, a local folder, or `demo:minilm-l6`."""
     revision: str | None = None
+    """Commit or tag of the hub; the newest where it is left out."""
     attention: Literal["sdpa", "eager"] = "sdpa"
+    """PyTorch's attention implementation."""
 
 
 class DataTable(Table):
-    """``[data]``: the labelled data set and how it is read.
-
-    ``splits`` gives shares of one table (``train``, ``validation``, ``test``) or the names of the
-    splits or files that hold each.
-    """
+    """``[data]``: the labelled data set and how it is read."""
 
     path: str
+    """A hub id, a local folder or file (CSV, JSON lines, Parquet, CoNLL), or a `demo:` name."""
     name: str | None = None
-    task: Literal["classification", "ner"] = "classification"
+    """Configuration of a hub data set, such as `sst2` of `glue`."""
+    task: str = "classification"
+    """What is learned; see `pareto-prune list tasks`."""
     text: tuple[str, ...] = ("text",)
+    """The text column, or two for sentence pairs."""
     label: str = "label"
+    """The label column."""
     splits: dict[Literal["train", "validation", "test"], Share | str] = {
         "train": 0.8,
         "validation": 0.1,
         "test": 0.1,
     }
+    """Shares of one table, or the names of the splits or files that hold each."""
     max_length: Annotated[int, Field(ge=4)] = 128
+    """Tokens after which a text is cut off."""
     limit: Annotated[int, Field(ge=8)] | None = None
+    """Use at most this many examples of each split."""
 
     @pydantic.field_validator("text")
     @classmethod
@@ -122,25 +131,38 @@ class DenseTable(Table):
     """
 
     epochs: Annotated[int, Field(ge=1)] = 2
+    """Passes over the training data."""
     learning_rate: Positive = 5e-5
+    """Peak learning rate of AdamW."""
     batch: Count = 32
+    """Examples a step."""
 
 
 class SearchTable(Table):
     """``[search]``: what the trials sample."""
 
     strategies: tuple[str, ...] = ("layer_wise", "l1", "l2")
+    """Strategies to choose from; see `pareto-prune list strategies`."""
     importances: tuple[str, ...] = ("fisher", "l1", "l2")
+    """Importances for the strategies that take one; see `pareto-prune list importances`."""
     cost_target: Range = Range(low=0.08, high=0.7)
+    """Share of the dense model's cost that a candidate may have."""
     sparsity: Range = Range(low=0.0, high=0.95)
+    """Share of the units of a sublayer that goes."""
     threshold: Range = Range(low=0.0, high=1.0)
+    """Normalised importance below which a unit goes, for strategies cut by a threshold."""
     learning_rate: tuple[Positive, Positive] = (1e-4, 1e-4)
+    """Lowest and highest learning rate of the brief fine-tune."""
     folds: Count = 1
+    """Above 1: accuracy is the mean over this many folds of the training data."""
     round_widths: bool = True
+    """Round widths to what the hardware likes."""
     starters: tuple[str, ...] = ("dense",)
+    """Candidates put in at the start; see `pareto-prune list starters`."""
     deployment: dict[
         Literal["dtype", "max_length", "threads"], tuple[str, ...] | tuple[int, ...]
-    ] = Field(default_factory=dict)
+    ] = {}
+    """Deployment knobs to search, each with its values: `dtype`, `max_length`, `threads`."""
 
     @pydantic.field_validator("strategies", "importances")
     @classmethod
@@ -158,50 +180,63 @@ class SearchTable(Table):
 
 
 class CalibrationTable(Table):
-    """``[calibration]``: how much data the importances and the pruning database are made from."""
+    """``[calibration]``: the data behind importances and the pruning database."""
 
     samples: Annotated[int, Field(ge=8)] = 1024
+    """Training examples for importances and the pruning database."""
     sensitivity_samples: Annotated[int, Field(ge=8)] = 512
+    """Training examples for the sensitivity of each sublayer."""
 
 
 class FinetuneTable(Table):
-    """``[finetune]``: the brief fine-tune of every trial, distilled from the dense model.
-
-    ``distillation`` is the share of the loss that comes from the dense model's logits.
-    """
+    """``[finetune]``: the brief fine-tune of every trial, distilled from the dense model."""
 
     steps: Annotated[int, Field(ge=0)] = 60
+    """Training steps a trial may use, those before the cut included."""
     batch: Count = 32
+    """Examples a step."""
     distillation: Share = 0.5
+    """Share of the loss that comes from the dense model's logits."""
     temperature: Positive = 2.0
+    """Softmax temperature of the distillation."""
 
 
 class MeasureTable(Table):
-    """``[measure]``: the engine and the meter, and the inputs they are given.
-
-    ``tokens`` is the length of the latency input; 0 takes the median length of the validation
-    texts. ``threads`` 0 takes the engine's quiet default.
-    """
+    """``[measure]``: the engine and the meter, and the inputs they are given."""
 
     engine: str = "auto"
+    """Inference engine that the model will be deployed on; see `pareto-prune list engines`."""
     meter: str = "auto"
+    """Energy meter; see `pareto-prune list meters`."""
     require_measured: bool = False
+    """Refuse to start where energy could only be estimated."""
     latency_batch: Count = 1
+    """Batch size of the latency measurement."""
     energy_batch: Count = 32
+    """Batch size of the energy measurement."""
     tokens: Annotated[int, Field(ge=0)] = 0
+    """Length of the latency input in tokens; 0 takes the validation texts' median."""
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    """Number format that is deployed."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads of the engine; 0 takes its quiet default."""
     watts_per_core: Positive | None = None
+    """Your own watts per core, for machines without an energy counter."""
     calibration_file: str | None = None
+    """Watts from a twin machine with a meter, instead of the built-in table."""
 
 
 class LimitsTable(Table):
     """``[limits]``: how long a study goes on; the only table that may change later."""
 
     trials: Count = 40
+    """Trials in all; complete, early-stopped and failed ones count."""
     time: Duration | None = None
+    """Wall-clock limit of one `run`, such as `12min`."""
     trial_time: Duration | None = None
+    """Wall-clock limit of one trial."""
 
 
 class SamplerTable(pydantic.BaseModel):
@@ -221,15 +256,19 @@ class StudyConfig(Table):
     """A study file. Everything but ``name``, ``model.path`` and ``data.path`` has a default."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    """Name of the study, unique in its storage: letters, digits, `.`, `_`, `-`."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything random; a trial's own seed comes from it and the trial's number."""
     objectives: tuple[str, ...] = ("accuracy", "latency_ms", "energy_j")
-    output: str = "pareto_prune_output"
+    """One quality metric and the costs it is traded for."""
     model: ModelTable
     data: DataTable
     dense: DenseTable = DenseTable()
-    constraints: dict[str, str] = Field(default_factory=dict)
+    constraints: dict[str, str] = {}
+    """Bounds on objectives, such as `accuracy = ">= 0.80"`, `latency_ms = "<= 5"`."""
     search: SearchTable = SearchTable()
-    strategy: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    strategy: dict[str, dict[str, Any]] = {}
+    """A strategy's own options, in a table of its name: `[strategy.l1]`."""
     sampler: SamplerTable = SamplerTable()
     calibration: CalibrationTable = CalibrationTable()
     finetune: FinetuneTable = FinetuneTable()
@@ -262,7 +301,7 @@ class StudyConfig(Table):
 
     def canonical(self) -> dict[str, Any]:
         """Return the content that makes two study files the same study: all but ``[limits]``."""
-        return self.model_dump(mode="json", exclude={"limits", "output"})
+        return self.model_dump(mode="json", exclude={"limits"})
 
 
 def bound(text: str) -> tuple[Literal["<=", ">="], float]:

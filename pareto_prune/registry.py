@@ -115,12 +115,15 @@ class Registry(Generic[T]):
                 importlib.import_module(f"{self._package}.{module.name}")
 
 
+UNKNOWN_KEY = "unknown key"
+
+
 def unknown_key(where: str, key: str, allowed: Sequence[str]) -> Problem:
     """Return the problem of a key that nothing reads, with the nearest one that something does."""
     near = difflib.get_close_matches(key, allowed, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     listed = ", ".join(allowed) if allowed else "no options"
-    return Problem(_join(where, key), f"unknown key{hint}", f"allowed: {listed}")
+    return Problem(_join(where, key), f"{UNKNOWN_KEY}{hint}", f"allowed: {listed}")
 
 
 def validation_problems(error: pydantic.ValidationError, where: str) -> list[Problem]:
@@ -132,6 +135,8 @@ def validation_problems(error: pydantic.ValidationError, where: str) -> list[Pro
 
 
 def _sentence(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return UNKNOWN_KEY
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     given = item.get("input")

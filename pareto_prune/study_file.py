@@ -1,0 +1,146 @@
+"""Reading a study file: every problem at once, each as ``file: table.key: what is wrong``.
+
+Shape and types are checked by :mod:`pareto_prune.config`; names and the options of strategies and
+samplers by the families that own them. Nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from pareto_prune.config import StudyConfig
+from pareto_prune.errors import Problem, StudyFileError, UserError, unknown_name
+from pareto_prune.measure.energy import meters
+from pareto_prune.measure.engines import engines
+from pareto_prune.pruning.importance import importances
+from pareto_prune.pruning.strategies import strategies
+from pareto_prune.registry import UNKNOWN_KEY, Registry, unknown_key, validation_problems
+from pareto_prune.samplers import samplers
+from pareto_prune.starters import starters
+from pareto_prune.tasks import tasks
+
+
+def read_study(path: Path) -> StudyConfig:
+    """Return the configuration that the study file at ``path`` describes.
+
+    Raises:
+        StudyFileError: with every problem of the file.
+    """
+    return parse_study(_toml(path), str(path))
+
+
+def parse_study(content: dict[str, Any], source: str = "study") -> StudyConfig:
+    """Return the configuration of a study file's content.
+
+    Args:
+        content: tables and keys, as :func:`tomllib.load` gives them.
+        source: what problems name as their place.
+
+    Raises:
+        StudyFileError: with every problem.
+    """
+    where = f"{source}: "
+    try:
+        config = StudyConfig.model_validate_json(json.dumps(content, default=str))
+    except pydantic.ValidationError as error:
+        shape = [_with_nearest(problem, where) for problem in validation_problems(error, where)]
+        raise StudyFileError(*shape, *_name_problems(content, where)) from None
+    problems = [*_name_problems(content, where), *_metric_problems(config, where)]
+    if problems:
+        raise StudyFileError(*problems)
+    return config
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise StudyFileError(Problem(str(path), "no such file")) from None
+    except OSError as error:
+        raise StudyFileError(Problem(str(path), f"cannot be read: {error.strerror}")) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyFileError(Problem(str(path), f"not TOML: {error}")) from None
+
+
+def _with_nearest(problem: Problem, where: str) -> Problem:
+    if problem.wrong != UNKNOWN_KEY:
+        return problem
+    *tables, key = problem.where.removeprefix(where).split(".")
+    return unknown_key(where + ".".join(tables), key, _keys(tables))
+
+
+def _keys(tables: list[str]) -> list[str]:
+    model: Any = StudyConfig
+    for table in tables:
+        model = model.model_fields[table].annotation
+    return list(model.model_fields)
+
+
+def _name_problems(content: dict[str, Any], where: str) -> list[Problem]:
+    """Return the problems of names and options, for what of the content has the right shape."""
+    search = _table(content, "search")
+    sampler = dict(_table(content, "sampler"))
+    measure = _table(content, "measure")
+    return [
+        *_unknown(strategies, search.get("strategies"), f"{where}search.strategies"),
+        *_unknown(importances, search.get("importances"), f"{where}search.importances"),
+        *_unknown(starters, search.get("starters"), f"{where}search.starters"),
+        *_unknown(tasks, [_table(content, "data").get("task")], f"{where}data.task"),
+        *_unknown(engines, [measure.get("engine")], f"{where}measure.engine", ("auto",)),
+        *_unknown(meters, [measure.get("meter")], f"{where}measure.meter", ("auto",)),
+        *_options(samplers, sampler.pop("name", "nsga2"), sampler, f"{where}sampler", "name"),
+        *_strategy_options(_table(content, "strategy"), f"{where}strategy"),
+    ]
+
+
+def _table(content: dict[str, Any], name: str) -> dict[str, Any]:
+    table = content.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _unknown(
+    family: Registry[Any], names: Any, where: str, also: tuple[str, ...] = ()
+) -> Iterable[Problem]:
+    known = [*also, *family.names()]
+    for name in names if isinstance(names, list) else []:
+        if isinstance(name, str) and name not in known:
+            yield unknown_name(family.family, name, known, where)
+
+
+def _strategy_options(tables: dict[str, Any], where: str) -> Iterable[Problem]:
+    for name, options in tables.items():
+        given = options if isinstance(options, dict) else {}
+        yield from _options(strategies, name, given, f"{where}.{name}", "")
+
+
+def _options(
+    family: Registry[Any], name: Any, options: dict[str, Any], where: str, key: str
+) -> Iterable[Problem]:
+    if not isinstance(name, str):
+        return
+    if name not in family.names():
+        yield unknown_name(family.family, name, family.names(), f"{where}.{key}".rstrip("."))
+        return
+    yield from _problems(lambda: family.create(name, options, where))
+
+
+def _problems(check: Callable[[], object]) -> tuple[Problem, ...]:
+    try:
+        check()
+    except UserError as error:
+        return error.problems
+    return ()
+
+
+def _metric_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
+    allowed = tasks.create(config.data.task).metrics
+    if config.metric not in allowed:
+        wrong = f"{config.metric!r} is not a metric of task {config.data.task!r}"
+        yield Problem(f"{where}objectives", wrong, f"allowed: {', '.join(allowed)}")
