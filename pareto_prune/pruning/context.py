@@ -6,8 +6,9 @@ Declared here, low in the tree, so that strategies know nothing of data sets, tr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pareto_prune.architecture import Architecture
 from pareto_prune.pruning.plan import PruningPlan
@@ -84,18 +85,40 @@ class Calibration(Protocol):
 class Context(Protocol):
     """What one trial offers its strategy."""
 
-    dense: PreTrainedModel
-    architecture: Architecture
-    calibration: Calibration
     steps: int
     generator: torch.Generator
-    round_widths: bool
 
-    def train(self, model: PreTrainedModel, steps: int, penalty: Penalty | None = None) -> None:
+    @property
+    def dense(self) -> PreTrainedModel:
+        """The dense model, which stays as it is."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The dense model's shape."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """What was computed once for the dense model."""
+
+    @property
+    def round_widths(self) -> bool:
+        """Whether widths are rounded to what the hardware likes."""
+
+    def train(
+        self,
+        model: PreTrainedModel,
+        steps: int,
+        penalty: Penalty | None = None,
+        extra: Sequence[tuple[Tensor, float]] = (),
+    ) -> None:
         """Fine-tune ``model`` in place for ``steps`` steps, distilled from the dense model.
 
-        ``penalty`` is added to the loss of every step. The steps come off the trial's allowance.
+        ``penalty`` is added to the loss of every step; ``extra`` are further tensors to train,
+        each with its learning rate. The steps come off the trial's allowance.
         """
+
+    def stage(self, name: str) -> AbstractContextManager[object]:
+        """Return a ``with`` block that shows and times a part of the work under ``name``."""
 
     def evaluate(self, model: PreTrainedModel) -> float:
         """Return the metric of ``model`` on a held-out slice of the *training* data."""
@@ -111,16 +134,22 @@ class Pruned:
 
 
 class Strategy(Protocol):
-    """How units are chosen. A member is a frozen dataclass; its fields are its options.
+    """How units are chosen. A member is a frozen dataclass; its fields are its options."""
 
-    Attributes:
-        reads: genes of the candidate that change what it does; all others are set to their
-            canonical value before duplicates are looked for.
-        trains_before_cut: whether it spends training steps before it cuts.
-    """
+    @property
+    def reads(self) -> frozenset[str]:
+        """Genes of the candidate that change what it does, with these options.
 
-    reads: ClassVar[frozenset[str]]
-    trains_before_cut: ClassVar[bool]
+        All others are set to their canonical value before duplicates are looked for.
+        """
+
+    @property
+    def trains_before_cut(self) -> bool:
+        """Whether it spends training steps before it cuts, with these options."""
+
+    @property
+    def calibrates(self) -> tuple[str, ...]:
+        """Parts of the calibration, besides importances, to be made before the first trial."""
 
     def prune(self, model: PreTrainedModel, candidate: Candidate, context: Context) -> Pruned:
         """Return the plan and the smaller model. ``model`` is a copy it may change.

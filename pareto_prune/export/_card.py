@@ -1,0 +1,145 @@
+"""The model card of an exported folder, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pareto_prune.architecture import LayerShape
+from pareto_prune.manifest import CardObjective, Manifest
+
+PIPELINES = {"classification": "text-classification", "ner": "token-classification"}
+AUTO_MODELS = {
+    "classification": "AutoModelForSequenceClassification",
+    "ner": "AutoModelForTokenClassification",
+}
+
+
+def model_card(manifest: Manifest, remote_code: bool) -> str:
+    """Return the card: what was removed, what it reached, where it comes from, how to load it.
+
+    Args:
+        manifest: what is exported.
+        remote_code: whether loading runs the modelling file in the folder.
+    """
+    parts = [
+        *_header(manifest, remote_code),
+        f"# {manifest.card.title}",
+        "",
+        _summary(manifest),
+        "",
+        *_objectives(manifest),
+        *_layers(manifest),
+        *_origin(manifest),
+        *_loading(manifest, remote_code),
+    ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _header(manifest: Manifest, remote_code: bool) -> Iterator[str]:
+    card = manifest.card
+    yield "---"
+    yield "library_name: transformers"
+    if card.task in PIPELINES:
+        yield f"pipeline_tag: {PIPELINES[card.task]}"
+    if card.licence:
+        yield f"license: {card.licence}"
+    if card.parent and not card.parent.startswith(("/", ".", "~", "demo:")):
+        yield f"base_model: {card.parent}"
+    yield "tags:"
+    yield "- pruned"
+    if remote_code:
+        yield "- custom_code"
+    yield "---"
+    yield ""
+
+
+def _summary(manifest: Manifest) -> str:
+    dense, now = manifest.dense, manifest.architecture
+    dropped = sum(layer.dropped for layer in now.layers)
+    layers = f"{len(now.layers) - dropped} of {len(now.layers)} layers"
+    heads = f"{now.heads} of {dense.heads} attention heads"
+    neurons = f"{now.neurons} of {dense.neurons} FFN neurons"
+    hidden = f"{now.hidden} of {dense.hidden} hidden channels"
+    return (
+        f"Keeps {layers}, {heads}, {neurons} and {hidden} of the dense model: "
+        f"{manifest.parameters:,} parameters in {manifest.dtype}. What was removed is gone from "
+        "the weights, not masked."
+    )
+
+
+def _objectives(manifest: Manifest) -> Iterator[str]:
+    if not manifest.card.objectives:
+        return
+    yield "| | this model | 95 % interval | dense model | unit | how it was obtained |"
+    yield "|---|---|---|---|---|---|"
+    for objective in manifest.card.objectives:
+        yield _objective_row(objective)
+    yield ""
+    if manifest.card.machine:
+        yield f"Measured on: {manifest.card.machine}."
+        yield ""
+
+
+def _objective_row(objective: CardObjective) -> str:
+    low_high = objective.interval
+    interval = f"{low_high[0]:.4g} to {low_high[1]:.4g}" if low_high else "not known"
+    reference = "not known" if objective.reference is None else f"{objective.reference:.4g}"
+    how = ", ".join(part for part in (objective.grade, objective.source) if part) or "counted"
+    cells = (objective.label, f"{objective.value:.4g}", interval, reference, objective.unit, how)
+    return "| " + " | ".join(cells) + " |"
+
+
+def _layers(manifest: Manifest) -> Iterator[str]:
+    yield "| layer | heads | neurons | |"
+    yield "|---|---|---|---|"
+    shapes = zip(manifest.architecture.layers, manifest.dense.layers, strict=True)
+    for index, (now, dense) in enumerate(shapes):
+        counts = f"{now.heads} of {dense.heads} | {now.neurons} of {dense.neurons}"
+        yield f"| {index} | {counts} | {_removed(now)} |"
+    yield ""
+
+
+def _removed(layer: LayerShape) -> str:
+    if layer.dropped:
+        return "layer dropped"
+    if not layer.heads:
+        return "attention dropped"
+    return "" if layer.neurons else "FFN dropped"
+
+
+def _origin(manifest: Manifest) -> Iterator[str]:
+    card = manifest.card
+    known = {
+        "Parent": card.parent and f"{card.parent} (licence: {card.licence or 'not known'})",
+        "Data": card.data,
+        "Study": card.study and f"{card.study}, trial {card.trial}",
+        "Strategy": card.strategy,
+        "Importance": card.importance,
+    }
+    lines = [f"* {name}: {value}" for name, value in known.items() if value]
+    if lines:
+        yield "## Where it comes from"
+        yield ""
+        yield from lines
+        yield ""
+
+
+def _loading(manifest: Manifest, remote_code: bool) -> Iterator[str]:
+    auto = AUTO_MODELS.get(manifest.card.task, "AutoModel")
+    trust = ", trust_remote_code=True" if remote_code else ""
+    yield "## Loading"
+    yield ""
+    yield "```python"
+    yield f"from transformers import {auto}, AutoTokenizer"
+    yield ""
+    yield f'model = {auto}.from_pretrained("FOLDER"{trust})'
+    yield 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
+    yield "```"
+    yield ""
+    if remote_code:
+        yield (
+            "Its layers are of unlike width, which no stock class holds; `modeling_pruned.py` "
+            'narrows one. `pareto_prune.load("FOLDER")` loads it without running that file.'
+        )
+    else:
+        yield "Its shape is a stock one: no code of the folder is run."

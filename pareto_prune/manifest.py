@@ -1,0 +1,159 @@
+"""``plan.json`` of an exported folder: what was kept, and the SHA-256 of the weights beside it.
+
+The one owner of that file's name and shape. Reading it needs no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from pareto_prune.architecture import Architecture, Record
+from pareto_prune.errors import Problem, UserError
+from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.records import Grade, Interval
+
+FILE = "plan.json"
+SCHEMA_VERSION = 1
+
+
+class CardObjective(Record):
+    """One objective of an exported model, as its card shows it.
+
+    Attributes:
+        name, label, unit: as in :mod:`pareto_prune.objectives`.
+        value: of the exported model.
+        reference: of the dense model.
+        interval: 95 % interval of ``value``.
+        grade: how far a measured value can be trusted; ``None`` where it is not a reading.
+        source: what measured it.
+    """
+
+    name: str
+    label: str
+    unit: str
+    value: float
+    reference: float | None = None
+    interval: Interval | None = None
+    grade: Grade | None = None
+    source: str | None = None
+
+
+class Card(Record):
+    """Where an exported model comes from and what it is good for.
+
+    Attributes:
+        title: heading of the model card.
+        task: name of the task (``classification``, ``ner``).
+        parent: hub id or folder of the checkpoint that the dense model was made from.
+        licence: the parent's licence identifier, if known.
+        study, trial: which trial of which study it is.
+        strategy, importance: how its units were chosen.
+        objectives: what it reached.
+        machine: what the measured objectives were taken on.
+        data: name of the data set.
+        settings: what predicting needs besides (``max_length``, columns), plain JSON.
+    """
+
+    title: str = "A pruned model"
+    task: str = "classification"
+    parent: str | None = None
+    licence: str | None = None
+    study: str | None = None
+    trial: int | None = None
+    strategy: str | None = None
+    importance: str | None = None
+    objectives: tuple[CardObjective, ...] = ()
+    machine: str | None = None
+    data: str | None = None
+    settings: dict[str, Any] = pydantic.Field(default_factory=dict)
+
+
+class Manifest(Record):
+    """The content of ``plan.json``.
+
+    Attributes:
+        plan: kept units, as indices into the dense model.
+        architecture, dense: shapes of the exported and of the dense model.
+        parameters: of the exported model.
+        format: name of the exporter.
+        dtype: of the weights.
+        weights: SHA-256 of each file of weights, by its name in the folder.
+        card: where the model comes from.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    plan: PruningPlan
+    architecture: Architecture
+    dense: Architecture
+    parameters: int
+    format: str
+    dtype: str
+    weights: dict[str, str]
+    card: Card
+
+    def write(self, folder: Path) -> None:
+        """Write ``plan.json`` into ``folder``."""
+        (folder / FILE).write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read ``plan.json`` of ``folder``.
+
+        Raises:
+            UserError: no such folder, no ``plan.json`` in it, or one that is damaged.
+        """
+        if not folder.is_dir():
+            raise _refused(folder, "no such folder", "a folder written by pareto-prune export")
+        if not (folder / FILE).is_file():
+            allowed = "a folder written by pareto-prune export"
+            raise _refused(folder, f"has no {FILE}", allowed)
+        try:
+            return cls.from_json(json.loads((folder / FILE).read_text(encoding="utf-8")))
+        except ValueError as error:
+            first = str(error).splitlines()[0]
+            raise _refused(folder / FILE, f"is damaged ({first})", "export it again") from error
+
+    def verify(self, folder: Path) -> None:
+        """Compare the files of weights with what was exported.
+
+        Raises:
+            UserError: a file is missing or its SHA-256 differs; one problem a file.
+        """
+        problems = [
+            problem
+            for name, recorded in self.weights.items()
+            if (problem := _compare(folder / name, recorded)) is not None
+        ]
+        if problems:
+            raise UserError(*problems)
+
+
+def hashes(folder: Path, names: Sequence[str]) -> Mapping[str, str]:
+    """Return the SHA-256 of files of ``folder`` by name."""
+    return {name: sha256(folder / name) for name in names}
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _compare(path: Path, recorded: str) -> Problem | None:
+    if not path.is_file():
+        return Problem(str(path), "is missing", "allowed: export it again")
+    found = sha256(path)
+    if found == recorded:
+        return None
+    wrong = f"is not the file that was exported (SHA-256 {found[:12]}…, recorded {recorded[:12]}…)"
+    return Problem(str(path), wrong, "allowed: export it again")
+
+
+def _refused(where: Path, wrong: str, allowed: str) -> UserError:
+    return UserError(Problem(str(where), wrong, f"allowed: {allowed}"))

@@ -1,0 +1,45 @@
+"""BERT and its look-alikes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pareto_prune.models import ModelFamily, Paths, families
+
+
+@families.register("bert")
+@dataclass(frozen=True)
+class Bert(ModelFamily):
+    """BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA; MiniLM and TinyBERT are BERT models."""
+
+    model_types: ClassVar[tuple[str, ...]] = (
+        "bert",
+        "camembert",
+        "electra",
+        "roberta",
+        "xlm-roberta",
+    )
+    paths: ClassVar[Paths] = Paths(
+        layers="encoder.layer",
+        attention="attention.self",
+        attention_tail=(),
+        heads_in=("attention.self.query", "attention.self.key", "attention.self.value"),
+        heads_out="attention.output.dense",
+        head_counts=("attention.self.num_attention_heads",),
+        head_widths=("attention.self.all_head_size",),
+        neurons_in="intermediate.dense",
+        activation="intermediate.intermediate_act_fn",
+        neurons_out="output.dense",
+        neurons_residual="intermediate",
+        norms=("attention.output.LayerNorm", "output.LayerNorm"),
+        embeddings=(
+            "embeddings.word_embeddings",
+            "embeddings.position_embeddings",
+            "embeddings.token_type_embeddings",
+        ),
+        embedding_norms=("embeddings.LayerNorm",),
+        projection="embeddings_project",
+        final_norms=(),
+        readers=("pooler.dense", "classifier.dense", "classifier"),
+    )

@@ -1,0 +1,103 @@
+"""Second moments at every sublayer's output projection: what the pruning database is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from pareto_prune.errors import TrialError
+from pareto_prune.models import weight
+from pareto_prune.progress import Progress
+from pareto_prune.pruning.context import Batch
+from pareto_prune.pruning.seeds import PredictionSeeds
+from pareto_prune.pruning.sweep import projections, sweep
+
+RIDGE = 0.01
+"""Added to the diagonals, as a share of their mean: inputs may be fewer than features."""
+LEVEL = 0.05
+"""What an output that no prediction depends on still weighs, as a share of the mean."""
+
+
+@dataclass(eq=False)
+class Moments:
+    """Sums over calibration tokens for one projection, in float64.
+
+    Attributes:
+        second: of its inputs with a 1 appended, shape (in + 1, in + 1).
+        fisher: of the gradients at its outputs, shape (out, out).
+    """
+
+    second: Tensor
+    fisher: Tensor
+
+    def covariance(self) -> tuple[Tensor, Tensor]:
+        """Return covariance, with the ridge added, and mean of the inputs."""
+        tokens, sums = self.second[-1, -1], self.second[:-1, -1]
+        mean = sums / tokens
+        covariance = self.second[:-1, :-1] / tokens - mean[:, None] * mean
+        return _raised(covariance, RIDGE), mean
+
+    def metric(self) -> Tensor:
+        """Return M such that ``‖M δ‖²`` weighs an output change δ by what predictions feel.
+
+        ``MᵀM`` is the Fisher matrix at the output (the Kronecker factor of Martens and Grosse
+        2015, section 3), scaled to a mean diagonal of 1, raised by :data:`LEVEL`. Shape (out, out).
+        """
+        scale = self.fisher.diagonal().mean()
+        if scale <= 0:
+            return torch.eye(len(self.fisher), dtype=self.fisher.dtype)
+        return torch.linalg.cholesky(_raised(self.fisher / scale, LEVEL)).T
+
+
+def _raised(matrix: Tensor, share: float) -> Tensor:
+    level = (share * matrix.diagonal().mean()).clamp_min(1e-12)
+    return matrix + level * torch.eye(len(matrix), dtype=matrix.dtype)
+
+
+def collect_moments(
+    model: PreTrainedModel,
+    batches: Sequence[Batch],
+    generator: torch.Generator,
+    progress: Progress | None = None,
+) -> list[Moments]:
+    """Return the moments of every sublayer, bottom up, attention before FFN, on the CPU.
+
+    One forward and one backward pass over the batches.
+
+    Raises:
+        TrialError: a sum is not a finite number, as weights that are not make it.
+    """
+    found = [_empty(module, model.device) for module in projections(model)]
+
+    def inputs(index: int, x: Tensor) -> None:
+        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1).float()
+        found[index].second += x.T @ x
+
+    def outputs(index: int, _: Tensor, gradient: Tensor) -> None:
+        gradient = gradient.float().flatten(0, 1)
+        found[index].fisher += gradient.T @ gradient
+
+    seeds = PredictionSeeds(generator)
+    sweep(model, batches, seeds, inputs=inputs, outputs=outputs, progress=progress)
+    for index, moments in enumerate(found):
+        _check(moments, index)
+    return [Moments(moments.second.cpu(), moments.fisher.cpu()) for moments in found]
+
+
+def _empty(module: nn.Module, device: torch.device) -> Moments:
+    out, width = weight(module).shape
+    return Moments(
+        second=torch.zeros(width + 1, width + 1, dtype=torch.float64, device=device),
+        fisher=torch.zeros(out, out, dtype=torch.float64, device=device),
+    )
+
+
+def _check(moments: Moments, index: int) -> None:
+    if not bool(moments.second.isfinite().all() and moments.fisher.isfinite().all()):
+        kind = "FFN" if index % 2 else "attention"
+        reason = f"layer {index // 2}: what its {kind} computes is not finite"
+        raise TrialError("not_finite", reason)

@@ -1,0 +1,91 @@
+"""Meet a cost target where it hurts least, from the pruning database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import pydantic
+
+from pareto_prune.architecture import Architecture
+from pareto_prune.pruning.context import Context, Pruned
+from pareto_prune.pruning.cost import BlendedCost, check_target
+from pareto_prune.pruning.decoder import decode, options, weigh
+from pareto_prune.pruning.selection import check_sublayers, neuron_multiple
+from pareto_prune.pruning.strategies import strategies
+from pareto_prune.records import Candidate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+NATS = 0.1
+"""Without a target, a divergence of this much weighs as much as the whole dense cost."""
+
+
+@strategies.register("balanced")
+@dataclass(frozen=True)
+class Balanced:
+    """Meet the sampled cost target with the widths whose predicted loss is least.
+
+    The α's of latency and energy set the price of every width, the sensitivities times the layer
+    coefficients its loss; dynamic programming does the rest (ZipLM, Kurtic et al. 2023, section
+    3.2). The weights come from the pruning database.
+
+    Attributes:
+        target: meet the cost target; otherwise the least sum of loss (weighed by the α of
+            accuracy) and cost.
+        repair: refit every sublayer to the dense model afterwards, bottom up.
+        tokens: calibration tokens that the repair uses.
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset(
+        {"cost_target", "sublayers", "alpha_accuracy", "alpha_latency", "alpha_energy"}
+    )
+    trains_before_cut: ClassVar[bool] = False
+    calibrates: ClassVar[tuple[str, ...]] = ("latency", "energy", "database", "sensitivities")
+
+    target: bool = True
+    repair: bool = True
+    tokens: Annotated[int, pydantic.Field(ge=1)] = 10_000
+
+    def prune(self, model: PreTrainedModel, candidate: Candidate, context: Context) -> Pruned:
+        """Return the plan and the smaller model, cut in place.
+
+        Raises:
+            TrialError: the cost target is below the smallest model, or the candidate does not
+                fit the model.
+        """
+        from pareto_prune.pruning.database import stitch
+        from pareto_prune.pruning.repair import repair
+
+        shape = self.shape(candidate, context)
+        pruned = stitch(model, context.calibration.database, shape)
+        if self.repair:
+            with context.stage("repair"):
+                repair(model, context.dense, context.calibration.batches(), self.tokens)
+        return pruned
+
+    def shape(self, candidate: Candidate, context: Context) -> Architecture:
+        """Return the widths of every layer.
+
+        Raises:
+            TrialError: as :meth:`prune`.
+        """
+        dense, calibration = context.architecture, context.calibration
+        check_sublayers(candidate.sublayers, len(dense.layers))
+        cost = BlendedCost(
+            calibration.latency,
+            calibration.energy,
+            dense,
+            candidate.alpha_latency,
+            candidate.alpha_energy,
+        )
+        multiple = neuron_multiple(dense) if context.round_widths else 1
+        stages = options(dense, cost, calibration.sensitivities, candidate.sublayers, multiple)
+        if self.target:
+            check_target(cost, dense, candidate.cost_target)
+            layers = decode(stages, candidate.cost_target - cost.fixed)
+        else:
+            both = candidate.alpha_latency + candidate.alpha_energy
+            layers = weigh(stages, NATS * both / max(candidate.alpha_accuracy, 1e-9))
+        return dense.model_copy(update={"layers": tuple(layers)})

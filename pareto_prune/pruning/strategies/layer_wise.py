@@ -1,0 +1,63 @@
+"""Cut layer by layer at sampled sparsities, repaired bottom up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import pydantic
+
+from pareto_prune.pruning.context import Context, Pruned
+from pareto_prune.pruning.selection import check_sublayers, plan_by_sparsity
+from pareto_prune.pruning.strategies import strategies
+from pareto_prune.records import Candidate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@strategies.register("layer_wise")
+@dataclass(frozen=True)
+class LayerWise:
+    """Cut each layer at its sampled sparsity, bottom up, and repair it by least squares.
+
+    Attributes:
+        repair: refit ``W_o`` and ``W_2`` of every layer to the dense model, from what the repaired
+            layers below it give.
+        drop_above: a sublayer with a sampled sparsity above this is dropped whole; a layer that
+            loses both sublayers is skipped.
+        tokens: calibration tokens that the repair uses.
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"sublayers", "importance"})
+    trains_before_cut: ClassVar[bool] = False
+    calibrates: ClassVar[tuple[str, ...]] = ()
+
+    repair: bool = True
+    drop_above: Annotated[float, pydantic.Field(ge=0.0, le=1.0)] = 0.9
+    tokens: Annotated[int, pydantic.Field(ge=1)] = 20_000
+
+    def prune(self, model: PreTrainedModel, candidate: Candidate, context: Context) -> Pruned:
+        """Return the plan and the smaller model, cut in place.
+
+        Scores are of the dense model, so which units stay does not depend on the layers below;
+        what they then write does, and that is what is fitted layer after layer.
+
+        Raises:
+            TrialError: scores are not finite, the candidate does not fit the model, or nothing
+                would be left.
+        """
+        from pareto_prune.pruning.repair import repair
+        from pareto_prune.pruning.surgery import cut
+
+        check_sublayers(candidate.sublayers, len(context.architecture.layers))
+        scores = context.calibration.importance(candidate.importance)
+        plan = plan_by_sparsity(scores, self._sparsities(candidate), context.round_widths)
+        cut(model, plan)
+        if self.repair:
+            with context.stage("repair"):
+                repair(model, context.dense, context.calibration.batches(), self.tokens)
+        return Pruned(plan, model)
+
+    def _sparsities(self, candidate: Candidate) -> list[float]:
+        return [1.0 if share > self.drop_above else share for share in candidate.sublayers]

@@ -1,0 +1,312 @@
+"""Surgery: from a plan to a physically smaller model, and the masked model it must equal.
+
+Every strategy, loader and export goes through here. A plan always speaks of the *dense* model, so
+plans compose: a cut model may be cut again by any plan that keeps no more than it has.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from pareto_prune.architecture import Architecture
+from pareto_prune.errors import Problem, UserError
+from pareto_prune.models import (
+    PREFIX,
+    RECORD,
+    ModelFamily,
+    architecture,
+    dense_architecture,
+    family_of,
+    find,
+    head_size,
+    record,
+)
+from pareto_prune.pruning import modeling_pruned
+from pareto_prune.pruning.plan import LayerPlan, PruningPlan
+
+RECORD_VERSION = 1
+_CHANNEL_TASKS = ("", "SequenceClassification", "TokenClassification")
+
+
+def cut(model: PreTrainedModel, plan: PruningPlan) -> PreTrainedModel:
+    """Cut ``model`` in place until only what ``plan`` keeps is left.
+
+    Its parameters become smaller, none is masked. An attention without heads and an FFN without
+    neurons give just their output bias; a layer with neither is not there. The configuration
+    then holds the plan, so that the model saves and loads as it is.
+
+    Args:
+        model: dense, or cut before.
+        plan: indices into the dense model.
+
+    Returns:
+        ``model`` itself.
+
+    Raises:
+        ValueError: the plan does not fit the model, or keeps what it no longer has.
+        UserError: the model's type is not supported.
+    """
+    family, dense = family_of(model), dense_architecture(model)
+    plan.check(dense)
+    if plan.channels is not None:
+        _check_head(model)
+    layers, channels = _relative(plan_of(model), plan)
+    modeling_pruned.carve(model, family.paths.to_json(), dense.head_size, layers, channels)
+    _write_record(model, family, dense, plan)
+    return model
+
+
+def cut_copy(model: PreTrainedModel, plan: PruningPlan) -> PreTrainedModel:
+    """Return a cut copy of ``model``, which stays as it is; only kept weights are copied.
+
+    Raises:
+        ValueError, UserError: as :func:`cut`.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    shared = {id(tensor): tensor for tensor in tensors}
+    smaller = cut(copy.deepcopy(model, dict(shared)), plan)
+    _unshare(smaller, set(shared))
+    return smaller
+
+
+def plan_of(model: PreTrainedModel) -> PruningPlan:
+    """Return the plan that a model was cut by; one that keeps everything if it is dense."""
+    found = record(model)
+    if found is None:
+        return PruningPlan.dense(architecture(model))
+    return plan_from_ranges(found["plan"])
+
+
+def present_layers(model: PreTrainedModel) -> dict[int, nn.Module]:
+    """Return the layers that are there, by their index in the dense model, bottom up."""
+    indices = [i for i, layer in enumerate(plan_of(model).layers) if not layer.dropped]
+    return dict(zip(indices, family_of(model).layers(model), strict=True))
+
+
+@contextmanager
+def masked(model: PreTrainedModel, plan: PruningPlan) -> Iterator[PreTrainedModel]:
+    """Let a dense model compute, within a ``with`` block, what :func:`cut` would.
+
+    Hooks multiply the inputs of ``W_o`` and ``W_2`` by 0 for what is not kept, skip dropped
+    layers, and keep the residual stream and its LayerNorms to the kept channels. Gradients flow.
+
+    Raises:
+        ValueError: the plan does not fit the model.
+    """
+    plan.check(architecture(model))
+    family, size = family_of(model), head_size(model.config)
+    with ExitStack() as hooks:
+        for layer, kept in zip(family.layers(model), plan.layers, strict=True):
+            for handle in _mask_layer(family, layer, kept, size):
+                hooks.callback(handle.remove)
+        if plan.channels is not None:
+            for handle in _mask_channels(family, model, plan.channels):
+                hooks.callback(handle.remove)
+        yield model
+
+
+def plan_to_ranges(plan: PruningPlan) -> dict[str, Any]:
+    """Return a plan as JSON with runs of indices (``"0-2,7"``), short enough for a config."""
+    return {
+        "layers": [
+            {"heads": _ranges(layer.heads), "neurons": _ranges(layer.neurons)}
+            for layer in plan.layers
+        ],
+        "channels": None if plan.channels is None else _ranges(plan.channels),
+    }
+
+
+def plan_from_ranges(data: dict[str, Any]) -> PruningPlan:
+    """Read what :func:`plan_to_ranges` wrote."""
+    channels = data["channels"]
+    return PruningPlan.of(
+        ((_indices(layer["heads"]), _indices(layer["neurons"])) for layer in data["layers"]),
+        None if channels is None else _indices(channels),
+    )
+
+
+def _ranges(indices: Sequence[int]) -> str:
+    starts = [k for k, i in enumerate(indices) if k == 0 or i != indices[k - 1] + 1]
+    ends = [*(k - 1 for k in starts[1:]), len(indices) - 1]
+    runs = ((indices[a], indices[b]) for a, b in zip(starts, ends, strict=False))
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def _indices(ranges: str) -> list[int]:
+    runs = [run.split("-") for run in ranges.split(",") if run]
+    return [i for run in runs for i in range(int(run[0]), int(run[-1]) + 1)]
+
+
+def _relative(
+    current: PruningPlan, plan: PruningPlan
+) -> tuple[list[tuple[list[int], list[int]]], list[int] | None]:
+    """Return the plan in positions of what the model has now, for the layers it has now."""
+    layers = []
+    for index, (has, keeps) in enumerate(zip(current.layers, plan.layers, strict=True)):
+        heads = _positions(has.heads, keeps.heads, f"layer {index}: head")
+        neurons = _positions(has.neurons, keeps.neurons, f"layer {index}: neuron")
+        if not has.dropped:
+            layers.append((heads, neurons))
+    if plan.channels is None:
+        if current.channels is not None:
+            raise ValueError("the plan keeps all channels, the model has lost some")
+        return layers, None
+    if current.channels is None:
+        return layers, list(plan.channels)
+    if current.channels == plan.channels:
+        return layers, None
+    return layers, _positions(current.channels, plan.channels, "channel")
+
+
+def _positions(has: Sequence[int], keeps: Sequence[int], what: str) -> list[int]:
+    where = {unit: position for position, unit in enumerate(has)}
+    gone = [unit for unit in keeps if unit not in where]
+    if gone:
+        raise ValueError(f"{what} {gone[0]} is kept by the plan, but the model has lost it")
+    return [where[unit] for unit in keeps]
+
+
+def _check_head(model: PreTrainedModel) -> None:
+    name = type(model).__name__
+    task = name.partition("For")[2]
+    if task not in _CHANNEL_TASKS or (not task and not name.endswith("Model")):
+        allowed = "allowed: sequence or token classification, or the base model"
+        raise UserError(Problem("model", f"hidden channels of {name} cannot be cut", allowed))
+
+
+def _write_record(
+    model: PreTrainedModel, family: ModelFamily, dense: Architecture, plan: PruningPlan
+) -> None:
+    config, shape = model.config, plan.architecture(dense)
+    config.hidden_size = shape.hidden
+    config.num_hidden_layers = sum(not layer.dropped for layer in shape.layers)
+    found = {
+        "version": RECORD_VERSION,
+        "dense": dense.to_json(),
+        "layers": [layer.to_json() for layer in shape.layers],
+        "plan": plan_to_ranges(plan),
+        "paths": family.paths.to_json(),
+    }
+    setattr(config, RECORD, found)
+    if not is_plain(model):
+        _become_pruned(model)
+
+
+def is_plain(model: PreTrainedModel) -> bool:
+    """Whether the stock class of transformers can hold a model: at most whole layers are gone."""
+    shape, dense = architecture(model), dense_architecture(model)
+    whole = all(
+        layer.dropped or layer == full
+        for layer, full in zip(shape.layers, dense.layers, strict=True)
+    )
+    # Such a GPT-2 scales its attention by the index of the layer, which dropping others changes.
+    indexed = getattr(model.config, "scale_attn_by_inverse_layer_idx", False)
+    same_depth = model.config.num_hidden_layers == len(dense.layers)
+    return whole and shape.hidden == dense.hidden and (same_depth or not indexed)
+
+
+def _become_pruned(model: PreTrainedModel) -> None:
+    """Give the model the class that saves and loads its shape (``PrunedX`` for its class ``X``)."""
+    if model.config.model_type.startswith(PREFIX):
+        return
+    pruned: Any = getattr(modeling_pruned, f"Pruned{type(model).__name__}")
+    model.__class__ = pruned
+    model.config.__class__ = pruned.config_class
+    module = modeling_pruned.__name__.rpartition(".")[2]
+    model.config.auto_map = {
+        "AutoConfig": f"{module}.{pruned.config_class.__name__}",
+        "AutoModel": f"{module}.Pruned{type(model.base_model).__name__.removeprefix('Pruned')}",
+        pruned._auto_class: f"{module}.{pruned.__name__}",
+    }
+    if model.base_model is model:
+        # transformers notes what a class can record (hidden states) when one is constructed
+        with torch.device("meta"):
+            pruned(copy.deepcopy(model.config))
+
+
+def _unshare(model: PreTrainedModel, shared: set[int]) -> None:
+    """Give a model its own copy of every tensor that it still shares with another one."""
+    own: dict[int, Tensor] = {}
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) in shared:
+                fresh = own.setdefault(id(parameter), _clone(parameter))
+                module._parameters[name] = fresh
+        for name, buffer in module.named_buffers(recurse=False):
+            if id(buffer) in shared:
+                module._buffers[name] = own.setdefault(id(buffer), buffer.clone())
+
+
+def _clone(parameter: nn.Parameter) -> nn.Parameter:
+    return nn.Parameter(parameter.detach().clone(), requires_grad=parameter.requires_grad)
+
+
+def _mask_layer(family: ModelFamily, layer: nn.Module, kept: LayerPlan, size: int) -> Iterator[Any]:
+    if kept.dropped:
+        yield layer.register_forward_hook(_skip, with_kwargs=True)
+        return
+    columns = [head * size + i for head in kept.heads for i in range(size)]
+    yield family.heads_out(layer).register_forward_pre_hook(_keep_inputs(columns))
+    yield family.neurons_out(layer).register_forward_pre_hook(_keep_inputs(kept.neurons))
+
+
+def _skip(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], __: Any) -> Any:
+    return args[0] if args else kwargs["hidden_states"]
+
+
+def _keep_inputs(kept: Sequence[int]) -> Any:
+    def hook(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0] * _mask(kept, args[0]), *args[1:])
+
+    return hook
+
+
+def _mask_channels(
+    family: ModelFamily, model: PreTrainedModel, channels: Sequence[int]
+) -> Iterator[Any]:
+    base, paths = model.base_model, family.paths
+    projection = find(base, paths.projection)
+    writers: list[nn.Module] = [base.get_submodule(path) for path in paths.embeddings]
+    norms = [base.get_submodule(path) for path in (*paths.embedding_norms, *paths.final_norms)]
+    if projection is not None:
+        writers = [projection]
+        norms = [base.get_submodule(path) for path in paths.final_norms]
+    for layer in family.layers(model):
+        writers += [family.heads_out(layer), family.neurons_out(layer)]
+        norms += family.norms(layer)
+    for module in writers:
+        yield module.register_forward_hook(_keep_outputs(channels))
+    for norm in norms:
+        yield norm.register_forward_hook(_norm_over(channels))
+
+
+def _keep_outputs(kept: Sequence[int]) -> Any:
+    def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+        return output * _mask(kept, output)
+
+    return hook
+
+
+def _norm_over(kept: Sequence[int]) -> Any:
+    def hook(norm: Any, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        index = torch.tensor(kept, device=output.device)
+        some = functional.layer_norm(
+            args[0][..., index], (len(kept),), norm.weight[index], norm.bias[index], norm.eps
+        )
+        return torch.zeros_like(output).index_copy(-1, index, some)
+
+    return hook
+
+
+def _mask(kept: Sequence[int], like: Tensor) -> Tensor:
+    mask = torch.zeros(like.shape[-1], dtype=like.dtype, device=like.device)
+    mask[list(kept)] = 1.0
+    return mask
