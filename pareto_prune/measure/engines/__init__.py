@@ -1,0 +1,139 @@
+"""Inference engines: model → callable. What a study measures is what it will deploy.
+
+A session owns a copy of the model's weights, so that training the model later changes nothing it
+does. Several sessions of one engine live in a process without disturbing each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pareto_prune.config import MeasureTable
+from pareto_prune.errors import Problem, UserError
+from pareto_prune.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+    Inputs = Mapping[str, NDArray[np.int64]]
+
+DTYPES = ("float32", "bfloat16", "float16", "int8")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an engine runs a model.
+
+    Attributes:
+        device: ``cpu`` or ``cuda:N``.
+        threads: CPU threads.
+        dtype: number format of weights and products; ``int8`` is dynamic.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    dtype: str = "float32"
+
+
+class Session(Protocol):
+    """One model, ready to run."""
+
+    def bind(self, inputs: Inputs) -> Callable[[], Any]:
+        """Return a call that runs the model on these inputs and returns when it is done.
+
+        Inputs are int64, (batch, tokens), in host memory; moving them to the device and the
+        logits back is part of the call.
+        """
+
+    def logits(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Return the logits of these inputs."""
+
+    def twin(self) -> Session:
+        """Return a session of the same model in another place of memory."""
+
+
+class Engine(Protocol):
+    """What runs models. A member is a frozen dataclass.
+
+    Attributes:
+        quiet_threads: threads whose measurements repeat best.
+    """
+
+    quiet_threads: ClassVar[int]
+
+    @staticmethod
+    def why_not() -> str | None:
+        """Return why it cannot be used here and what would change that; ``None`` if it can."""
+
+    @staticmethod
+    def why_not_on(device: str) -> str | None:
+        """Return why it cannot be used on ``device``; ``None`` if it can."""
+
+    @staticmethod
+    def dtypes(device: str) -> tuple[str, ...]:
+        """Return the dtypes it has on ``device``."""
+
+    def version(self) -> str:
+        """Return the name and version of what runs the models."""
+
+    def prepare(self, model: PreTrainedModel, settings: Settings) -> Session:
+        """Return a session of a copy of ``model``; its logits are those of the model."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Give what it changes in the process (torch's threads) back at the end of a block."""
+
+
+engines: Registry[Engine] = Registry("inference engine", __name__)
+
+
+def choose(table: MeasureTable) -> tuple[str, Engine, Settings]:
+    """Return the engine that a study file asks for, by name, with its settings.
+
+    ``auto`` is eager PyTorch on a GPU; on a CPU it is ONNX Runtime where that is installed.
+
+    Raises:
+        UserError: the engine, the device or the dtype is not there; one line says what is.
+    """
+    device = _device(table)
+    name = _default(device) if table.engine == "auto" else table.engine
+    engine = engines.create(name, where="measure.engine")
+    reason = engine.why_not() or engine.why_not_on(device)
+    if reason is not None:
+        raise UserError(Problem("measure.engine", f"{name} cannot be used: {reason}"))
+    check_dtype(name, engine, device, table.dtype, "measure.dtype")
+    threads = table.threads or engine.quiet_threads
+    return name, engine, Settings(device, threads, table.dtype)
+
+
+def check_dtype(name: str, engine: Engine, device: str, dtype: str, where: str) -> None:
+    """Raise ``UserError`` where an engine does not have a dtype on a device."""
+    known = engine.dtypes(device)
+    if dtype not in known:
+        wrong = f"{name} has no {dtype} on {device}"
+        raise UserError(Problem(where, wrong, f"allowed: {', '.join(known)}"))
+
+
+def _device(table: MeasureTable) -> str:
+    if table.device != "auto":
+        return "cuda:0" if table.device == "cuda" else table.device
+    if table.engine == "auto":
+        return "cuda:0" if _has_cuda() else "cpu"
+    usable = engines.create(table.engine, where="measure.engine").why_not_on("cuda:0") is None
+    return "cuda:0" if usable else "cpu"
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _default(device: str) -> str:
+    if device == "cpu" and engines.create("onnxruntime").why_not() is None:
+        return "onnxruntime"
+    return "eager"

@@ -1,0 +1,190 @@
+"""From a model, dense or cut, to an ONNX graph that gives the same logits.
+
+The graph is written node by node from the model's modules in a fraction of a second
+(:mod:`.walk`), and compared with the model in float32 before it is trusted. A model with a part
+that is not known there, or whose logits differ, is traced instead (:mod:`.traced`), which takes
+seconds. Batch and length are dynamic; the inputs are int64, the output is ``logits``, float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pareto_prune.errors import MissingExtraError, ParetoPruneError
+from pareto_prune.onnx_graph.graph import Dtype
+from pareto_prune.onnx_graph.traced import trace
+from pareto_prune.onnx_graph.walk import Built, UnsupportedModelError, build, input_names
+
+if TYPE_CHECKING:
+    import onnx
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+    from pareto_prune.onnx_graph.traced import Traced
+
+__all__ = [
+    "Built",
+    "Dtype",
+    "InexactGraphError",
+    "UnsupportedModelError",
+    "build",
+    "check",
+    "exact",
+    "export",
+    "input_names",
+    "require_packages",
+    "session",
+    "weight_bits",
+]
+
+TOLERANCE = 1e-4
+_SHAPES = ((3, 11), (1, 5))
+
+
+class InexactGraphError(ParetoPruneError):
+    """A graph does not give the model's logits."""
+
+
+def export(model: PreTrainedModel, dtype: Dtype = "float32") -> onnx.ModelProto:
+    """Return a model as ONNX, checked against its logits.
+
+    Raises:
+        MissingExtraError: onnx or onnxruntime is not installed.
+        InexactGraphError: neither the written nor the traced graph gives the model's logits.
+    """
+    return exact(model, dtype).proto()
+
+
+def exact(model: PreTrainedModel, dtype: Dtype = "float32") -> Built | Traced:
+    """Return the graph of a model whose float32 form gives the model's logits within 1e-4.
+
+    Args:
+        model: with a classification head; its weights are copied.
+        dtype: what the weights are kept in. ``float16`` and ``int8`` change the logits by what
+            they round; their graph is that of the checked float32 form.
+
+    Raises:
+        MissingExtraError: onnx or onnxruntime is not installed.
+        InexactGraphError: neither the written nor the traced graph gives the model's logits.
+    """
+    require_packages()
+    try:
+        written = build(model)
+        check(model, written)
+        return written if dtype == "float32" else build(model, dtype, weight_bits())
+    except (UnsupportedModelError, InexactGraphError):
+        traced = trace(model, input_names(model))
+        check(model, traced)
+        return traced.in_dtype(dtype)
+
+
+def check(model: PreTrainedModel, graph: Built | Traced) -> None:
+    """Compare a float32 graph with its model on padded batches of two shapes.
+
+    Logits of padding are not compared.
+
+    Raises:
+        InexactGraphError: they differ by more than 1e-4 of the largest logit, or of 1.
+    """
+    running = session(graph)
+    for inputs in _probes(model, graph.inputs):
+        expected = _torch_logits(model, inputs)
+        found = running.run(None, dict(inputs))[0]
+        if found.shape != expected.shape:
+            raise InexactGraphError(f"logits of shape {found.shape}, not {expected.shape}")
+        off = np.abs(found - expected)
+        worst = float((off[inputs["attention_mask"] == 1] if off.ndim == 3 else off).max())
+        if not worst <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+            raise InexactGraphError(f"logits differ by {worst:.3g}")
+
+
+def session(
+    graph: Built | Traced,
+    options: Any = None,
+    providers: tuple[Any, ...] = ("CPUExecutionProvider",),
+) -> Any:
+    """Return an ``onnxruntime.InferenceSession`` of a graph, its weights handed over in memory.
+
+    Args:
+        graph: what to run.
+        options: ``SessionOptions``; one thread if not given.
+        providers: what runs it, best first.
+    """
+    import onnxruntime
+
+    if options is None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    model, large = graph.skeleton()
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
+    if values:
+        options.add_external_initializers(list(large), values)
+    running = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=list(providers)
+    )
+    running.weights_in_memory = values  # it reads them where they are, without a reference
+    return running
+
+
+def require_packages() -> None:
+    """Raise ``MissingExtraError`` where ``onnx`` or ``onnxruntime`` is not installed."""
+    from importlib.util import find_spec
+
+    for package in ("onnx", "onnxruntime"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "onnx")
+
+
+def weight_bits() -> int:
+    """Return how many bits of an int8 weight this processor can use without overflow.
+
+    x86 without VNNI adds two products in 16 bits.
+    """
+    try:
+        with open("/proc/cpuinfo") as file:  # noqa: PTH123
+            text = file.read()
+    except OSError:
+        return 8
+    return 7 if "avx2" in text and "vnni" not in text else 8
+
+
+def _probes(
+    model: PreTrainedModel, names: tuple[str, ...]
+) -> Iterator[Mapping[str, NDArray[np.int64]]]:
+    """Yield two batches of arbitrary tokens, the first with padding."""
+    generator = np.random.default_rng(0)
+    pad = model.config.pad_token_id or 0
+    longest = getattr(model.config, "max_position_embeddings", 512)
+    for rows, tokens in _SHAPES:
+        shape = (rows, min(tokens, longest - pad - 1))
+        ids = generator.integers(0, model.config.vocab_size, shape)
+        ids[ids == pad] = (pad + 1) % model.config.vocab_size
+        mask = np.ones_like(ids)
+        for row in range(1, rows):
+            mask[row, shape[1] - 2 * row :] = 0
+        types = np.zeros_like(ids)
+        types[:, shape[1] // 2 :] = 1
+        every = {
+            "input_ids": np.where(mask == 1, ids, pad),
+            "attention_mask": mask,
+            "token_type_ids": types,
+        }
+        yield {name: every[name] for name in names}
+
+
+def _torch_logits(
+    model: PreTrainedModel, inputs: Mapping[str, NDArray[np.int64]]
+) -> NDArray[np.float32]:
+    import torch
+
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        tensors = {name: torch.from_numpy(a).to(model.device) for name, a in inputs.items()}
+        logits: NDArray[np.float32] = model(**tensors).logits.float().cpu().numpy()
+    model.train(training)
+    return logits
