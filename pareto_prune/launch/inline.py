@@ -1,0 +1,32 @@
+"""One worker in this process."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from pareto_prune.launch import Job, launchers
+from pareto_prune.storage import open_storage
+from pareto_prune.worker import OnEvent, work
+
+
+@launchers.register("inline")
+@dataclass(frozen=True)
+class Inline:
+    """One worker in this process: nothing to start, but a crash ends the run."""
+
+    def launch(self, job: Job, on_event: OnEvent, stop: threading.Event) -> None:
+        """Run trials one after the other, here."""
+        storage = open_storage(job.storage, lease_seconds=job.lease_seconds)
+        try:
+            work(
+                storage.open_study(job.study),
+                job.prepare(),
+                job.space,
+                on_event=on_event,
+                stop=stop,
+                time_limit=job.time_limit,
+                plan_of=job.plan_of,
+            )
+        finally:
+            storage.close()

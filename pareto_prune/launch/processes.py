@@ -1,0 +1,139 @@
+"""Several workers on this host, each with its trials in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from pareto_prune.launch import Job, launchers
+from pareto_prune.launch._isolated import IsolatedTrials
+from pareto_prune.storage import Storage, open_storage
+from pareto_prune.worker import (
+    FailureStreak,
+    Interruptions,
+    OnEvent,
+    WorkerEvent,
+    default_name,
+    work,
+)
+
+_STEP_SECONDS = 0.5
+
+
+@launchers.register("processes")
+@dataclass(frozen=True)
+class Processes:
+    """Several workers on this host, one for each GPU; a trial that crashes costs itself only.
+
+    Attributes:
+        workers: how many; 0 takes the number of GPUs, or 1.
+        threads: that each one computes with; 0 divides the cores among them.
+    """
+
+    workers: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] = 0
+
+    def launch(self, job: Job, on_event: OnEvent, stop: threading.Event) -> None:
+        """Drive one child process a worker, from threads of this process."""
+        storage = open_storage(job.storage, lease_seconds=job.lease_seconds)
+        try:
+            for future in self._drive_all(storage, job, on_event, stop):
+                future.result()
+        finally:
+            storage.close()
+
+    def _drive_all(
+        self, storage: Storage, job: Job, on_event: OnEvent, stop: threading.Event
+    ) -> list[Future[None]]:
+        """Run all workers to their end, each in a thread."""
+        environments = self.environments(gpus(), len(os.sched_getaffinity(0)))
+        streak, said = FailureStreak(), _one_at_a_time(on_event)
+        with Interruptions(), ThreadPoolExecutor(len(environments)) as pool:
+            futures = [
+                pool.submit(_drive, storage, job, index, environment, said, stop, streak)
+                for index, environment in enumerate(environments)
+            ]
+            try:
+                _wait(futures)
+            except BaseException:
+                stop.set()
+                raise
+        return futures
+
+    def environments(self, gpus: list[str], cores: int) -> list[dict[str, str]]:
+        """Return the environment variables of every worker: its GPU and its threads."""
+        count = self.workers or max(1, len(gpus))
+        threads = self.threads or max(1, cores // count)
+        listed = []
+        for index in range(count):
+            environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+            if gpus:
+                environment["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
+            listed.append(environment)
+        return listed
+
+
+def gpus() -> list[str]:
+    """Return the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [name for name in allowed.split(",") if name not in ("", "-1")]
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return [str(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except Exception:
+        return []
+
+
+def _drive(
+    storage: Storage,
+    job: Job,
+    index: int,
+    environment: dict[str, str],
+    on_event: OnEvent,
+    stop: threading.Event,
+    streak: FailureStreak,
+) -> None:
+    """Be one worker: claim here, run in the child. Whatever ends it early ends the others."""
+    trials = IsolatedTrials(job.prepare, environment)
+    try:
+        work(
+            storage.open_study(job.study),
+            trials,
+            job.space,
+            worker_name=f"{default_name()}/{index}",
+            on_event=on_event,
+            stop=stop,
+            time_limit=job.time_limit,
+            streak=streak,
+            plan_of=job.plan_of,
+        )
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        trials.close()
+
+
+def _wait(futures: list[Future[None]]) -> None:
+    """Wait in steps, so that a signal gets through."""
+    while wait(futures, timeout=_STEP_SECONDS).not_done:
+        pass
+
+
+def _one_at_a_time(on_event: OnEvent) -> Callable[[WorkerEvent], None]:
+    lock = threading.Lock()
+
+    def say(event: WorkerEvent) -> None:
+        with lock:
+            on_event(event)
+
+    return say

@@ -1,0 +1,188 @@
+"""All trials of a study as arrays that grow, so that an ask costs what is new, not what is old."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_prune.objectives import OBJECTIVES
+from pareto_prune.records import TrialState
+from pareto_prune.samplers import Past
+from pareto_prune.search_space import Params, SearchSpace
+
+Floats = NDArray[np.float64]
+PlanOf = Callable[[Params], str | None]
+T = TypeVar("T", np.float64, np.int64)
+
+
+class History:
+    """The trials of one study, by row in the order in which they were first seen.
+
+    Args:
+        space: of the study.
+        objectives: their names, in the study's order.
+        plan_of: digest of the plan that parameters end in, where that is known beforehand;
+            proposals whose plan was tried before then count as duplicates.
+
+    Attributes:
+        space: of the study.
+        last: highest number seen, -1 for none.
+        unfinished: numbers of the trials whose end was not seen yet.
+        scored: rows of the trials that have every objective, in the order they came in.
+        changes: rows in the order in which something became known of them.
+        cache: where a sampler keeps what it derives from the history, under its own name.
+    """
+
+    def __init__(
+        self, space: SearchSpace, objectives: Sequence[str], plan_of: PlanOf | None = None
+    ) -> None:
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.last = -1
+        self.unfinished: set[int] = set()
+        self.scored: list[int] = []
+        self.changes: list[int] = []
+        self.cache: dict[Any, Any] = {}
+        self._signs = np.array([OBJECTIVES[name].sign for name in objectives], dtype=np.float64)
+        self._plan_of = plan_of
+        self._pasts: list[Past] = []
+        self._rows: dict[int, int] = {}
+        self._signatures: list[tuple[Any, ...] | None] = []
+        self._taken: Counter[tuple[Any, ...]] = Counter()
+        self._plans: set[str] = set()
+        self._genes = np.empty((64, len(space.genes)))
+        self._values = np.empty((64, len(objectives)))
+        self._violations = np.empty(64)
+        self._numbers = np.empty(64, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._pasts)
+
+    @property
+    def pasts(self) -> Sequence[Past]:
+        """Every trial seen, by row."""
+        return self._pasts
+
+    @property
+    def genes(self) -> Floats:
+        """Genes by row, shape (trials, genes): shares of their range, or indices of a category."""
+        return self._genes[: len(self)]
+
+    @property
+    def values(self) -> Floats:
+        """Objectives by row, shape (trials, objectives), all to be minimised; NaN if unknown."""
+        return self._values[: len(self)]
+
+    @property
+    def violations(self) -> Floats:
+        """Sum of constraint violations by row, shape (trials,); 0 is feasible."""
+        return self._violations[: len(self)]
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Numbers of the trials by row, shape (trials,)."""
+        return self._numbers[: len(self)]
+
+    def update(self, pasts: Iterable[Past]) -> None:
+        """Take in new trials and what became of unfinished ones; finished ones never change."""
+        for past in pasts:
+            row = self._rows.get(past.number)
+            if row is None:
+                row = self._append(past)
+            elif past.number not in self.unfinished:
+                continue
+            self._write(row, past)
+
+    def taken(self, params: Mapping[str, Any]) -> bool:
+        """Return whether a candidate, or its plan, was tried before or is being tried."""
+        if self._taken[self.space.signature(params)] > 0:
+            return True
+        plan = self._plan_of(dict(params)) if self._plan_of else None
+        return plan is not None and plan in self._plans
+
+    def encode(self, params: Mapping[str, Any]) -> Floats:
+        """Return parameters as one row of :attr:`genes`; what is missing or foreign is NaN."""
+        return np.array([_encoded(gene, params.get(gene.name)) for gene in self.space.genes])
+
+    def decode(self, row: Floats) -> Params:
+        """Return the parameters that one row of genes stands for. The inverse of ``encode``."""
+        return {
+            gene.name: gene.choices[int(share)] if gene.choices else gene.at(float(share))
+            for gene, share in zip(self.space.genes, row, strict=True)
+        }
+
+    def _append(self, past: Past) -> int:
+        row = self._rows[past.number] = len(self._pasts)
+        self._grow(row)
+        self._numbers[row] = past.number
+        self._pasts.append(past)
+        self._signatures.append(None)
+        self.last = max(self.last, past.number)
+        self.unfinished.add(past.number)
+        return row
+
+    def _grow(self, row: int) -> None:
+        if row < len(self._numbers):
+            return
+        self._genes = _doubled(self._genes)
+        self._values = _doubled(self._values)
+        self._violations = _doubled(self._violations)
+        self._numbers = _doubled(self._numbers)
+
+    def _write(self, row: int, past: Past) -> None:
+        self._pasts[row] = past
+        self.changes.append(row)
+        self._genes[row] = self.encode(past.params or {})
+        self._values[row] = self._signs * [_number(past.values, name) for name in self.objectives]
+        self._violations[row] = _violation(past.violation)
+        self._take(row, past)
+        if past.state.finished:
+            self.unfinished.discard(past.number)
+            if _teaches(past.state) and np.isfinite(self._values[row]).all():
+                self.scored.append(row)
+
+    def _take(self, row: int, past: Past) -> None:
+        """Count a candidate as tried; a trial that changed its candidate gives the old one back."""
+        old, new = self._signatures[row], self._signature(past)
+        if old != new:
+            self._signatures[row] = new
+            self._taken.subtract([old] if old else [])
+            self._taken.update([new] if new else [])
+        if past.plan_digest:
+            self._plans.add(past.plan_digest)
+
+    def _signature(self, past: Past) -> tuple[Any, ...] | None:
+        params = past.params
+        if params is None or any(gene.name not in params for gene in self.space.genes):
+            return None
+        return self.space.signature(params)
+
+
+def _teaches(state: TrialState) -> bool:
+    return state in (TrialState.COMPLETE, TrialState.STOPPED)
+
+
+def _number(values: Mapping[str, float] | None, name: str) -> float:
+    return float(values.get(name, math.nan)) if values else math.nan
+
+
+def _violation(violation: float) -> float:
+    """Clip a violation from below at 0; one that is no number is the worst."""
+    return math.inf if math.isnan(violation) else max(0.0, violation)
+
+
+def _encoded(gene: Any, value: Any) -> float:
+    if value is None:
+        return math.nan
+    if gene.choices:
+        return float(gene.choices.index(value)) if value in gene.choices else math.nan
+    return float(gene.share(value))
+
+
+def _doubled(array: NDArray[T]) -> NDArray[T]:
+    return np.concatenate((array, np.empty_like(array)))

@@ -1,0 +1,112 @@
+"""A steady-state NSGA-II: at every ask, parents are the best of *all* trials told by then.
+
+Optuna's NSGA-II closes generations: a trial that ends late, is retried, or was put in by hand
+belongs to no open one and is never a parent. Without generations nothing is late (the scheme is
+that of Durillo et al. 2009, "On the effect of the steady-state selection scheme in multi-objective
+genetic algorithms").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from pareto_prune.samplers import Proposal, Request
+from pareto_prune.samplers._history import Floats, History
+from pareto_prune.samplers._ranking import Elite, Ranking
+from pareto_prune.samplers._variation import (
+    Layout,
+    crossed,
+    filled,
+    latin,
+    mutated,
+    shifted,
+    spread,
+)
+
+_ENOUGH = 4
+_TRIES = 30
+
+
+@dataclass(frozen=True)
+class SteadyState:
+    """The settings of the search; :class:`~pareto_prune.samplers.nsga2.Nsga2` says what each is."""
+
+    population: int
+    crossover: float
+    mutation: float
+    shift: float
+    eta: float
+
+    def ask(self, history: History, request: Request) -> Proposal:
+        """Return a new point of the first population, or a child of two of the best trials."""
+        rng = np.random.default_rng((request.seed, request.number))
+        layout = layout_of(history)
+        elite = self._elite(history)
+        if request.number < self.population:
+            row = self._first(layout, request)
+        elif len(elite) < max(2, self.population // _ENOUGH):
+            row = spread(layout, rng.random(len(layout)), rng.random(), rng.random() / 2)
+        else:
+            row = self._child(layout, history, elite, rng)
+        return Proposal(self.distinct(layout, history, row, rng))
+
+    def _first(self, layout: Layout, request: Request) -> Floats:
+        """Return the point of the first population that is this trial's."""
+        shares = latin(layout, request.number, self.population, request.seed)
+        return spread(layout, shares[:-2], shares[-2], shares[-1] / 2)
+
+    def _elite(self, history: History) -> Elite:
+        key = ("ranking", self.population)
+        ranking = history.cache.setdefault(key, None) or Ranking(history, self.population)
+        history.cache[key] = ranking
+        return ranking.elite()
+
+    def _child(self, layout: Layout, history: History, elite: Elite, rng: Generator) -> Floats:
+        first, second = (filled(layout, history.genes[row], rng) for row in parents(elite, rng))
+        child = first
+        if rng.random() < self.crossover:
+            child = crossed(layout, first, second, rng)
+        if rng.random() < self.shift:
+            child = shifted(layout, child, rng, self.eta)
+        return mutated(layout, child, rng, self._rate(layout), self.eta)
+
+    def _rate(self, layout: Layout) -> float:
+        return max(self.mutation, 1 / max(1, len(layout)))
+
+    def distinct(
+        self, layout: Layout, history: History, row: Floats, rng: Generator
+    ) -> dict[str, float | str | int]:
+        """Return the parameters of ``row``, mutated until they, or their plan, are new.
+
+        A space may have fewer candidates than trials: after some tries a duplicate it is.
+        """
+        params = history.decode(row)
+        for attempt in range(_TRIES):
+            if not history.taken(params):
+                break
+            rate = min(1.0, self._rate(layout) * (1 + attempt))
+            row = mutated(layout, row, rng, rate, self.eta)
+            params = history.decode(row)
+        return params
+
+
+def parents(elite: Elite, rng: Generator) -> tuple[int, int]:
+    """Return the rows of two parents, each the better of two by rank, then by crowding."""
+    picks = rng.permutation(len(elite))[:4] if len(elite) >= 4 else rng.integers(len(elite), size=4)
+    return _better(elite, picks[0], picks[1]), _better(elite, picks[2], picks[3])
+
+
+def _better(elite: Elite, one: int, other: int) -> int:
+    ahead = (elite.ranks[one], -elite.crowding[one]) <= (elite.ranks[other], -elite.crowding[other])
+    return int(elite.rows[one if ahead else other])
+
+
+def layout_of(history: History) -> Layout:
+    """Return the layout of the history's space, made once."""
+    if "layout" not in history.cache:
+        history.cache["layout"] = Layout.of(history.space)
+    layout: Layout = history.cache["layout"]
+    return layout

@@ -1,0 +1,138 @@
+"""How a candidate is made from nothing, and how from two others: rows of genes, in and out.
+
+A row holds the share of its range for a number and the index of a category. Numbers of one field
+(``sublayers``) that the space draws together are *kin*: drawn one by one they would all cancel out
+to the same total, so that a whole population would cost the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from pareto_prune.samplers._history import Floats
+from pareto_prune.search_space import SearchSpace
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which genes of a space are numbers, categories and kin.
+
+    Attributes:
+        choices: how many values each gene has; 0 for a number. Shape (genes,).
+        kin: which genes belong to the one field that has several. Shape (genes,).
+    """
+
+    choices: NDArray[np.int64]
+    kin: Bools
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> Layout:
+        """Return the layout of a space."""
+        choices = [len(gene.choices) for gene in space.genes]
+        kin = [gene.field == "sublayers" for gene in space.genes]
+        return cls(np.array(choices, dtype=np.int64), np.array(kin, dtype=np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    @functools.cached_property
+    def numbers(self) -> Bools:
+        """Which genes are numbers, shape (genes,)."""
+        return self.choices == 0
+
+    def categories(self, shares: Floats) -> Floats:
+        """Turn the shares of categories, in [0, 1), into their indices; numbers stay."""
+        indices = np.minimum(np.floor(shares * self.choices), self.choices - 1)
+        return np.where(self.numbers, shares, indices)
+
+
+def uniform(layout: Layout, rng: Generator) -> Floats:
+    """Return a row drawn uniformly from the whole space."""
+    return layout.categories(rng.random(len(layout)))
+
+
+def spread(layout: Layout, shares: Floats, level: float, width: float) -> Floats:
+    """Return a row from shares in [0, 1), with its kin within ``width`` of a common ``level``."""
+    near = np.clip(level + width * (2 * shares - 1), 0.0, 1.0)
+    return layout.categories(np.where(layout.kin, near, shares))
+
+
+def filled(layout: Layout, row: Floats, rng: Generator) -> Floats:
+    """Return ``row`` with what it has no value for drawn at random."""
+    return np.where(np.isnan(row), uniform(layout, rng), row)
+
+
+def crossed(layout: Layout, first: Floats, second: Floats, rng: Generator) -> Floats:
+    """Return a child: numbers on the line through both parents, each category from either.
+
+    Extended line recombination (Mühlenbein and Schlierkamp-Voosen 1993, section 3): one share in
+    [-0.25, 1.25] for the whole child. Between two points of a front lie the designs that trade one
+    objective for another; gene by gene they would mostly be left.
+    """
+    share = rng.uniform(-0.25, 1.25)
+    between = np.clip(first + share * (second - first), 0.0, 1.0)
+    picked = np.where(rng.random(len(layout)) < 0.5, first, second)
+    return np.where(layout.numbers, between, picked)
+
+
+def mutated(layout: Layout, row: Floats, rng: Generator, probability: float, eta: float) -> Floats:
+    """Return ``row`` with some of its genes changed.
+
+    Numbers take a polynomial mutation (Deb and Agrawal 1999), categories another value.
+
+    Args:
+        layout: of the space.
+        row: shape (genes,).
+        rng: where chance comes from.
+        probability: that a gene changes.
+        eta: how small the steps of numbers are; about ``1 / (1 + eta)`` of the range.
+    """
+    hit = rng.random(len(layout)) < probability
+    moved = np.clip(row + polynomial_step(row, rng.random(len(layout)), eta), 0.0, 1.0)
+    return np.where(hit, np.where(layout.numbers, moved, _other(layout, row, rng)), row)
+
+
+def shifted(layout: Layout, row: Floats, rng: Generator, eta: float) -> Floats:
+    """Return ``row`` with all its kin moved by one common step: cheaper or dearer as a whole."""
+    if not layout.kin.any():
+        return row
+    level = np.array([row[layout.kin].mean()])
+    step = polynomial_step(level, rng.random(1), eta)
+    return np.where(layout.kin, np.clip(row + step, 0.0, 1.0), row)
+
+
+def polynomial_step(values: Floats, chance: Floats, eta: float) -> Floats:
+    """Return the step of a polynomial mutation in [0, 1] from ``values``, never out of bounds."""
+    down = chance < 0.5
+    room = np.where(down, values, 1.0 - values)
+    side = np.where(down, chance, 1.0 - chance)
+    base = 2 * side + (1 - 2 * side) * (1 - room) ** (eta + 1)
+    size = 1.0 - np.maximum(base, 0.0) ** (1 / (eta + 1))
+    return np.where(down, -size, size)
+
+
+def _other(layout: Layout, row: Floats, rng: Generator) -> Floats:
+    """Return for every category one of its other values; a gene of one value keeps it."""
+    others = np.maximum(layout.choices - 1, 1)
+    step = 1 + np.floor(rng.random(len(layout)) * others)
+    return (row + step) % np.maximum(layout.choices, 1)
+
+
+def latin(layout: Layout, index: int, size: int, seed: int) -> Floats:
+    """Return point ``index`` of a Latin hypercube of ``size`` points: shares, shape (genes + 2,).
+
+    Every gene takes each of ``size`` strata once over the hypercube (McKay et al. 1979). Each
+    point can be had without the others. The two columns beyond the genes are for the level and
+    the width of the kin.
+    """
+    rng = np.random.default_rng((seed, size, 0x1A71))
+    order = rng.permuted(np.tile(np.arange(size), (len(layout) + 2, 1)), axis=1)
+    offsets = rng.random((len(layout) + 2, size))
+    return (order[:, index] + offsets[:, index]) / size

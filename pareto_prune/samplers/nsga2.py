@@ -1,0 +1,44 @@
+"""The default: a steady-state NSGA-II (Deb et al. 2002), for few trials and many workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from pareto_prune.samplers import Proposal, Request, samplers
+from pareto_prune.samplers._history import History
+from pareto_prune.samplers._steady_state import SteadyState
+from pareto_prune.search_space import first_population
+
+Chance = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+@samplers.register("nsga2")
+@dataclass(frozen=True)
+class Nsga2:
+    """Steady-state NSGA-II: every finished trial can be a parent at once, duplicates are rejected.
+
+    Attributes:
+        population: how many of the best trials are parents; 0 takes trials / 15, from 12 to 50.
+        crossover: chance that a child has two parents.
+        mutation: chance that a gene changes; at least one in the number of genes.
+        shift: chance that all sublayers move together.
+        eta: how small the steps of mutated numbers are.
+    """
+
+    population: Annotated[int, Field(ge=0)] = 0
+    crossover: Chance = 0.9
+    mutation: Chance = 0.1
+    shift: Chance = 0.5
+    eta: Annotated[float, Field(gt=0.0)] = 15.0
+
+    def ask(self, history: History, request: Request) -> Proposal:
+        """Return the next candidate's parameters."""
+        return self.search(request).ask(history, request)
+
+    def search(self, request: Request) -> SteadyState:
+        """Return the search with the population that fits the number of trials."""
+        size = self.population or first_population(request.trials)
+        return SteadyState(size, self.crossover, self.mutation, self.shift, self.eta)

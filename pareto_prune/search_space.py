@@ -1,0 +1,292 @@
+"""The study file's ranges as plain parameters, and parameters as candidates.
+
+::
+
+    StudyConfig + Architecture ─► SearchSpace ─► genes (what samplers draw)
+                                             ├─► constants (what has one value only)
+                                             └─► params ◄─► Candidate
+
+The space is flat and static: every candidate has a value for every gene. A gene that no strategy
+of the study reads, or whose range holds one value, is a constant instead. What the strategy of a
+candidate does not read is set to its canonical value before duplicates are looked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pareto_prune.architecture import Architecture
+from pareto_prune.config import StudyConfig
+from pareto_prune.pruning.selection import neuron_multiple
+from pareto_prune.pruning.strategies import strategies
+from pareto_prune.records import Candidate
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Value = float | str | int
+Params = dict[str, Value]
+
+ALPHAS = ("alpha_accuracy", "alpha_latency", "alpha_energy")
+"""The genes that weigh the objectives in ``balanced``."""
+SMALLEST_ALPHA = 0.05
+"""Weights stay above 0, so that their sum can be divided by."""
+ALWAYS_READ = frozenset({"strategy", "learning_rate", "deployment"})
+"""What the trial itself reads, whatever its strategy."""
+STEP = 0.005
+"""Numbers that differ by less than about this count as the same one."""
+
+
+@dataclass(frozen=True)
+class Gene:
+    """One parameter that samplers draw.
+
+    Attributes:
+        name: of the parameter.
+        field: field of :class:`Candidate` that it belongs to.
+        choices: what it may be, where it is a category; empty for a number.
+        low, high: bounds of a number, both inclusive.
+        log: whether a number is drawn on a logarithmic scale.
+        step: resolution at which two numbers count as the same: of the number itself, on a
+            logarithmic scale of its share of the range.
+    """
+
+    name: str
+    field: str
+    choices: tuple[str | int, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    step: float = STEP
+
+    @property
+    def single(self) -> bool:
+        """Whether it has one value only."""
+        return len(self.choices) == 1 if self.choices else self.low == self.high
+
+    @property
+    def only(self) -> Value:
+        """The canonical value: the first category, or the lower bound."""
+        return self.choices[0] if self.choices else self.low
+
+    def share(self, value: Value) -> float:
+        """Return where a number lies in its range, clipped to [0, 1]."""
+        number = float(value)
+        if self.log:
+            place = math.log(number / self.low) / math.log(self.high / self.low)
+        else:
+            place = (number - self.low) / (self.high - self.low)
+        return min(1.0, max(0.0, place))
+
+    def at(self, share: float) -> float:
+        """Return the number at ``share`` of the range: the inverse of :meth:`share`."""
+        if self.log:
+            value = self.low * (self.high / self.low) ** share
+        else:
+            value = self.low + share * (self.high - self.low)
+        return min(self.high, max(self.low, value))
+
+    def rounded(self, value: Value) -> Value:
+        """Return what a value is compared by: the category, or the number in steps."""
+        if self.choices:
+            return value
+        return round((self.share(value) if self.log else float(value)) / self.step)
+
+    def distribution(self) -> BaseDistribution:
+        """Return the Optuna distribution that samplers draw from."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+        if self.choices:
+            return CategoricalDistribution(self.choices)
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What the candidates of one study are made of.
+
+    Attributes:
+        genes: what samplers draw, in a fixed order.
+        constants: value of every parameter that has one value only.
+        reads: fields of the candidate that each strategy reads.
+        layers: layers of the dense model; a candidate has two sublayers for each.
+    """
+
+    genes: tuple[Gene, ...]
+    constants: Mapping[str, Value]
+    reads: Mapping[str, frozenset[str]]
+    layers: int
+    _by_name: Mapping[str, Gene] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {gene.name: gene for gene in self.genes})
+
+    @classmethod
+    def of(
+        cls,
+        config: StudyConfig,
+        architecture: Architecture,
+        reads: Mapping[str, frozenset[str]] | None = None,
+    ) -> SearchSpace:
+        """Return the space of a study.
+
+        Args:
+            config: the study file.
+            architecture: of the dense model.
+            reads: fields that each strategy reads; asked of the strategies themselves if not given.
+
+        Raises:
+            UnknownNameError: no such strategy.
+        """
+        reads = strategy_reads(config) if reads is None else reads
+        read = ALWAYS_READ.union(*(reads[name] for name in config.search.strategies))
+        genes, constants = [], {}
+        for gene in _possible(config, architecture):
+            if gene.field in read and not gene.single:
+                genes.append(gene)
+            else:
+                constants[gene.name] = gene.only if gene.single else _unread(gene)
+        return cls(tuple(genes), constants, dict(reads), len(architecture.layers))
+
+    def gene(self, name: str) -> Gene | None:
+        """Return the gene of this name, or ``None`` where it is a constant."""
+        return self._by_name.get(name)
+
+    def to_candidate(self, params: Mapping[str, Value], starter: str | None = None) -> Candidate:
+        """Return the candidate with these parameters; constants are filled in."""
+        values: dict[str, Any] = {**self.constants, **params}
+        return Candidate(
+            strategy=values["strategy"],
+            importance=values["importance"],
+            cost_target=values["cost_target"],
+            threshold=values["threshold"],
+            sublayers=tuple(values[name] for name in sublayer_names(self.layers)),
+            **{name: values[name] for name in ALPHAS},
+            learning_rate=values["learning_rate"],
+            deployment={
+                name.removeprefix(_DEPLOYMENT): value
+                for name, value in values.items()
+                if name.startswith(_DEPLOYMENT)
+            },
+            starter=starter,
+        )
+
+    def to_params(self, candidate: Candidate) -> Params:
+        """Return the value of every gene in a candidate, as it stands: starters may be outside."""
+        return {gene.name: self._value(candidate, gene) for gene in self.genes}
+
+    def _value(self, candidate: Candidate, gene: Gene) -> Value:
+        if gene.field == "sublayers":
+            return candidate.sublayers[int(gene.name.removeprefix(_SUBLAYER))]
+        if gene.field == "deployment":
+            return candidate.deployment.get(gene.name.removeprefix(_DEPLOYMENT), gene.only)
+        value: Value = getattr(candidate, gene.name)
+        return value
+
+    def canonical(self, params: Mapping[str, Value]) -> Params:
+        """Return the parameters with all that their strategy does not read set to one value."""
+        strategy = str(params.get("strategy", self.constants.get("strategy")))
+        read = ALWAYS_READ | self.reads.get(strategy, _EVERYTHING)
+        return {
+            gene.name: params[gene.name] if gene.field in read else gene.only for gene in self.genes
+        }
+
+    def signature(self, params: Mapping[str, Value]) -> tuple[Value, ...]:
+        """Return what two candidates are the same by: canonical values, rounded."""
+        canonical = self.canonical(params)
+        return tuple(gene.rounded(canonical[gene.name]) for gene in self.genes)
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Return what Optuna's samplers draw from: the study file's ranges."""
+        return {gene.name: gene.distribution() for gene in self.genes}
+
+    @functools.cached_property
+    def stored(self) -> dict[str, BaseDistribution]:
+        """What a trial is stored under: wide enough for starters outside the study's ranges."""
+        return {gene.name: self._stored(gene) for gene in self.genes}
+
+    def _stored(self, gene: Gene) -> BaseDistribution:
+        from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+        if gene.name == "strategy":
+            extra = [name for name in sorted(self.reads) if name not in gene.choices]
+            return CategoricalDistribution((*gene.choices, *extra))
+        if gene.choices or gene.log:
+            return gene.distribution()
+        return FloatDistribution(0.0, max(1.0, gene.high))
+
+
+_SUBLAYER, _DEPLOYMENT = "sublayer_", "deployment_"
+_EVERYTHING = frozenset(Candidate.model_fields)
+
+
+def sublayer_names(layers: int) -> list[str]:
+    """Return the parameters of the sublayers, bottom up, attention before FFN."""
+    return [f"{_SUBLAYER}{index:02d}" for index in range(2 * layers)]
+
+
+def first_population(trials: int) -> int:
+    """Return how many candidates come before the search learns: trials / 15, from 12 to 50."""
+    return min(50, max(12, trials // 15))
+
+
+def strategy_reads(config: StudyConfig) -> dict[str, frozenset[str]]:
+    """Return the fields that each strategy reads, under the options of the study file."""
+    return {
+        name: frozenset(
+            strategies.create(name, config.strategy.get(name), f"strategy.{name}").reads
+        )
+        for name in dict.fromkeys((*config.search.strategies, *_shaped()))
+    }
+
+
+def _shaped() -> list[str]:
+    """Return the strategies that starters may name although the study does not search them."""
+    return [name for name in SHAPED if name in strategies.names()]
+
+
+SHAPED = ("layer_wise", "l2", "l1")
+"""Strategies that cut every sublayer at its own sparsity: they can make a given shape."""
+
+
+def _possible(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]:
+    """Yield every parameter there could be, in the order of the genes."""
+    search = config.search
+    yield Gene("strategy", "strategy", choices=search.strategies)
+    yield Gene("importance", "importance", choices=search.importances)
+    yield _ranged("cost_target", search.cost_target.low, search.cost_target.high)
+    yield _ranged("threshold", search.threshold.low, search.threshold.high)
+    yield from _sublayers(config, architecture)
+    for name in ALPHAS:
+        yield Gene(name, name, low=SMALLEST_ALPHA, high=1.0, step=0.02)
+    low, high = search.learning_rate
+    yield Gene("learning_rate", "learning_rate", low=low, high=high, log=True, step=0.02)
+    for name, choices in search.deployment.items():
+        yield Gene(_DEPLOYMENT + name, "deployment", choices=tuple(choices))
+
+
+def _ranged(name: str, low: float, high: float) -> Gene:
+    return Gene(name, name, low=low, high=high)
+
+
+def _sublayers(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]:
+    """Yield a gene for every sublayer; two sparsities that keep the same units are the same."""
+    low, high = config.search.sparsity.low, config.search.sparsity.high
+    names = iter(sublayer_names(len(architecture.layers)))
+    multiple = neuron_multiple(architecture) if config.search.round_widths else 1
+    for shape in architecture.layers:
+        for units in (shape.heads, shape.neurons / multiple):
+            step = 1 / max(1.0, units)
+            yield Gene(next(names), "sublayers", low=low, high=high, step=step)
+
+
+def _unread(gene: Gene) -> Value:
+    """Return the value of a parameter that no strategy of the study reads."""
+    if gene.choices:
+        return gene.choices[0]
+    default: Value = Candidate.model_fields[gene.field].default
+    return 0.0 if gene.field == "sublayers" else default

@@ -1,0 +1,20 @@
+"""The dense model as a trial of its own, so that every front holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pareto_prune.config import StudyConfig
+from pareto_prune.records import Candidate
+from pareto_prune.search_space import SearchSpace
+from pareto_prune.starters import shaped, starters
+
+
+@starters.register("dense")
+@dataclass(frozen=True)
+class Dense:
+    """The dense model, nothing removed: the trial that starts the front."""
+
+    def candidates(self, config: StudyConfig, space: SearchSpace) -> list[Candidate]:  # noqa: ARG002
+        """Return one candidate of sparsity 0; its trial neither prunes nor fine-tunes."""
+        return [shaped(space, (0.0,) * (2 * space.layers), "dense")]

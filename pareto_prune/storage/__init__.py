@@ -1,0 +1,38 @@
+"""The storage: studies in SQLite or PostgreSQL, shared by any number of workers.
+
+::
+
+    storage = open_storage("sqlite:///pareto_prune.db")
+    study = storage.create(config)               # or open_study(name)
+    study.enqueue(candidates, space)             # starters, once
+
+    claim ─► assign ─► renew, report … ─► tell       one trial; or hand_back, when interrupted
+      │        │
+      │        └ its candidate, if it came without one
+      └ a waiting trial, else the next number; None when as many as asked for are taken
+
+    study.read()                                 # everything, as records
+
+Every verb is one transaction, tried again while the database is away. Nothing here loads torch;
+reading loads no Optuna either.
+"""
+
+from __future__ import annotations
+
+from pareto_prune.storage._events import StudyEvent
+from pareto_prune.storage._storage import Storage, StudySummary, open_storage
+from pareto_prune.storage._study import LEASE_SECONDS, StoredStudy, WorkerStatus
+
+DEFAULT_URL = "sqlite:///pareto_prune.db"
+"""Where studies are kept unless something else is said."""
+
+__all__ = [
+    "DEFAULT_URL",
+    "LEASE_SECONDS",
+    "Storage",
+    "StoredStudy",
+    "StudyEvent",
+    "StudySummary",
+    "WorkerStatus",
+    "open_storage",
+]

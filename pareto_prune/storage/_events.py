@@ -1,0 +1,51 @@
+"""What happened to a study: a few lines a person would want to know of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from pareto_prune.storage._schema import events
+
+
+@dataclass(frozen=True)
+class StudyEvent:
+    """Something that happened.
+
+    Attributes:
+        at: seconds since the epoch, in the database's time.
+        kind: short and stable (``"lost"``, ``"handed_back"``, ``"failed"``).
+        text: what a person reads.
+        number: of the trial, if it was one.
+        worker: name of the worker, if it was one.
+    """
+
+    at: float
+    kind: str
+    text: str
+    number: int | None = None
+    worker: str | None = None
+
+
+def record(
+    connection: Connection,
+    study: int,
+    now: float,
+    kind: str,
+    text: str,
+    number: int | None = None,
+    worker: str | None = None,
+) -> None:
+    """Write one event."""
+    row = {"study_id": study, "at": now, "kind": kind, "text": text}
+    connection.execute(insert(events).values(**row, number=number, worker=worker))
+
+
+def read(connection: Connection, study: int) -> list[StudyEvent]:
+    """Return the events of a study, oldest first."""
+    query = select(events).where(events.c.study_id == study).order_by(events.c.event_id)
+    return [
+        StudyEvent(row.at, row.kind, row.text, row.number, row.worker)
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,291 @@
+"""A storage: the studies of one database."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+from sqlalchemy import Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy.exc import DBAPIError
+
+from pareto_prune.config import StudyConfig, flatten
+from pareto_prune.errors import MismatchError, ParetoPruneError, Problem, UserError, unknown_name
+from pareto_prune.records import TrialState
+from pareto_prune.storage import _optuna, _schema
+from pareto_prune.storage._database import PATIENCE, Database, reason
+from pareto_prune.storage._rows import differing
+from pareto_prune.storage._schema import studies, trials
+from pareto_prune.storage._study import LEASE_SECONDS, StoredStudy
+from pareto_prune.storage._url import checked, file_of
+
+_PREPARATIONS = 20
+_COPIED = (_schema.results, _schema.rungs, _schema.references, _schema.measurements)
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """One line of ``studies``.
+
+    Attributes:
+        name: of the study.
+        created: seconds since the epoch.
+        trials_asked: how many trials it has been asked for.
+        counts: how many trials stand where.
+    """
+
+    name: str
+    created: float
+    trials_asked: int
+    counts: Mapping[TrialState, int]
+
+    @property
+    def finished(self) -> int:
+        """Trials that have ended."""
+        return sum(count for state, count in self.counts.items() if state.finished)
+
+
+class Storage:
+    """The studies of one database, which need not be there yet.
+
+    Args:
+        database: where they are.
+        lease_seconds: how long a worker may be silent before its trial is given to another.
+    """
+
+    def __init__(self, database: Database, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._database = database
+        self._lease_seconds = lease_seconds
+        self._prepared = False
+
+    @property
+    def name(self) -> str:
+        """The URL as it may be printed: without its password."""
+        return self._database.name
+
+    def create(self, config: StudyConfig) -> StoredStudy:
+        """Create the study of a study file, or open it to go on where it stands.
+
+        ``[limits]`` are taken over; everything else must be what it was.
+
+        Raises:
+            MismatchError: another study file has this name; names each key that differs.
+        """
+        self._prepare()
+        study, stored = self._database.write(lambda c: self._create(c, config))
+        return self._opened(study, stored)
+
+    def _create(self, connection: Connection, config: StudyConfig) -> tuple[int, StudyConfig]:
+        row = _find(connection, config.name)
+        if row is None:
+            return self._insert(connection, config), config
+        _check_same(row, config)
+        values = {"config": config.model_dump_json(), "trials_asked": config.limits.trials}
+        mine = update(studies).where(studies.c.study_id == row.study_id)
+        connection.execute(mine.values(values))
+        return row.study_id, config
+
+    def _insert(self, connection: Connection, config: StudyConfig) -> int:
+        if _optuna.has_study(connection, config.name):
+            wrong = "a study of this name is in the storage that pareto-prune did not make"
+            raise MismatchError(Problem("name", wrong, "allowed: another name"))
+        study = _optuna.add_study(connection, config.name, config.objectives)
+        _delete_rows(connection, study)
+        row = {"study_id": study, "name": config.name, "config": config.model_dump_json()}
+        row |= {"trials_asked": config.limits.trials, "created": self._database.now(connection)}
+        connection.execute(insert(studies).values(row))
+        return study
+
+    def open_study(self, name: str) -> StoredStudy:
+        """Return a study by its name.
+
+        Raises:
+            UserError: there is none; names the nearest one and lists them all.
+        """
+        row = self._database.read(lambda c: _find(c, name)) if self._ready() else None
+        if row is None:
+            raise UserError(self._unknown(name))
+        return self._opened(row.study_id, _config(row))
+
+    def _unknown(self, name: str) -> Problem:
+        known = [study.name for study in self.studies()]
+        problem = unknown_name("study", name, known, self.name)
+        return problem if known else Problem(problem.where, problem.wrong, "there are none")
+
+    def _opened(self, study: int, config: StudyConfig) -> StoredStudy:
+        return StoredStudy(self._database, study, config.name, config, self._lease_seconds)
+
+    def studies(self) -> list[StudySummary]:
+        """Return all studies, by name."""
+        return self._database.read(_summaries) if self._ready() else []
+
+    def delete(self, name: str) -> None:
+        """Delete a study with all its trials.
+
+        Raises:
+            UserError: there is none of this name.
+        """
+        study = self.open_study(name)._id
+        self._database.write(lambda c: _delete(c, study))
+
+    def copy(self, name: str, new: str) -> StoredStudy:
+        """Copy a study under a new name; trials that run become waiting ones in the copy.
+
+        Raises:
+            UserError: there is none of this name, or the new name is taken or not a name.
+        """
+        old = self.open_study(name)
+        config = _renamed(old.config, new)
+        study = self._database.write(lambda c: self._copy(c, old._id, config))
+        return self._opened(study, config)
+
+    def _copy(self, connection: Connection, old: int, config: StudyConfig) -> int:
+        if _find(connection, config.name) is not None:
+            wrong = f"there is a study {config.name!r} already"
+            raise UserError(Problem("name", wrong, "allowed: another name"))
+        new = self._insert(connection, config)
+        source = connection.execute(select(studies).where(studies.c.study_id == old)).one()
+        mine = update(studies).where(studies.c.study_id == new)
+        kept = {"profile": source.profile, "reference": source.reference}
+        connection.execute(mine.values(**kept, trials_asked=source.trials_asked))
+        _optuna.copy_trials(connection, old, new)
+        _copy_rows(connection, old, new)
+        return new
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def _ready(self) -> bool:
+        """Return whether the database has our tables, brought up to date; makes nothing."""
+        file = file_of(self._database.url)
+        if self._prepared or (file is not None and not file.exists()):
+            return self._prepared
+        version = self._database.read(_schema.version_of)
+        if version not in (0, _schema.VERSION):
+            self._database.write(_schema.migrate)
+        self._prepared = version != 0
+        return self._prepared
+
+    def _prepare(self) -> None:
+        """Make the tables where there are none; others may be doing the same."""
+        for attempt in range(_PREPARATIONS):
+            if self._ready():
+                return
+            try:
+                _optuna.create_tables(self._database)
+                self._database.write(_schema.create)
+            except (DBAPIError, ParetoPruneError, RuntimeError) as error:
+                if attempt == _PREPARATIONS - 1:
+                    raise _unusable(self.name, error) from error
+                self._database.wait()
+
+
+def open_storage(
+    url: str,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+    patience: float = PATIENCE,
+    clock: Callable[[], float] = time.time,
+) -> Storage:
+    """Open the storage at a URL. An SQLite file is made with the first study, not here.
+
+    Args:
+        url: ``sqlite:///FILE`` or ``postgresql+psycopg://USER:PASSWORD@HOST/DATABASE``.
+        lease_seconds: how long a worker may be silent before its trial is given to another.
+        patience: seconds for which a transaction is tried again while the database is away.
+        clock: the time, for SQLite; PostgreSQL has its own.
+
+    Raises:
+        UserError: it is not a URL that is supported, or it does not open; one line, no password.
+    """
+    parsed = checked(url)
+    database = Database(parsed, clock=clock, patience=patience)
+    file = file_of(parsed)
+    if file is None or file.exists():
+        database.ping()
+    return Storage(database, lease_seconds)
+
+
+def _unusable(name: str, error: Exception) -> UserError:
+    said = reason(error) if isinstance(error, DBAPIError) else str(error).splitlines()[0]
+    return UserError(Problem("storage", f"{name}: {said}"))
+
+
+def _find(connection: Connection, name: str) -> Row[Any] | None:
+    return connection.execute(select(studies).where(studies.c.name == name)).one_or_none()
+
+
+def _config(row: Row[Any]) -> StudyConfig:
+    try:
+        return StudyConfig.model_validate_json(row.config)
+    except pydantic.ValidationError as error:
+        wrong = f"its study file is of another version of pareto-prune ({error.errors()[0]['msg']})"
+        raise MismatchError(Problem(f"study {row.name!r}", wrong)) from None
+
+
+def _check_same(row: Row[Any], config: StudyConfig) -> None:
+    old, new = flatten(_config(row).canonical()), flatten(config.canonical())
+    keys = differing(old, new)
+    if keys:
+        where = f"study {config.name!r}"
+        problems = [
+            Problem(f"{where}: {key}", f"{new.get(key)!r}, it was started with {old.get(key)!r}")
+            for key in keys
+        ]
+        advice = "only [limits] may change, allowed: another name, or the file as it was"
+        raise MismatchError(*problems, Problem(where, advice))
+
+
+def _renamed(config: StudyConfig, name: str) -> StudyConfig:
+    try:
+        return StudyConfig.model_validate_json(
+            json.dumps(config.model_dump(mode="json") | {"name": name})
+        )
+    except pydantic.ValidationError:
+        wrong = f"{name!r} is wrong"
+        raise UserError(Problem("name", wrong, "allowed: letters, digits, '.', '_', '-'")) from None
+
+
+def _summaries(connection: Connection) -> list[StudySummary]:
+    grouped = select(trials.c.study_id, trials.c.state, func.count())
+    counts: dict[int, dict[TrialState, int]] = {}
+    for study, state, count in connection.execute(
+        grouped.group_by(trials.c.study_id, trials.c.state)
+    ):
+        counts.setdefault(study, {})[TrialState(state)] = int(count)
+    return [
+        StudySummary(row.name, row.created, row.trials_asked, counts.get(row.study_id, {}))
+        for row in connection.execute(select(studies).order_by(studies.c.name))
+    ]
+
+
+def _delete(connection: Connection, study: int) -> None:
+    _delete_rows(connection, study)
+    _optuna.delete_study(connection, study)
+
+
+def _delete_rows(connection: Connection, study: int) -> None:
+    """Delete our rows of a study; also those left by one that was deleted by other tools."""
+    for table in _schema.OF_A_STUDY:
+        connection.execute(delete(table).where(table.c.study_id == study))
+
+
+def _copy_rows(connection: Connection, old: int, new: int) -> None:
+    _optuna.reset_unfinished(connection, new)
+    for table in (*_COPIED, trials):
+        columns = [column for column in table.c if column.name != "study_id"]
+        rows = select(literal(new), *columns).where(table.c.study_id == old)
+        names = ["study_id", *(column.name for column in columns)]
+        connection.execute(insert(table).from_select(names, rows))
+    mine = trials.c.study_id == new
+    running = trials.c.state == TrialState.RUNNING.value
+    idle = {"state": TrialState.WAITING.value, "started": None, "worker": None}
+    connection.execute(update(trials).where(mine, running).values(idle))
+    connection.execute(update(trials).where(mine).values(token=None))
+    for number, trial in _optuna.trial_ids(connection, new).items():
+        one = update(trials).where(mine, trials.c.number == number)
+        connection.execute(one.values(trial_id=trial))

@@ -1,0 +1,66 @@
+"""Which storage URLs are taken, and how one is shown: never with its password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from pareto_prune.errors import Problem, UserError
+
+ALLOWED = "allowed: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+
+_POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
+_MYSQL_REASON = (
+    "MySQL and MariaDB are not supported: they hold 64 kB in a text column and fail concurrent "
+    'claims with "Record has changed since last read"'
+)
+
+
+def checked(text: str) -> URL:
+    """Return the parsed URL, with the driver that is used.
+
+    Raises:
+        UserError: it is no URL, or of a database that is not supported.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise UserError(Problem("storage", "not a database URL", ALLOWED)) from None
+    if url.drivername == "sqlite":
+        return _file(url)
+    if url.drivername in _POSTGRESQL:
+        return _server(url)
+    wrong = f"{url.drivername!r} is not supported"
+    if url.drivername.startswith(("mysql", "mariadb")):
+        wrong = _MYSQL_REASON
+    raise UserError(Problem("storage", wrong, ALLOWED))
+
+
+def shown(url: URL) -> str:
+    """Return the URL as it may be printed: without password and options."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def file_of(url: URL) -> Path | None:
+    """Return the file of an SQLite URL, ``None`` for a server."""
+    return Path(url.database) if url.drivername == "sqlite" and url.database else None
+
+
+def _file(url: URL) -> URL:
+    if not url.database or url.database == ":memory:":
+        wrong = "a database in memory cannot be shared by workers"
+        raise UserError(Problem("storage", wrong, ALLOWED))
+    folder = Path(url.database).parent
+    if not folder.is_dir():
+        raise UserError(Problem("storage", f"{shown(url)}: there is no folder {str(folder)!r}"))
+    if Path(url.database).is_dir():
+        raise UserError(Problem("storage", f"{shown(url)}: is a folder, allowed: a file"))
+    return url
+
+
+def _server(url: URL) -> URL:
+    if not url.database:
+        raise UserError(Problem("storage", f"{shown(url)}: names no database", ALLOWED))
+    return url.set(drivername="postgresql+psycopg")

@@ -1,0 +1,250 @@
+"""Which URLs open, what is said of those that do not, and how the tables come to be."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from pareto_prune.errors import MismatchError, ParetoPruneError, UserError
+from pareto_prune.storage import _schema, open_storage
+from pareto_prune.storage._database import Database, Idle, transient
+from pareto_prune.storage._url import checked, shown
+from tests.storage.postgres import Server
+from tests.storage.scripted import study_config
+
+MYSQL = "mysql+pymysql://me:secret@host/db"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "not a database URL"),
+        ("", "not a database URL"),
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite:////no/such/folder/study.db", "there is no folder '/no/such/folder'"),
+        ("sqlite:////tmp", "is a folder"),
+        ("oracle://me:secret@host/db", "'oracle' is not supported"),
+        (MYSQL, "MySQL and MariaDB are not supported: they hold 64 kB"),
+        ("mariadb://me:secret@host/db", "MySQL and MariaDB are not supported"),
+        ("postgresql+psycopg2://me:secret@host/db", "'postgresql+psycopg2' is not supported"),
+        ("postgresql://me:secret@host", "names no database"),
+        ("postgresql://me:secret@host:port/db", "not a database URL"),
+        ("postgresql://me:secret@127.0.0.1:1/db", "onnection"),
+    ],
+)
+def test_a_url_that_does_not_open_gets_one_line(url: str, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        open_storage(url)
+    said = "".join(traceback.format_exception(caught.value.with_traceback(None)))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:secret@host/db",
+        "postgresql://me:secret@host/db",
+        "postgres://me:secret@host/db?password=secret&sslmode=require",
+    ],
+)
+def test_a_password_is_never_shown(url: str) -> None:
+    assert shown(checked(url)) == "postgresql+psycopg://me:***@host/db"
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    path.write_text("plain text, long enough to be taken for the header of a database " * 9)
+    with pytest.raises(UserError, match="not a database"):
+        open_storage(f"sqlite:///{path}")
+
+
+def test_looking_makes_no_file(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+    assert storage.studies() == []
+    with pytest.raises(UserError, match="there are none"):
+        storage.open_study("any")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_at_another_database_makes_no_tables(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    assert open_storage(f"sqlite:///{path}").studies() == []
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+
+
+def test_an_empty_storage_gets_its_tables(empty_url: str) -> None:
+    storage = open_storage(empty_url)
+    storage.create(study_config())
+    assert [study.name for study in open_storage(empty_url).studies()] == ["scripted"]
+    storage.close()
+
+
+def _create(url: str) -> str:
+    storage = open_storage(url)
+    name = storage.create(study_config()).name
+    storage.close()
+    return name
+
+
+def test_several_may_make_the_tables_at_once(empty_url: str) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        assert pool.map(_create, [empty_url] * 3, chunksize=1) == ["scripted"] * 3
+    assert len(open_storage(empty_url).studies()) == 1
+
+
+def test_sqlite_writes_ahead(tmp_path: Path, prepared: Path) -> None:
+    (tmp_path / "a.db").write_bytes(prepared.read_bytes())
+    database = Database(checked(f"sqlite:///{tmp_path / 'a.db'}"))
+
+    def pragmas(connection: Connection) -> tuple[object, object]:
+        return tuple(
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous")
+        )
+
+    assert database.read(pragmas) == ("wal", 1)
+    database.close()
+
+
+def test_a_transaction_is_all_or_nothing(storage_url: str) -> None:
+    database = Database(checked(storage_url))
+
+    def half(connection: Connection) -> None:
+        connection.execute(text("UPDATE pareto_schema SET version = 99"))
+        raise KeyError("in the middle")
+
+    with pytest.raises(KeyError):
+        database.write(half)
+    assert database.read(_schema.version_of) == _schema.VERSION
+    database.close()
+
+
+def test_no_connection_is_held_while_a_worker_trains(postgres: Server, template: str) -> None:
+    url = postgres.database("quiet", template)
+    study = open_storage(url).create(study_config())
+    study.claim("w")
+    end = time.monotonic() + 30
+    while postgres.connections("quiet") > 0:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert study.claim("w") is not None
+
+
+def test_what_is_idle_acts_once_and_again_after_the_next_use() -> None:
+    acted = threading.Semaphore(0)
+    idle = Idle(acted.release, seconds=0.01)
+    for _ in range(2):
+        for _ in range(5):
+            with idle:
+                pass
+        assert acted.acquire(timeout=10)
+    assert not acted.acquire(blocking=False)
+
+
+def test_nothing_acts_while_something_is_in_use() -> None:
+    acted = threading.Semaphore(0)
+    idle = Idle(acted.release, seconds=0.01)
+    with idle:
+        with idle:
+            pass
+        assert not acted.acquire(timeout=0.2)
+    assert acted.acquire(timeout=10)
+
+
+def test_an_older_schema_is_brought_up_to_date(own_url: str) -> None:
+    database = Database(checked(own_url))
+
+    def second(connection: Connection) -> None:
+        connection.execute(text("ALTER TABLE pareto_events ADD COLUMN colour VARCHAR(9)"))
+
+    def third(connection: Connection) -> None:
+        connection.execute(text("UPDATE pareto_events SET colour = 'red'"))
+
+    database.write(lambda c: _schema.migrate(c, (second, third), newest=3))
+    assert database.read(_schema.version_of) == 3
+    columns = database.read(lambda c: sqlalchemy.inspect(c).get_columns("pareto_events"))
+    assert "colour" in {column["name"] for column in columns}
+    with pytest.raises(MismatchError, match="version 3, this program knows 1"):
+        open_storage(own_url).studies()
+    database.close()
+
+
+def test_a_passing_failure_is_tried_again_until_patience_ends(storage_url: str) -> None:
+    waits: list[float] = []
+    database = Database(checked(storage_url), sleep=waits.append, patience=60)
+
+    def third_time(connection: Connection) -> str:
+        if len(waits) < 2:
+            raise OperationalError("SELECT", {}, sqlite3.OperationalError("database is locked"))
+        return "done"
+
+    assert database.read(third_time) == "done"
+    assert len(waits) == 2
+    assert waits[0] < waits[1] * 2
+    impatient = Database(checked(storage_url), sleep=waits.append, patience=0)
+    waits.clear()
+    with pytest.raises(ParetoPruneError, match="locked"):
+        impatient.read(third_time)
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [("database is locked", True), ("no such table: x", False), ("disk is full", False)],
+)
+def test_what_does_not_pass_is_not_tried_again(said: str, passes: bool) -> None:
+    error = OperationalError("SELECT", {}, sqlite3.OperationalError(said))
+    assert transient(error) is passes
+
+
+def test_a_killed_connection_is_replaced(postgres: Server, template: str) -> None:
+    url = postgres.database("killed", template)
+    database = Database(checked(url), sleep=lambda seconds: None)
+    attempts: list[int] = []
+
+    def dies_once(connection: Connection) -> int:
+        attempts.append(1)
+        if len(attempts) == 1:
+            _kill_others(postgres.url(), "killed")
+        return int(connection.scalar(text("SELECT 7")) or 0)
+
+    assert database.read(dies_once) == 7
+    assert len(attempts) == 2
+
+
+def _kill_others(url: str, database: str) -> None:
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        connection.execute(text(kill), {"name": database})
+
+
+def test_reading_needs_neither_optuna_nor_torch(storage_url: str) -> None:
+    storage = open_storage(storage_url)
+    storage.create(study_config())
+    code = f"""
+import sys
+from pareto_prune.storage import open_storage
+study = open_storage({storage_url!r}).open_study("scripted").read()
+assert study.trials_asked == 12
+print([name for name in ("optuna", "torch", "numpy") if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stdout.strip() == "[]"
