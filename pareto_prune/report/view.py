@@ -1,0 +1,382 @@
+"""What the report page shows, as plain JSON: points, history, statistics, environment.
+
+Pure: the same front and study give the same view. Numbers keep six significant digits, so that a
+page of thousands of trials stays small. Texts are as they were given; the page escapes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from pareto_prune.architecture import Architecture
+from pareto_prune.config import flatten
+from pareto_prune.front import (
+    DENSE,
+    Front,
+    NamedReference,
+    Point,
+    front_of,
+    history,
+    yardstick_of,
+)
+from pareto_prune.objectives import OBJECTIVES
+from pareto_prune.quantities import duration, points, written
+from pareto_prune.records import Environment, Reading, Study, Trial, TrialResult, TrialState
+from pareto_prune.selection import explain
+
+VIEW_VERSION = 1
+_EXPLAINED = 60
+_HISTORY_POINTS = 1000
+_ESTIMATE_FACTOR = 2
+Json = dict[str, Any]
+
+
+def view_of(front: Front, study: Study) -> Json:
+    """Return everything the page of ``front`` shows, in JSON types.
+
+    Args:
+        front: of ``study``.
+        study: for the trials that are not on the front, the times and the environment.
+    """
+    every = front_of(study, all_trials=True)
+    steps = history(study)
+    return {
+        "version": VIEW_VERSION,
+        "study": study.name,
+        "about": _about(study, every),
+        "objectives": _objectives(front),
+        "metric": front.metric,
+        "dense": _dense(front),
+        "points": _points(every, study),
+        "references": [_reference(reference, front) for reference in front.references],
+        "counts": front.counts,
+        "hypervolume": _rounded(front.hypervolume),
+        "at_points_lost": [at.to_json() for at in front.at_points_lost],
+        "knee": front.knee,
+        "recommended": front.recommended.to_json() if front.recommended else None,
+        "explained": _explained(every),
+        "history": _thinned(
+            [[s.trials, _rounded(s.seconds), _rounded(s.hypervolume)] for s in steps]
+        ),
+        "strategies": _statistics(every, lambda point: point.strategy),
+        "importances": _statistics(every, lambda point: point.importance),
+        "starters": _starters(every),
+        "stops": stops_of(study, {point.number for point in every.members}),
+        "failures": _failures(study),
+        "notes": _notes(front, study),
+        "environment": _environment(study),
+        "config": [[key, _text(value)] for key, value in flatten(study.config).items()],
+    }
+
+
+def _about(study: Study, front: Front) -> list[str]:
+    """Return model, data, device and size of the study, as far as they are known."""
+    config = flatten(study.config)
+    counts = front.counts
+    finished = sum(counts.get(state, 0) for state in ("complete", "stopped", "failed"))
+    parts = [
+        config.get("model.path"),
+        config.get("data.path"),
+        study.reference.environment.device if study.reference else None,
+        f"{finished} trials" if finished != 1 else "1 trial",
+    ]
+    return [str(part) for part in parts if part]
+
+
+def _objectives(front: Front) -> list[Json]:
+    return [
+        {
+            "name": o.name,
+            "label": OBJECTIVES[o.name].label,
+            "unit": o.unit,
+            "direction": o.direction,
+            "kind": OBJECTIVES[o.name].kind,
+            "grade": o.grade,
+            "source": o.source,
+            "estimated": o.grade == "estimated",
+        }
+        for o in front.objectives
+    ]
+
+
+def _dense(front: Front) -> Json | None:
+    if front.reference is None:
+        return None
+    names = [o.name for o in front.objectives]
+    return {
+        "values": [_rounded(front.reference.get(name)) for name in names],
+        **_bounds(names, front.reference_intervals, front.reference),
+        "parameters": front.reference.get("parameters"),
+        "trial": next((p.number for p in front.members if p.starter == DENSE), None),
+        **_shape(front.reference_architecture),
+    }
+
+
+def _points(every: Front, study: Study) -> list[Json]:
+    """Return every trial that has all objectives; the others have nothing to draw."""
+    names = [o.name for o in every.objectives]
+    targets = {t.number: t.candidate.cost_target for t in study.trials if t.candidate}
+    return [
+        _point(point, names, targets.get(point.number))
+        for point in every.trials
+        if all(name in point.values for name in names)
+    ]
+
+
+def _point(point: Point, names: Sequence[str], target: float | None) -> Json:
+    fields = {
+        "number": point.number,
+        "state": "infeasible" if _infeasible(point) else point.state.value,
+        "strategy": point.strategy,
+        "importance": point.importance,
+        "starter": point.starter,
+        "front": point.on_front,
+        "confirmed": point.confirmed or None,
+        "values": [_rounded(point.values[name]) for name in names],
+        **_bounds(names, point.intervals, point.values),
+        "parameters": point.parameters,
+        "target": _rounded(target),
+        "reason": point.reason if not point.on_front else None,
+        **_shape(point.architecture),
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _infeasible(point: Point) -> bool:
+    return point.state is TrialState.COMPLETE and not point.feasible
+
+
+def _bounds(names: Sequence[str], intervals: Any, values: Any) -> Json:
+    """Return the ends of the intervals by objective; a value without one is its own."""
+    ends = [intervals.get(name) or (values.get(name), values.get(name)) for name in names]
+    return {
+        "low": [_rounded(low) for low, _ in ends],
+        "high": [_rounded(high) for _, high in ends],
+    }
+
+
+def _shape(architecture: Architecture | None) -> Json:
+    if architecture is None:
+        return {}
+    layers = [[layer.heads, layer.neurons] for layer in architecture.layers]
+    return {"hidden": architecture.hidden, "layers": layers}
+
+
+def _reference(reference: NamedReference, front: Front) -> Json:
+    names = [o.name for o in front.objectives]
+    return {
+        "name": reference.name,
+        "values": [_rounded(reference.values.get(name)) for name in names],
+        **_bounds(names, reference.intervals, reference.values),
+        "parameters": reference.parameters,
+        **_shape(reference.architecture),
+    }
+
+
+def _explained(every: Front) -> dict[str, Json]:
+    """Return the explanation of the members of the front, while there are not too many."""
+    chosen = {every.knee, every.recommended.trial if every.recommended else None}
+    members = every.members
+    if len(members) > _EXPLAINED:
+        members = tuple(point for point in members if point.number in chosen)
+    explained = {str(point.number): explain(every, point.number) for point in members}
+    return {
+        number: {"sentences": selection.sentences[1:], "tied": selection.tied}
+        for number, selection in explained.items()
+    }
+
+
+def _statistics(every: Front, key: Callable[[Point], str | None]) -> list[Json]:
+    """Return, by what ``key`` gives, how the trials of the search ended and what was best."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    for point in every.trials:
+        name = key(point)
+        if name and point.state.finished and point.starter != DENSE:
+            groups[name].append(point)
+    rows = [_statistic(name, found, every) for name, found in groups.items()]
+    return sorted(rows, key=lambda row: (-row["front"], -row["trials"], row["name"]))
+
+
+def _statistic(name: str, found: Sequence[Point], every: Front) -> Json:
+    states = Counter("infeasible" if _infeasible(p) else p.state.value for p in found)
+    good = [p for p in found if p.state is TrialState.COMPLETE and p.feasible and p.values]
+    measure = yardstick_of(every)
+    return {
+        "name": name,
+        "trials": len(found),
+        "front": sum(point.on_front for point in found),
+        "complete": states["complete"],
+        "infeasible": states["infeasible"],
+        "stopped": states["stopped"],
+        "failed": states["failed"],
+        "best": _rounded(max((p.values.get(every.metric, -math.inf) for p in good), default=None)),
+        "cheapest": _rounded(min((measure.cost(p.relative) for p in good), default=None)),
+    }
+
+
+def _starters(every: Front) -> list[Json]:
+    return [
+        {"name": p.starter, "number": p.number, "state": p.state.value, "front": p.on_front}
+        for p in every.trials
+        if p.starter
+    ]
+
+
+def stops_of(study: Study, on_front: set[int]) -> Json | None:
+    """Return what stopping early saved, and how often it would have been wrong.
+
+    A complete trial with a stop reason is an audited one: it would have been stopped, but ran on.
+    Its stop would have been wrong if it made the front. ``None`` where nothing was stopped.
+    """
+    results = [(trial, trial.result) for trial in study.trials if trial.result]
+    stopped = [r for t, r in results if t.state is TrialState.STOPPED]
+    audited = [t for t, r in results if t.state is TrialState.COMPLETE and r.stop_reason]
+    if not stopped and not audited:
+        return None
+    full = [r for t, r in results if t.state is TrialState.COMPLETE]
+    typical = median(map(_training, full)) if full else 0.0
+    reasons = Counter(result.stop_reason or "not recorded" for result in stopped)
+    return {
+        "stopped": len(stopped),
+        "saved_seconds": _rounded(sum(max(0.0, typical - _training(r)) for r in stopped)),
+        "spent_seconds": _rounded(sum(_training(r) for _, r in results)),
+        "audited": len(audited),
+        "wrong": [trial.number for trial in audited if trial.number in on_front],
+        "reasons": reasons.most_common(12),
+    }
+
+
+def _training(result: TrialResult) -> float:
+    """Return the seconds a trial spent on fine-tuning and evaluating."""
+    return result.timings.get("finetune", 0.0) + result.timings.get("evaluate", 0.0)
+
+
+def _failures(study: Study) -> list[Json]:
+    found: dict[str, list[Trial]] = defaultdict(list)
+    for trial in study.trials:
+        if trial.state is TrialState.FAILED:
+            failure = trial.result.failure if trial.result else None
+            found[failure.kind if failure else "unknown"].append(trial)
+    return [_failure(kind, trials) for kind, trials in sorted(found.items())]
+
+
+def _failure(kind: str, trials: Sequence[Trial]) -> Json:
+    failure = trials[-1].result.failure if trials[-1].result else None
+    return {
+        "kind": kind,
+        "reason": failure.reason if failure else "",
+        "trials": [trial.number for trial in trials],
+    }
+
+
+def _notes(front: Front, study: Study) -> list[str]:
+    """Return what to know before believing the numbers."""
+    label = OBJECTIVES[front.metric].label
+    notes = list(_noise_note(front, label))
+    for objective in front.objectives:
+        reading = _readings(study).get(objective.name)
+        if reading is not None:
+            notes.append(_reading_note(objective.name, reading))
+    notes.append(
+        "Latency and energy are the ratio to the dense model, taken in turn with it in the same "
+        "process, times the dense model's own value."
+    )
+    if front.chance is not None and front.hypervolume is not None:
+        notes.append(
+            f"Hypervolume: {label} counts from a fifth of the dense model's lead over chance "
+            f"({written(front.metric, front.chance)}) below it, costs by logarithm up to 16 times "
+            "cheaper; 1 is the whole box."
+        )
+    return notes
+
+
+def _noise_note(front: Front, label: str) -> Iterable[str]:
+    interval = front.reference_intervals.get(front.metric)
+    seen = f" on {front.examples} validation examples" if front.examples else ""
+    if interval is not None:
+        half = points((interval[1] - interval[0]) / 2)
+        yield (
+            f"The {label} of one model{seen} is known to ± {half} (95 %). Points closer than that "
+            "are the same within noise."
+        )
+    unconfirmed = sum(not point.confirmed for point in front.members)
+    if unconfirmed:
+        yield (
+            f"The front is the best of many trials on the same validation examples, so its {label} "
+            f"is optimistic; {unconfirmed} of its points are not confirmed by a longer retraining."
+        )
+
+
+def _reading_note(name: str, reading: Reading) -> str:
+    label = OBJECTIVES[name].label.capitalize()
+    how = f"{label} is {reading.grade} ({reading.source}, {reading.scope})"
+    if reading.interval and reading.value:
+        half = 100 * (reading.interval[1] - reading.interval[0]) / (2 * reading.value)
+        how += f", the dense model's own value to ± {half:.1f} % in {reading.repeats} repeats"
+    if reading.grade == "estimated":
+        how += f"; an estimate, good to a factor of about {_ESTIMATE_FACTOR} (×/÷), shown with ≈"
+    if reading.flags:
+        how += f"; flagged: {', '.join(reading.flags)}"
+    return how + "."
+
+
+def _readings(study: Study) -> dict[str, Reading]:
+    return study.reference.measurement.readings if study.reference else {}
+
+
+def _environment(study: Study) -> list[list[str]]:
+    """Return the machine and the versions behind the numbers, and what else took part."""
+    rows = _machine(study.reference.environment) if study.reference else []
+    results = [trial.result for trial in study.trials if trial.result]
+    devices = Counter(r.environment.device for r in results if r.environment)
+    if len(devices) > 1:
+        rows.append(["trials by device", ", ".join(f"{d}: {n}" for d, n in devices.most_common())])
+    workers = Counter(trial.worker for trial in study.trials if trial.worker)
+    if workers:
+        rows.append(["workers", str(len(workers))])
+    spent = sum(r.timings.get("total", 0.0) for r in results)
+    if spent:
+        rows.append(["time in trials", duration(spent)])
+    return rows
+
+
+def _machine(environment: Environment) -> list[list[str]]:
+    versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
+    rows = [
+        ["device", environment.device],
+        ["cores", str(environment.cores)],
+        ["threads", str(environment.threads)],
+        ["memory", f"{environment.memory_gib:.1f} GiB"],
+        ["system", environment.system],
+        ["python", environment.python],
+        ["versions", versions],
+        ["commit", environment.commit or ""],
+        *([key, value] for key, value in environment.details.items()),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _thinned(steps: list[list[Any]]) -> list[list[Any]]:
+    """Keep the steps where the hypervolume grew, and the ends, when there are too many."""
+    if len(steps) <= _HISTORY_POINTS:
+        return steps
+    grew = [b for a, b in pairwise(steps) if b[2] != a[2]]
+    return [steps[0], *grew, steps[-1]]
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return a number at six significant digits; ``None`` where it is not finite."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.6g}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
