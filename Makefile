@@ -9,6 +9,7 @@ SOURCES := pareto_prune tests benchmarks
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup check format test test-fast quickstart docs clean
 

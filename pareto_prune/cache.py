@@ -11,10 +11,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def root() -> Path:
@@ -60,3 +63,25 @@ def locked(path: Path) -> Iterator[None]:
     with lock.open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name to ``path`` (suffix ``.npz``), whole or not at all."""
+    import numpy as np
+
+    with replacing(path) as beside:
+        np.savez(beside, **arrays)  # type: ignore[arg-type]
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
+    """Return what :func:`save_arrays` wrote; ``None`` where it is not there or damaged.
+
+    Every array has a checksum, so a changed bit is damage too.
+    """
+    import numpy as np
+
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except Exception:  # a damaged archive fails in many ways; all mean: make it again
+        return None

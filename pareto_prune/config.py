@@ -6,6 +6,7 @@ Shape only: whether a name (of a strategy, a sampler, a demo) exists is resolved
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -33,6 +34,11 @@ class Table(Record):
     model_config = pydantic.ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
     )
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read plain JSON types, where lists stand for tuples."""
+        return cls.model_validate_json(json.dumps(data))
 
 
 def seconds(duration: str) -> float:
@@ -141,9 +147,9 @@ class DenseTable(Table):
 class SearchTable(Table):
     """``[search]``: what the trials sample."""
 
-    strategies: tuple[str, ...] = ("layer_wise", "l1", "l2")
+    strategies: tuple[str, ...] = ("balanced", "layer_wise", "l1")
     """Strategies to choose from; see `pareto-prune list strategies`."""
-    importances: tuple[str, ...] = ("fisher", "l1", "l2")
+    importances: tuple[str, ...] = ("obs", "fisher")
     """Importances for the strategies that take one; see `pareto-prune list importances`."""
     cost_target: Range = Range(low=0.08, high=0.7)
     """Share of the dense model's cost that a candidate may have."""
@@ -157,7 +163,7 @@ class SearchTable(Table):
     """Above 1: accuracy is the mean over this many folds of the training data."""
     round_widths: bool = True
     """Round widths to what the hardware likes."""
-    starters: tuple[str, ...] = ("dense",)
+    starters: tuple[str, ...] = ("dense", "balanced", "half_depth", "uniform")
     """Candidates put in at the start; see `pareto-prune list starters`."""
     deployment: dict[
         Literal["dtype", "max_length", "threads"], tuple[str, ...] | tuple[int, ...]
@@ -217,7 +223,7 @@ class MeasureTable(Table):
     tokens: Annotated[int, Field(ge=0)] = 0
     """Length of the latency input in tokens; 0 takes the validation texts' median."""
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
-    """Number format that is deployed."""
+    """Number format that is measured; the metric is taken in float32."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: Annotated[int, Field(ge=0)] = 0
@@ -242,9 +248,12 @@ class LimitsTable(Table):
 class SamplerTable(pydantic.BaseModel):
     """``[sampler]``: the name of a sampler, and that sampler's own options."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="allow", strict=True)
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="allow", strict=True, use_attribute_docstrings=True
+    )
 
     name: str = "nsga2"
+    """What proposes candidates; see `pareto-prune list samplers`."""
 
     @property
     def options(self) -> dict[str, Any]:

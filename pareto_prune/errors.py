@@ -96,6 +96,6 @@ class RepeatedFailureError(ParetoPruneError):
 
 def unknown_name(family: str, name: str, known: Sequence[str], where: str = "") -> Problem:
     """Return the problem of a name that no member of ``known`` bears."""
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return Problem(where, f"unknown {family} {name!r}{hint}", f"allowed: {', '.join(known)}")

@@ -187,6 +187,8 @@ class TrialResult(Record):
             stopped early the metric is that of its last rung.
         intervals: 95 % intervals of ``values``.
         timings: seconds by stage (``prune``, ``measure``, ``finetune``, ``evaluate``, ``total``).
+        optimistic: metric that a trial stopped early could still have reached, by the bound of
+            the stop decision; what samplers learn from it.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -202,6 +204,7 @@ class TrialResult(Record):
     intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
     violations: dict[str, float] = pydantic.Field(default_factory=dict)
     stop_reason: str | None = None
+    optimistic: float | None = None
     failure: Failure | None = None
     steps: int = 0
     timings: dict[str, float] = pydantic.Field(default_factory=dict)

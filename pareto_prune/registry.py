@@ -12,6 +12,7 @@ import functools
 import importlib
 import json
 import pkgutil
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -47,6 +48,7 @@ class Registry(Generic[T]):
         self._package = package
         self._members: dict[str, type] = {}
         self._loaded = False
+        self._lock = threading.RLock()
 
     def register(self, name: str) -> Callable[[C], C]:
         """Register a frozen dataclass under ``name``."""
@@ -106,13 +108,15 @@ class Registry(Generic[T]):
         return Entry(name, summary, why_not is None, why_not)
 
     def _load(self) -> None:
-        if self._loaded:
-            return
-        self._loaded = True
-        package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"{self._package}.{module.name}")
+        """Import every member once; other threads wait until all are there."""
+        with self._lock:
+            if self._loaded:
+                return
+            self._loaded = True
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.name.startswith("_"):
+                    importlib.import_module(f"{self._package}.{module.name}")
 
 
 UNKNOWN_KEY = "unknown key"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pydantic
 
-from pareto_prune.config import StudyConfig
+from pareto_prune.config import LimitsTable, StudyConfig
 from pareto_prune.errors import Problem, StudyFileError, UserError, unknown_name
 from pareto_prune.measure.energy import meters
 from pareto_prune.measure.engines import engines
@@ -51,7 +51,11 @@ def parse_study(content: dict[str, Any], source: str = "study") -> StudyConfig:
     except pydantic.ValidationError as error:
         shape = [_with_nearest(problem, where) for problem in validation_problems(error, where)]
         raise StudyFileError(*shape, *_name_problems(content, where)) from None
-    problems = [*_name_problems(content, where), *_metric_problems(config, where)]
+    problems = [
+        *_name_problems(content, where),
+        *_metric_problems(config, where),
+        *_deployment_problems(config, where),
+    ]
     if problems:
         raise StudyFileError(*problems)
     return config
@@ -140,7 +144,32 @@ def _problems(check: Callable[[], object]) -> tuple[Problem, ...]:
 
 
 def _metric_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
+    if config.data.task not in tasks.names():
+        return
     allowed = tasks.create(config.data.task).metrics
     if config.metric not in allowed:
         wrong = f"{config.metric!r} is not a metric of task {config.data.task!r}"
         yield Problem(f"{where}objectives", wrong, f"allowed: {', '.join(allowed)}")
+
+
+def _deployment_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
+    # Accuracy is taken in float32 at data.max_length: a searched dtype or length would get the
+    # latency of the one and the accuracy of the other.
+    if config.search.deployment:
+        wrong = "cannot be searched yet, since the metric does not follow it"
+        allowed = "allowed: leave it out, and set measure.dtype, data.max_length, measure.threads"
+        yield Problem(f"{where}search.deployment", wrong, allowed)
+
+
+def with_limits(config: StudyConfig, trials: int | None, time: str | None) -> StudyConfig:
+    """Return the configuration with the command line's limits in place of the file's.
+
+    Raises:
+        StudyFileError: ``time`` is not a duration.
+    """
+    limits = config.limits.model_dump()
+    limits |= {key: value for key, value in (("trials", trials), ("time", time)) if value}
+    try:
+        return config.model_copy(update={"limits": LimitsTable.model_validate(limits)})
+    except pydantic.ValidationError as error:
+        raise StudyFileError(*validation_problems(error, "limits")) from None

@@ -1,0 +1,228 @@
+"""The verbs of the command line, for notebooks and other programs.
+
+Nothing here prints; errors are those of :mod:`pareto_prune.errors`. Only :func:`run` and
+:func:`export` load torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pareto_prune.config import StudyConfig
+from pareto_prune.errors import Problem, UserError
+from pareto_prune.front import Front, front_of
+from pareto_prune.records import Trial, TrialState
+from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
+from pareto_prune.tables import Status, StudyRow, WorkerStatus
+
+if TYPE_CHECKING:
+    from pareto_prune.running import Watcher
+
+DEFAULT_OUTPUT = Path("pareto_prune_output")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        front: of the study as it stands.
+        page: the report.
+        stopped_by: why it ended before the study had its trials, if it did.
+    """
+
+    front: Front
+    page: Path
+    stopped_by: str | None = None
+
+
+def run(
+    study: StudyConfig | Mapping[str, Any] | str | Path,
+    storage: str = DEFAULT_URL,
+    *,
+    output: str | Path = DEFAULT_OUTPUT,
+    watcher: Watcher | None = None,
+) -> Outcome:
+    """Run a study in this process, or go on with it, until it has its trials.
+
+    Args:
+        study: a configuration, the content of a study file, or its path.
+        storage: URL of the database.
+        output: folder for models and the page, in a folder of the study's name.
+        watcher: told of stages and trials.
+
+    Raises:
+        UserError: the study file, model, data, storage or output folder do not serve.
+        RepeatedFailureError: three trials in a row failed in the same way.
+    """
+    from pareto_prune.running import run_study
+
+    config = _config(study)
+    folder = writable(Path(output).expanduser().resolve() / config.name)
+    stored = open_storage(storage).create(config)
+    stopped_by = None
+    try:
+        run_study(stored, folder, watcher)
+    except KeyboardInterrupt:
+        stopped_by = "Interrupted"
+    finished = stored.read()
+    page = _write_page(stored, folder / "report.html")
+    asked = config.limits.trials
+    done = sum(trial.state.finished for trial in finished.trials)
+    if stopped_by is None and done < asked:
+        stopped_by = f"{done} of {asked} trials: the time limit was reached"
+    return Outcome(front_of(finished), page, stopped_by)
+
+
+def front(name: str, storage: str = DEFAULT_URL, *, every: bool = False) -> Front:
+    """Return the front of a study.
+
+    Args:
+        name: of the study.
+        storage: URL of the database.
+        every: list every trial with its state, not only the front.
+
+    Raises:
+        UserError: no such study, or the storage does not open.
+    """
+    return front_of(open_storage(storage).open_study(name).read(), all_trials=every)
+
+
+def status(name: str, storage: str = DEFAULT_URL) -> Status:
+    """Return how a study stands: states, rate, time left, hypervolume, workers.
+
+    Raises:
+        UserError: no such study, or the storage does not open.
+    """
+    stored = open_storage(storage).open_study(name)
+    study = stored.read()
+    found = front_of(study)
+    rate = _rate(study.trials)
+    counts = {state.value: number for state, number in stored.counts().items() if number}
+    left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
+    workers = [w for w in stored.workers() if w.ended is None]
+    return Status(
+        study=name,
+        states=counts,
+        trials_asked=study.trials_asked,
+        trials_per_hour=None if rate is None else rate * 3600,
+        seconds_left=left / rate if rate and workers and left > 0 else None,
+        hypervolume=found.hypervolume,
+        front=len(found.members),
+        recommended=_recommended(found),
+        workers=tuple(
+            WorkerStatus(name=w.name, trial=w.number, lease_seconds=w.lease or 0.0) for w in workers
+        ),
+    )
+
+
+def studies(storage: str = DEFAULT_URL) -> list[StudyRow]:
+    """Return a line for every study of a storage, oldest first.
+
+    Raises:
+        UserError: the storage does not open.
+    """
+    opened = open_storage(storage)
+    return [_study_row(opened.open_study(summary.name)) for summary in opened.studies()]
+
+
+def report(name: str, to: str | Path, storage: str = DEFAULT_URL) -> Path:
+    """Write the page of a study and return its path.
+
+    Raises:
+        UserError: no such study, or the page cannot be written.
+    """
+    return _write_page(open_storage(storage).open_study(name), Path(to))
+
+
+def export(
+    name: str,
+    trial: int,
+    to: str | Path,
+    exporter: str = "huggingface",
+    storage: str = DEFAULT_URL,
+) -> Path:
+    """Write the model of a trial into a new folder and return its path.
+
+    Raises:
+        UserError: no such study, trial or exporter; the trial failed or its weights are not
+            kept; the folder is there already.
+    """
+    from pareto_prune.artifacts import export_trial
+
+    study = open_storage(storage).open_study(name).read()
+    return export_trial(study, trial, Path(to), exporter)
+
+
+def writable(folder: Path) -> Path:
+    """Make ``folder`` and return it.
+
+    Raises:
+        UserError: it cannot be made, or nothing can be written in it.
+    """
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        wrong = f"cannot be written: {error.strerror}"
+        raise UserError(Problem(str(folder), wrong, "allowed: --output DIR elsewhere")) from None
+    return folder
+
+
+def _config(study: StudyConfig | Mapping[str, Any] | str | Path) -> StudyConfig:
+    from pareto_prune.study_file import parse_study, read_study
+
+    if isinstance(study, StudyConfig):
+        return study
+    if isinstance(study, Mapping):
+        return parse_study(dict(study))
+    return read_study(Path(study))
+
+
+def _write_page(stored: StoredStudy, path: Path) -> Path:
+    from pareto_prune.report import write_report
+
+    study = stored.read()
+    try:
+        write_report(front_of(study, all_trials=True), study, path)
+    except OSError as error:
+        raise UserError(Problem(str(path), f"cannot be written: {error.strerror}")) from None
+    return path
+
+
+def _rate(trials: tuple[Trial, ...]) -> float | None:
+    """Return finished trials a second, over the last twenty of them."""
+    ends = sorted((t.ended, t.started) for t in trials if t.state.finished and t.ended)
+    recent = ends[-20:]
+    starts = [started for _, started in recent if started is not None]
+    if not recent or not starts or recent[-1][0] is None:
+        return None
+    span = recent[-1][0] - min(starts)
+    return len(recent) / span if span > 0 else None
+
+
+def _recommended(found: Front) -> str | None:
+    if found.recommended is None:
+        return None
+    return f"trial {found.recommended.trial}, {found.recommended.reason}"
+
+
+def _study_row(stored: StoredStudy) -> StudyRow:
+    study = stored.read()
+    found = front_of(study)
+    return StudyRow(
+        name=study.name,
+        created=study.created,
+        finished=sum(trial.state.finished for trial in study.trials),
+        trials_asked=study.trials_asked,
+        running=sum(trial.state is TrialState.RUNNING for trial in study.trials),
+        front=len(found.members),
+        hypervolume=found.hypervolume,
+        model=stored.config.model.path,
+        data=stored.config.data.path,
+    )

@@ -1,0 +1,146 @@
+"""The weights of trials: kept while a trial is on the front, and made into what a user takes home.
+
+A kept model is a folder of the ``huggingface`` exporter, written beside and moved, so that a
+damaged one is noticed by the SHA-256 in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pareto_prune.config import StudyConfig
+from pareto_prune.errors import Problem, UserError
+from pareto_prune.export import exporters
+from pareto_prune.front import front_of
+from pareto_prune.manifest import Card, CardObjective, Manifest
+from pareto_prune.objectives import OBJECTIVES
+from pareto_prune.records import DenseReference, Reading, Study, Trial, TrialResult
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from pareto_prune.pruning.plan import PruningPlan
+
+TRIALS = "trials"
+
+
+def keep(
+    folder: Path,
+    number: int,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    plan: PruningPlan,
+) -> Path:
+    """Write the model of a trial below the study's ``folder`` and return where it is.
+
+    What an earlier, interrupted attempt at the same trial left is replaced.
+    """
+    path = folder / TRIALS / str(number)
+    shutil.rmtree(path, ignore_errors=True)
+    return exporters.create("huggingface").export(model, tokenizer, plan, path, Card())
+
+
+def sweep(folder: Path, study: Study) -> None:
+    """Remove the kept models of finished trials that are not on the front."""
+    members = {str(point.number) for point in front_of(study).members}
+    finished = {str(trial.number) for trial in study.trials if trial.state.finished}
+    for path in (folder / TRIALS).glob("*"):
+        if path.name in finished - members:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def export_trial(study: Study, number: int, to: Path, exporter: str) -> Path:
+    """Write the model of a trial into the folder ``to`` and return it.
+
+    Raises:
+        UserError: there is no such trial or exporter, the trial has no result, its weights are
+            not kept or damaged, or ``to`` holds something.
+    """
+    from pareto_prune.loading import load, load_tokenizer
+
+    made = exporters.create(exporter, where="--format")
+    trial = _finished(study, number)
+    kept = _artifact(study, trial)
+    model = load(kept)
+    return made.export(
+        model, load_tokenizer(kept), Manifest.read(kept).plan, to, card_of(study, trial)
+    )
+
+
+def card_of(study: Study, trial: Trial) -> Card:
+    """Return the model card of a finished trial."""
+    config = StudyConfig.from_json(study.config)
+    result = _result(trial)
+    environment = result.environment
+    return Card(
+        title=f"{Path(config.model.path).name}, pruned",
+        task=config.data.task,
+        parent=config.model.path,
+        study=study.name,
+        trial=trial.number,
+        strategy=result.candidate.starter or result.candidate.strategy,
+        importance=result.candidate.importance,
+        objectives=_objectives(config, result, study.reference),
+        machine=environment.device if environment else None,
+        data=config.data.path,
+        settings={"max_length": config.data.max_length, "text": list(config.data.text)},
+    )
+
+
+def _objectives(
+    config: StudyConfig, result: TrialResult, reference: DenseReference | None
+) -> tuple[CardObjective, ...]:
+    return tuple(
+        _objective(name, result, reference) for name in config.objectives if name in result.values
+    )
+
+
+def _objective(name: str, result: TrialResult, reference: DenseReference | None) -> CardObjective:
+    objective = OBJECTIVES[name]
+    reading = result.measurement.readings.get(name) if result.measurement else None
+    return CardObjective(
+        name=name,
+        label=objective.label,
+        unit=objective.unit,
+        value=result.values[name],
+        reference=_reference(name, reference),
+        interval=result.intervals.get(name),
+        grade=reading.grade if reading else None,
+        source=reading.source if reading else None,
+    )
+
+
+def _reference(name: str, reference: DenseReference | None) -> float | None:
+    if reference is None:
+        return None
+    readings: dict[str, Reading] = reference.measurement.readings
+    if name in readings:
+        return readings[name].value
+    sizes = {"parameters": reference.parameters, "bytes": reference.bytes}
+    return sizes.get(name, reference.quality.metrics.get(name))
+
+
+def _finished(study: Study, number: int) -> Trial:
+    trial = next((t for t in study.trials if t.number == number), None)
+    listed = ", ".join(str(point.number) for point in front_of(study).members) or "none"
+    if trial is None or trial.result is None or not trial.result.values:
+        wrong = f"there is no trial {number}" if trial is None else f"is {trial.state.value}"
+        where = f"study {study.name!r}" if trial is None else f"trial {number}"
+        raise UserError(Problem(where, wrong, f"on the front: {listed}"))
+    return trial
+
+
+def _result(trial: Trial) -> TrialResult:
+    assert trial.result is not None
+    return trial.result
+
+
+def _artifact(study: Study, trial: Trial) -> Path:
+    path = _result(trial).artifact
+    if path is None or not Path(path).is_dir():
+        listed = ", ".join(str(point.number) for point in front_of(study).members)
+        wrong = f"its weights are not kept ({path or 'it was not on the front'})"
+        raise UserError(Problem(f"trial {trial.number}", wrong, f"on the front: {listed}"))
+    return Path(path)

@@ -1,0 +1,166 @@
+"""The bench: what a worker makes once and holds from trial to trial.
+
+::
+
+    study file ─► data ─► dense model ─► calibration (each part at first use)
+                               └─► measurer ─► reference values (once a study)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_prune import data as data_sets
+from pareto_prune.architecture import Architecture
+from pareto_prune.block_costs import EngineCosts
+from pareto_prune.calibration import StudyCalibration
+from pareto_prune.config import StudyConfig
+from pareto_prune.dense import DenseModel, make_dense, probe, teacher_logits
+from pareto_prune.environment import environment
+from pareto_prune.examples import Indices, Split, TaskData, folds
+from pareto_prune.measure import Measurer, Workload
+from pareto_prune.models import architecture
+from pareto_prune.progress import Progress
+from pareto_prune.pruning.strategies import strategies
+from pareto_prune.records import Environment
+from pareto_prune.tasks import Task, tasks
+
+PROBE = 512
+"""Training examples that are held out for strategies that test as they go."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One data set with the dense model made for it, and what was computed from that.
+
+    Attributes:
+        teacher: the dense model's logits on the training split.
+        kept: training rows that strategies may train on before they cut.
+        probe: the slice of the training split that they may test on.
+    """
+
+    data: TaskData
+    dense: DenseModel
+    architecture: Architecture
+    teacher: NDArray[np.float32]
+    kept: Indices
+    probe: Split
+    calibration: StudyCalibration
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a worker holds from trial to trial.
+
+    Attributes:
+        whole: the study's own data set.
+        folds: data sets of the cross-validation; empty without one.
+        measurer: takes latency and energy against the dense model.
+    """
+
+    config: StudyConfig
+    task: Task
+    whole: Fold
+    folds: tuple[Fold, ...]
+    measurer: Measurer
+    environment: Environment
+    progress: Progress
+
+
+def prepare(config: StudyConfig, folder: Path, progress: Progress) -> Bench:
+    """Load or make all that the trials of a study need.
+
+    Args:
+        config: the study.
+        folder: where its dense models are kept.
+        progress: told what is going on.
+
+    Raises:
+        UserError: the model or the data cannot be loaded, or do not serve.
+    """
+    data = data_sets.load(config, progress)
+    dense = make_dense(config, data, folder / "dense", progress, device_of(config))
+    measurer = _measurer(config, dense, data, progress)
+    costs = EngineCosts(measurer)
+    whole = _fold(config, data, dense, costs, progress)
+    return Bench(
+        config=config,
+        task=tasks.create(config.data.task),
+        whole=whole,
+        folds=tuple(_folds(config, data, folder, costs, progress)),
+        measurer=measurer,
+        environment=environment(details=measurer.details()),
+        progress=progress,
+    )
+
+
+def _folds(
+    config: StudyConfig, data: TaskData, folder: Path, costs: EngineCosts, progress: Progress
+) -> Iterator[Fold]:
+    """Yield the folds of the cross-validation, each with its own dense model; none for one."""
+    if config.search.folds == 1:
+        return
+    for index, part in enumerate(folds(data, config.search.folds, config.seed)):
+        path = folder / f"dense-fold-{index}"
+        dense = make_dense(config, part, path, progress, device_of(config))
+        yield _fold(config, part, dense, costs, progress)
+
+
+def _fold(
+    config: StudyConfig,
+    data: TaskData,
+    dense: DenseModel,
+    costs: EngineCosts,
+    progress: Progress,
+) -> Fold:
+    kept, held_out = probe(data, min(PROBE, len(data.train) // 4), config.seed)
+    return Fold(
+        data=data,
+        dense=dense,
+        architecture=architecture(dense.model),
+        teacher=teacher_logits(dense, data, progress),
+        kept=kept,
+        probe=held_out,
+        calibration=StudyCalibration(config, dense, data, progress, costs),
+    )
+
+
+def _measurer(
+    config: StudyConfig, dense: DenseModel, data: TaskData, progress: Progress
+) -> Measurer:
+    workload = Workload.of(data.validation, config.measure, config.seed)
+    progress.stage("calibrating the meter")
+    progress.quiet()
+    return Measurer(config.measure, dense.model, workload)
+
+
+def calibrate(bench: Bench) -> None:
+    """Make what the study's strategies will use, so that the first trial is like the others.
+
+    What is on disk already is only read.
+    """
+    search, options = bench.config.search, bench.config.strategy
+    parts = {
+        part
+        for name in search.strategies
+        for part in strategies.create(name, options.get(name), f"strategy.{name}").calibrates
+    }
+    for fold in (bench.whole, *bench.folds):
+        for part in sorted(parts):
+            getattr(fold.calibration, part)
+        for name in search.importances:
+            fold.calibration.importance(name)
+
+
+def device_of(config: StudyConfig) -> str:
+    """Return the torch device that a study trains and measures on."""
+    import torch
+
+    if config.measure.device != "auto":
+        return config.measure.device
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,202 @@
+"""A checkpoint, from a hub id, a local folder or a demo name: configuration, tokenizer, weights.
+
+Only safetensors are read and no code of a checkpoint is run. What cannot be loaded is one clear
+line; what ``transformers`` would print on the way is not printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pareto_prune import demo
+from pareto_prune.errors import Problem, StudyFileError
+from pareto_prune.models import family_of
+from pareto_prune.tasks import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+WHERE = "model.path"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a model comes from.
+
+    Attributes:
+        path: a hub id or a local folder.
+        revision: commit of the hub.
+        attention: implementation of the attention, ``sdpa`` or ``eager``.
+    """
+
+    path: str
+    revision: str | None = None
+    attention: str = "sdpa"
+
+    @classmethod
+    def find(cls, path: str, revision: str | None = None, attention: str = "sdpa") -> Checkpoint:
+        """Return the checkpoint of a study file's ``model.path``.
+
+        Raises:
+            StudyFileError: it looks like a folder and is none.
+            UserError: an unknown demo name, or the demo extra is not installed.
+        """
+        if demo.is_demo(path):
+            path = str(demo.model_folder(path))
+        folder = Path(path).expanduser()
+        if not folder.is_dir() and looks_local(path):
+            raise _refused(f"no such folder: {path}", "a folder, a hub id or demo:minilm-l6")
+        return cls(str(folder) if folder.is_dir() else path, revision, attention)
+
+    def config(self, **settings: Any) -> PreTrainedConfig:
+        """Return the configuration with these settings, and a token to pad with.
+
+        Raises:
+            UserError: there is none, it cannot be reached, or its family is not supported.
+        """
+        from transformers import AutoConfig
+
+        with _loading(self.path, "config.json"):
+            config: Any = AutoConfig.from_pretrained(self.path, **self._source, **settings)
+        if config.pad_token_id is None:
+            config.pad_token_id = config.eos_token_id
+        if problems := family_of(config).problems(config):
+            raise StudyFileError(*problems)
+        return config
+
+    def head_names(self) -> tuple[str, ...] | None:
+        """Return the class names of the checkpoint's head, or ``None`` if they are just numbers."""
+        names = names_of(self.config())
+        return None if is_numbered(names) else names
+
+    def tokenizer(self, task: Task) -> PreTrainedTokenizerBase:
+        """Return the tokenizer, with a token to pad with, padding on the right.
+
+        Raises:
+            StudyFileError: there is none, or it cannot say which word a piece belongs to.
+        """
+        from transformers import AutoTokenizer
+
+        spaces = {"add_prefix_space": True} if task.splits_words else {}
+        with _loading(self.path, "tokenizer"):
+            tokenizer: Any = AutoTokenizer.from_pretrained(self.path, **self._source, **spaces)
+        if tokenizer.vocab_size <= len(tokenizer.all_special_tokens):
+            raise _refused(f"{self.path} has no tokenizer", "a folder with tokenizer.json")
+        if task.splits_words and not tokenizer.is_fast:
+            raise _refused(f"the tokenizer of {self.path} is a slow one", "tokenizer.json")
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        tokenizer.padding_side = "right"
+        return tokenizer
+
+    def model(self, task: Task, label_names: Sequence[str]) -> tuple[PreTrainedModel, bool]:
+        """Return the model with the task's head, float32, and whether the head has weights.
+
+        A head that is not in the checkpoint, or has another number of classes, is drawn from
+        torch's global generator.
+
+        Raises:
+            UserError: no weights, not safetensors, out of reach, or an unsupported family.
+        """
+        import torch
+        import transformers
+
+        config = self.config(
+            id2label=dict(enumerate(label_names)),
+            label2id={name: index for index, name in enumerate(label_names)},
+        )
+        with _loading(self.path, "model.safetensors"):
+            model, info = getattr(transformers, task.model_class).from_pretrained(
+                self.path,
+                **self._source,
+                config=config,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                attn_implementation=self.attention,
+                dtype=torch.float32,
+            )
+        lost = [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]
+        prefix = f"{model.base_model_prefix}."
+        body = [key for key in lost if key.startswith(prefix) and ".pooler." not in key]
+        if body:
+            raise _refused(f"{self.path} has no weights for {body[0]}", "a whole checkpoint")
+        return model, not lost
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        return {"revision": self.revision, "trust_remote_code": False}
+
+
+def looks_local(path: str) -> bool:
+    """Return whether a path cannot be a hub id: absolute, relative by dots, or of many parts."""
+    return path.startswith(("/", "./", "../", "~")) or path.count("/") > 1
+
+
+def names_of(config: PreTrainedConfig) -> tuple[str, ...]:
+    """Return the class names of a configuration, by class index."""
+    names = config.id2label or {}
+    return tuple(str(names[index]) for index in sorted(names, key=int))
+
+
+def is_numbered(names: Sequence[str]) -> bool:
+    """Return whether these are the names that ``transformers`` gives classes without one."""
+    return all(name == f"LABEL_{index}" for index, name in enumerate(names))
+
+
+def _refused(wrong: str, allowed: str) -> StudyFileError:
+    return StudyFileError(Problem(WHERE, wrong, f"allowed: {allowed}"))
+
+
+@contextlib.contextmanager
+def _loading(path: str, file: str) -> Iterator[None]:
+    """Keep ``transformers`` quiet, and turn what it raises into one line."""
+    with quiet_transformers():
+        try:
+            yield
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            raise _explained(path, file, error) from error
+        except Exception as error:
+            # Neither library exports these two from a place that does not move.
+            if type(error).__name__ == "StrictDataclassFieldValidationError":
+                raise _explained(path, file, error) from error
+            if type(error).__name__ != "SafetensorError":
+                raise
+            raise _refused(f"{path}: damaged weights ({error})", "whole safetensors") from error
+
+
+def _explained(path: str, file: str, error: Exception) -> StudyFileError:
+    if Path(path).is_dir():
+        if not any(Path(path).glob("*.safetensors")) and file == "model.safetensors":
+            return _refused(f"{path} holds no weights", "a folder with model.safetensors")
+        return _refused(f"{path}: {file} cannot be read ({first_line(error)})", "a whole folder")
+    return _refused(
+        f"{path!r} cannot be loaded from the hub ({first_line(error)})",
+        "a hub id that can be reached and has safetensors, or a local folder",
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 200 characters of it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Print nothing while ``transformers`` loads; its settings are as before afterwards."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,308 @@
+"""The data set of a study: from its table in the study file to three tokenised splits.
+
+::
+
+    [data] ─► sources ─► rows ─► tokens and labels ─► train, validation, test
+              a file,    texts   cached on disk, under
+              a hub id   labels  the content of all this
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pareto_prune import cache, demo
+from pareto_prune.checkpoint import Checkpoint, looks_local
+from pareto_prune.config import DataTable, StudyConfig
+from pareto_prune.errors import Problem, StudyFileError
+from pareto_prune.examples import Rows, Split, TaskData, sample, spread
+from pareto_prune.progress import Progress, Silent
+from pareto_prune.sources import (
+    SUFFIXES,
+    Source,
+    Table,
+    demo_source,
+    file_source,
+    folder_source,
+    hub_source,
+    refused,
+)
+from pareto_prune.tasks import Task, tasks
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ENCODING_VERSION = 1
+FEWEST_TRAINING_ROWS = 8
+
+_ALL = "all"
+_NAMES = ("train", "validation", "test")
+
+
+def load(config: StudyConfig, progress: Progress | None = None) -> TaskData:
+    """Return the data set of a study, tokenised for its model.
+
+    Tokenised once for each content of the data, tokenizer and settings; a damaged or missing
+    cache is made again.
+
+    Raises:
+        UserError: the data or the tokenizer cannot be loaded, or the data does not serve.
+    """
+    progress = progress or Silent()
+    task = tasks.create(config.data.task)
+    checkpoint = Checkpoint.find(config.model.path, config.model.revision)
+    tokenizer = checkpoint.tokenizer(task)
+    _check_length(config.data.max_length, checkpoint, tokenizer)
+    sources = find_sources(config.data)
+    order = checkpoint.head_names()
+    path = cache.entry("encoded", _key(config, sources, tokenizer, order), ".npz")
+    with cache.locked(path):
+        found = _read(path, config.data.task)
+        if found is None:
+            found = _encoded(config, sources, tokenizer, order, progress)
+            _write(path, found)
+    return found
+
+
+def find_sources(data: DataTable) -> dict[str, Source]:
+    """Return where each split comes from; under ``all`` if one table is divided by shares.
+
+    Raises:
+        UserError: a file, folder, split, demo or hub data set is not there; all at once.
+    """
+    if any(isinstance(share, float) for share in data.splits.values()):
+        return {_ALL: _source(data, None)}
+    found: dict[str, Source] = {}
+    problems: list[Problem] = []
+    for name in _NAMES:
+        try:
+            found[name] = _source(data, str(data.splits[name]))  # type: ignore[index]
+        except StudyFileError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise StudyFileError(*problems)
+    return found
+
+
+def _source(data: DataTable, split: str | None) -> Source:
+    path, words = Path(data.path).expanduser(), data.task == "ner"
+    if demo.is_demo(data.path):
+        return _undivided(demo_source(data.path), split)
+    if path.is_dir():
+        return folder_source(path, split, words)
+    if path.is_file():
+        return _undivided(file_source(path, words), split)
+    if looks_local(data.path) or path.suffix.lower() in SUFFIXES:
+        raise refused("data.path", f"no such file or folder: {data.path}", "one that is there")
+    return hub_source(data.path, data.name, split)
+
+
+def _undivided(source: Source, split: str | None) -> Source:
+    if split is not None:
+        wrong = f"{source.name} is one table and has no split {split!r}"
+        raise refused("data.splits", wrong, "three shares, or a folder as data.path")
+    return source
+
+
+def rows_of(table: Table, data: DataTable, labelled: bool = True) -> Rows:
+    """Return the columns of a table that a study's ``[data]`` names.
+
+    Raises:
+        StudyFileError: a column is not there; all that are missing, with those that are.
+    """
+    wanted = {"data.text": data.text, "data.label": (data.label,) if labelled else ()}
+    missing = [
+        Problem(key, f"no column {name!r} in {table.source}", f"there: {', '.join(table.columns)}")
+        for key, names in wanted.items()
+        for name in names
+        if name not in table.columns
+    ]
+    if missing:
+        raise StudyFileError(*missing)
+    return Rows(
+        source=table.source,
+        texts=tuple(table.read(name) for name in data.text),
+        labels=table.read(data.label) if labelled else None,
+        names=table.classes.get(data.label) or None,
+    )
+
+
+def read_rows(config: StudyConfig, sources: Mapping[str, Source]) -> dict[str, Rows]:
+    """Return the rows of every source, at most ``data.limit`` of each, drawn by the seed.
+
+    Raises:
+        StudyFileError: a column is missing, or a source has no rows; all at once.
+    """
+    found: dict[str, Rows] = {}
+    problems: list[Problem] = []
+    for name, source in sources.items():
+        try:
+            found[name] = _limited(rows_of(source.table(), config.data), config)
+            _check_count(name, len(found[name]), source.name)
+        except StudyFileError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise StudyFileError(*problems)
+    return found
+
+
+def _limited(rows: Rows, config: StudyConfig) -> Rows:
+    limit = config.data.limit
+    if limit is None or len(rows) <= limit:
+        return rows
+    chosen = np.random.default_rng(config.seed).permutation(len(rows))[:limit]
+    return rows.take(np.sort(chosen))
+
+
+def _check_count(name: str, count: int, source: str) -> None:
+    least = FEWEST_TRAINING_ROWS if name in ("train", _ALL) else 1
+    if count == 0:
+        raise refused("data.splits", f"the {name} split is empty ({source})", "some rows")
+    if count < least:
+        wrong = f"too few rows in the {name} split: {count} ({source})"
+        raise refused("data.splits", wrong, f"{least} or more")
+
+
+def _encoded(
+    config: StudyConfig,
+    sources: Mapping[str, Source],
+    tokenizer: PreTrainedTokenizerBase,
+    order: tuple[str, ...] | None,
+    progress: Progress,
+) -> TaskData:
+    data, task = config.data, tasks.create(config.data.task)
+    progress.stage("reading data", len(sources) + 1)
+    rows = read_rows(config, sources)
+    progress.advance()
+    splits = _encoded_splits(rows, task, tokenizer, order, data.max_length, progress)
+    if _ALL in splits:
+        splits = _divided(splits[_ALL], data.splits, config.seed)
+    for name, split in splits.items():
+        _check_split(name, split, splits["train"])
+    _note_cut(splits, data.max_length, progress)
+    return TaskData.of(data.task, **splits)
+
+
+def _encoded_splits(
+    rows: Mapping[str, Rows],
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    order: tuple[str, ...] | None,
+    max_length: int,
+    progress: Progress,
+) -> dict[str, Split]:
+    labelled = {"train" if name == _ALL else name: part for name, part in rows.items()}
+    names = task.label_names(labelled, order)
+    splits = {}
+    for name, part in rows.items():
+        splits[name] = task.encode(part, tokenizer, names, max_length)
+        progress.advance()
+    return splits
+
+
+def _divided(whole: Split, shares: Mapping[Any, Any], seed: int) -> dict[str, Split]:
+    """Return the splits by their shares, stratified, each in the order of the table."""
+    rest, parts = spread(whole, seed), {}
+    for name in ("validation", "test"):
+        parts[name], rest = sample(rest, round(shares[name] * len(whole)))
+    return {name: whole.take(np.sort(rows)) for name, rows in {"train": rest, **parts}.items()}
+
+
+def _check_split(name: str, split: Split, train: Split) -> None:
+    _check_count(name, len(split), "after dividing the table")
+    if split.by_token:
+        return
+    classes = set(np.unique(split.labels))
+    if name in ("train", "validation") and len(classes) < 2:
+        only = split.label_names[classes.pop()]
+        raise refused("data.label", f"one class only ({only}) in the {name} split", "two or more")
+    if unknown := classes - set(np.unique(train.labels)):
+        label = split.label_names[unknown.pop()]
+        wrong = f"label {label!r} is in the {name} split but not in the training split"
+        raise refused("data.label", wrong, "classes with several rows")
+
+
+def _note_cut(splits: Mapping[str, Split], max_length: int, progress: Progress) -> None:
+    cut = sum(int((split.lengths >= max_length).sum()) for split in splits.values())
+    total = sum(map(len, splits.values()))
+    if cut:
+        progress.note(f"{cut} of {total} texts fill data.max_length = {max_length} or were cut")
+
+
+def _check_length(
+    max_length: int, checkpoint: Checkpoint, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    config: Any = checkpoint.config()
+    positions = getattr(config, "max_position_embeddings", None) or config.n_positions
+    if "roberta" in config.model_type or "camembert" in config.model_type:
+        positions -= config.pad_token_id + 1
+    most = min(positions, tokenizer.model_max_length)
+    if max_length > most:
+        wrong = f"{max_length} tokens are more than the model has positions for"
+        raise refused("data.max_length", wrong, f"at most {most}")
+
+
+def _key(
+    config: StudyConfig,
+    sources: Mapping[str, Source],
+    tokenizer: PreTrainedTokenizerBase,
+    order: tuple[str, ...] | None,
+) -> dict[str, Any]:
+    return {
+        "version": ENCODING_VERSION,
+        "sources": {name: source.digest for name, source in sources.items()},
+        "data": config.data.model_dump(mode="json", exclude={"path", "name"}),
+        "seed": config.seed,
+        "tokenizer": tokenizer_digest(tokenizer),
+        "order": order,
+    }
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Return a SHA-256 of what decides the token ids that a tokenizer gives."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    content = backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab()))
+    named = f"{type(tokenizer).__name__}:{tokenizer.pad_token_id}:{content}"
+    return hashlib.sha256(named.encode()).hexdigest()
+
+
+def _write(path: Path, data: TaskData) -> None:
+    arrays: dict[str, Any] = {}
+    for name in _NAMES:
+        split: Split = getattr(data, name)
+        arrays |= {
+            f"{name}.ids": split.ids,
+            f"{name}.offsets": split.offsets,
+            f"{name}.labels": split.labels,
+            f"{name}.label_names": np.array(split.label_names),
+            f"{name}.scalars": np.array([split.pad, split.by_token]),
+        }
+        if split.types is not None:
+            arrays[f"{name}.types"] = split.types
+    cache.save_arrays(path, arrays)
+
+
+def _read(path: Path, task: str) -> TaskData | None:
+    """Return what :func:`_write` wrote; ``None`` where nothing whole is there."""
+    arrays = cache.load_arrays(path)
+    if arrays is None:
+        return None
+    return TaskData.of(task, *(_split_of(arrays, name) for name in _NAMES))
+
+
+def _split_of(arrays: Mapping[str, Any], name: str) -> Split:
+    pad, by_token = arrays[f"{name}.scalars"]
+    return Split(
+        ids=arrays[f"{name}.ids"],
+        offsets=arrays[f"{name}.offsets"],
+        labels=arrays[f"{name}.labels"],
+        label_names=tuple(arrays[f"{name}.label_names"].tolist()),
+        types=arrays.get(f"{name}.types"),
+        pad=int(pad),
+        by_token=bool(by_token),
+    )

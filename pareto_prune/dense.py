@@ -1,0 +1,282 @@
+"""The dense model of a study: loaded or fine-tuned once, kept in a folder, known by its digest.
+
+::
+
+    checkpoint ─► has this task's head? ─── yes ──► folder: weights, tokenizer, dense.json
+                            └── no ─► fine-tune ──┘         │
+                                                            └─► logits on the training data
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pareto_prune import cache
+from pareto_prune.checkpoint import Checkpoint, is_numbered, names_of, quiet_transformers
+from pareto_prune.config import StudyConfig
+from pareto_prune.errors import Problem, StudyFileError, TrialError
+from pareto_prune.evaluation import BATCH, logits_of
+from pareto_prune.examples import Split, TaskData, holdout
+from pareto_prune.finetune import FinetuneSettings, finetune
+from pareto_prune.progress import Progress, Silent
+from pareto_prune.tasks import tasks
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+WEIGHTS = "model.safetensors"
+RECORD = "dense.json"
+
+_PROBE = 256
+
+
+@dataclass(frozen=True)
+class DenseModel:
+    """The unpruned model of a study.
+
+    Attributes:
+        model: in eval mode, float32.
+        tokenizer: pads on the right.
+        digest: SHA-256 of its weights' file.
+        path: the folder that holds it.
+        fine_tuned: whether it was fine-tuned here, rather than taken as the checkpoint has it.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    digest: str
+    path: Path
+    fine_tuned: bool
+
+
+def make_dense(
+    config: StudyConfig,
+    data: TaskData,
+    folder: Path,
+    progress: Progress | None = None,
+    device: str = "cpu",
+) -> DenseModel:
+    """Return the dense model of a study, fine-tuning it if that has not been done.
+
+    A folder that holds one, whole, made for this checkpoint, data and these settings, is loaded;
+    anything else in it is replaced. The folder appears at once or not at all.
+
+    Args:
+        config: the study.
+        data: its data set; the checkpoint is fine-tuned on the training split.
+        folder: where the model is kept.
+        progress: advanced by one a training step.
+        device: where it is trained and returned.
+
+    Raises:
+        UserError: the checkpoint cannot be loaded, is of no supported family or has no weights;
+            the learning rate is so high that the loss is not finite.
+    """
+    progress = progress or Silent()
+    with cache.locked(folder):
+        if not is_whole(folder, _wanted(config, data)):
+            _make(config, data, folder, progress, device)
+    return load_dense(config, folder, device)
+
+
+def load_dense(config: StudyConfig, folder: Path, device: str = "cpu") -> DenseModel:
+    """Return the dense model that a folder holds.
+
+    Raises:
+        UserError: there is none, or its weights are not those of its record.
+    """
+    if not is_whole(folder):
+        raise StudyFileError(Problem(str(folder), "holds no whole dense model"))
+    record = _record(folder)
+    task = tasks.create(config.data.task)
+    checkpoint = Checkpoint(str(folder), attention=config.model.attention)
+    model, _ = checkpoint.model(task, names_of(checkpoint.config()))
+    return DenseModel(
+        model=model.to(device).eval(),
+        tokenizer=checkpoint.tokenizer(task),
+        digest=record["digest"],
+        path=folder,
+        fine_tuned=record["fine_tuned"],
+    )
+
+
+def is_whole(folder: Path, wanted: str | None = None) -> bool:
+    """Return whether a folder holds a dense model with the weights of its record.
+
+    Args:
+        folder: the folder.
+        wanted: digest of what it is made from, if it must be that.
+    """
+    record = _record(folder)
+    if not record or wanted not in (None, record.get("made_from")):
+        return False
+    weights = folder / WEIGHTS
+    return weights.is_file() and file_digest(weights) == record.get("digest")
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _wanted(config: StudyConfig, data: TaskData) -> str:
+    """Return the digest of all that decides the weights."""
+    return cache.digest(
+        {
+            "model": config.model.model_dump(mode="json", exclude={"attention"}),
+            "data": data.digest,
+            "task": data.task,
+            "dense": config.dense.model_dump(mode="json"),
+            "seed": config.seed,
+        }
+    )
+
+
+def _make(
+    config: StudyConfig, data: TaskData, folder: Path, progress: Progress, device: str
+) -> None:
+    task = tasks.create(data.task)
+    checkpoint = Checkpoint.find(config.model.path, config.model.revision, config.model.attention)
+    tokenizer = checkpoint.tokenizer(task)
+    known = names_of(checkpoint.config())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model, has_head = checkpoint.model(task, data.label_names)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.to(device)
+    knows = has_head and _knows_task(model, known, data)
+    if knows:
+        progress.note("the checkpoint has this task's head: it is the dense model as it is")
+    else:
+        _fine_tune(model, data, config, progress)
+    _save(model, tokenizer, folder, {"fine_tuned": not knows, "made_from": _wanted(config, data)})
+
+
+def _knows_task(model: PreTrainedModel, known: tuple[str, ...], data: TaskData) -> bool:
+    """Return whether a checkpoint's head was trained for these classes.
+
+    By their names; classes that only have numbers must be told better than by always guessing
+    the most frequent one (lower end of the 95 % interval, on a sample of the training split).
+    """
+    if not is_numbered(known):
+        return known == data.label_names or _folded(known) == _folded(data.label_names)
+    task = tasks.create(data.task)
+    _, rows = holdout(data.train, _PROBE, seed=0)
+    sample = data.train.take(rows)
+    quality = task.quality(logits_of(model, sample), sample)
+    return quality.intervals["accuracy"][0] > task.chance(sample)["accuracy"]
+
+
+def _folded(names: tuple[str, ...]) -> list[str]:
+    return [name.casefold() for name in names]
+
+
+def _fine_tune(
+    model: PreTrainedModel, data: TaskData, config: StudyConfig, progress: Progress
+) -> None:
+    table = config.dense
+    steps = table.epochs * -(-len(data.train) // table.batch)
+    settings = FinetuneSettings(
+        steps=steps,
+        batch=table.batch,
+        learning_rate=table.learning_rate,
+        distillation=0.0,
+        dropout=True,
+    )
+    progress.stage("fine-tuning the dense model", steps)
+    try:
+        finetune(
+            model,
+            data.train,
+            tasks.create(data.task),
+            None,
+            settings,
+            steps,
+            seed=config.seed,
+            on_step=lambda _step, _loss: progress.advance(),
+            frozen_embeddings=False,
+        )
+    except TrialError as error:
+        if error.kind != "nan_loss":
+            raise
+        wrong = f"{table.learning_rate:g} is too high: {error.reason}"
+        raise StudyFileError(
+            Problem("dense.learning_rate", wrong, "allowed: a lower one, such as 2e-5")
+        ) from error
+
+
+def _save(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    record: dict[str, Any],
+) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    with cache.replacing(folder) as beside, quiet_transformers():
+        model.save_pretrained(beside, max_shard_size="100GB")
+        tokenizer.save_pretrained(beside)
+        record = {**record, "digest": file_digest(beside / WEIGHTS)}
+        (beside / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def teacher_logits(
+    dense: DenseModel, data: TaskData, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """Return the dense model's logits on the training split, computed once on a host.
+
+    In bfloat16 where that is faster: they are a soft target, not a yardstick.
+
+    Returns:
+        Shape (examples, classes), or (tokens, classes) for tasks on words.
+    """
+    progress = progress or Silent()
+    train = data.train
+    path = cache.entry("teacher_logits", [dense.digest, train.digest], ".npz")
+    shape = (len(train.ids) if train.by_token else len(train), len(train.label_names))
+    with cache.locked(path):
+        found = _stored(path, shape)
+        if found is None:
+            progress.stage("dense model on the training data", -(-len(train) // BATCH))
+            found = logits_of(dense.model, train, BATCH, progress, "auto")
+            cache.save_arrays(path, {"logits": found})
+    return found
+
+
+def _stored(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """Return the logits of a file; ``None`` where none of this shape are there."""
+    found = (cache.load_arrays(path) or {}).get("logits")
+    return found if found is not None and found.shape == shape else None
+
+
+def chance(data: TaskData, metric: str) -> float:
+    """Return what a model that learned nothing reaches on the validation split."""
+    return tasks.create(data.task).chance(data.validation)[metric]
+
+
+def probe(data: TaskData, examples: int, seed: int) -> tuple[NDArray[np.int64], Split]:
+    """Return the training rows that stay, and a held-out slice of the training split.
+
+    The slice is what a strategy may look at (``Context.evaluate``); the validation split is the
+    objective and is never shown to it.
+    """
+    kept, held = holdout(data.train, examples, seed)
+    return kept, data.train.take(held)

@@ -1,0 +1,249 @@
+"""Labelled examples: raw (:class:`Rows`), tokenised (:class:`Split`), and in batches.
+
+A split is flat arrays, so that a batch is two look-ups and no loop over examples::
+
+    ids      [ 101 7592 102 | 101 2023 3185 102 | … ]     tokens of all examples
+    offsets  [ 0             3                   7  … ]     where each example begins
+    labels   one an example, or one a token (IGNORED where nothing is to be learned)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+IGNORED = -100
+
+Indices = NDArray[np.int64]
+
+_POOL = 64
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Raw examples, as columns of equal length.
+
+    Attributes:
+        source: what messages call them (a file, or a hub id and its split).
+        texts: one column, or two for sentence pairs; for token tasks one column of word lists.
+        labels: one an example (a list of tags for token tasks); ``None`` where unlabelled.
+        names: class names, where the labels are indices into them.
+    """
+
+    source: str
+    texts: tuple[Sequence[Any], ...]
+    labels: Sequence[Any] | None = None
+    names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts[0])
+
+    def take(self, rows: Indices) -> Rows:
+        """Return the rows with these indices, in this order."""
+        return replace(
+            self,
+            texts=tuple([column[i] for i in rows] for column in self.texts),
+            labels=None if self.labels is None else [self.labels[i] for i in rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Tokenised examples with their labels.
+
+    Attributes:
+        ids: token ids of all examples end to end, int32, shape (tokens,).
+        offsets: where each example begins in ``ids``, and the end; int64, shape (examples + 1,).
+        labels: class indices, int64; shape (examples,), or (tokens,) if ``by_token``.
+        label_names: name of every class.
+        types: token type ids, int8, shape (tokens,); ``None`` if all are 0.
+        pad: token id that fills short rows of a batch.
+        by_token: whether every token has a label.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: Indices
+    labels: Indices
+    label_names: tuple[str, ...]
+    types: NDArray[np.int8] | None = None
+    pad: int = 0
+    by_token: bool = False
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Indices:
+        """Tokens of every example, shape (examples,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content: equal examples in equal order, equal digests."""
+        content = hashlib.sha256(repr((self.label_names, self.pad, self.by_token)).encode())
+        for array in (self.ids, self.offsets, self.labels, self.types):
+            content.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        return content.hexdigest()
+
+    def positions(self, rows: Indices) -> Indices:
+        """Return where the tokens of ``rows`` stand in the flat arrays, end to end."""
+        lengths = self.lengths[rows]
+        begins = np.cumsum(lengths) - lengths
+        return np.repeat(self.offsets[rows] - begins, lengths) + np.arange(lengths.sum())
+
+    def targets(self, rows: Indices) -> Indices:
+        """Return where the labels of ``rows`` stand: examples, or tokens if ``by_token``."""
+        return self.positions(rows) if self.by_token else rows
+
+    def take(self, rows: Indices) -> Split:
+        """Return the examples with these indices, in this order."""
+        tokens = self.positions(rows)
+        return replace(
+            self,
+            ids=self.ids[tokens],
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
+            labels=self.labels[self.targets(rows)],
+            types=None if self.types is None else self.types[tokens],
+        )
+
+    def batch(self, rows: Indices, device: str | torch.device = "cpu") -> dict[str, Tensor]:
+        """Return the model inputs of ``rows``, padded to the longest of them.
+
+        Keys: ``input_ids``, ``attention_mask``, ``labels`` and, if any is not 0,
+        ``token_type_ids``; int64, shape (rows, longest), labels of whole examples (rows,).
+        """
+        import torch
+
+        inside = self.inside(rows)
+        tokens = self.positions(rows)
+        columns: dict[str, NDArray[Any]] = {
+            "input_ids": _padded(self.ids[tokens], inside, self.pad),
+            "attention_mask": inside.astype(np.int64),
+            "labels": self.labels[rows] if not self.by_token else self._labels(tokens, inside),
+        }
+        if self.types is not None:
+            columns["token_type_ids"] = _padded(self.types[tokens], inside, 0)
+        return {name: torch.from_numpy(column).to(device) for name, column in columns.items()}
+
+    def inside(self, rows: Indices) -> NDArray[np.bool_]:
+        """Return where a batch of ``rows`` holds tokens, not padding; shape (rows, longest)."""
+        lengths = self.lengths[rows]
+        return np.arange(lengths.max(initial=0)) < lengths[:, None]
+
+    def _labels(self, tokens: Indices, inside: NDArray[np.bool_]) -> Indices:
+        return _padded(self.labels[tokens], inside, IGNORED)
+
+
+def _padded(flat: NDArray[Any], inside: NDArray[np.bool_], fill: int) -> Indices:
+    padded = np.full(inside.shape, fill, dtype=np.int64)
+    padded[inside] = flat
+    return padded
+
+
+@dataclass(frozen=True, eq=False)
+class TaskData:
+    """The three splits of a study's data set, tokenised.
+
+    Attributes:
+        task: name of the task.
+        digest: SHA-256 of all three splits.
+    """
+
+    task: str
+    train: Split
+    validation: Split
+    test: Split
+    digest: str
+
+    @classmethod
+    def of(cls, task: str, train: Split, validation: Split, test: Split) -> TaskData:
+        """Return the data set of these splits, with its digest."""
+        parts = "".join(split.digest for split in (train, validation, test))
+        return cls(task, train, validation, test, hashlib.sha256(parts.encode()).hexdigest())
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Name of every class."""
+        return self.train.label_names
+
+
+def epoch_batches(split: Split, size: int, seed: int, epoch: int) -> list[Indices]:
+    """Return one epoch of batches of similar lengths, in an order that the seed determines.
+
+    The shuffled examples are sorted by length within pools of 64 batches; then the batches are
+    shuffled. Every example comes once; only one batch may be smaller than ``size``.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(split))
+    pool = np.arange(len(order)) // (size * _POOL)
+    order = order[np.lexsort((split.lengths[order], pool))]
+    batches = _cut(order, size)
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def batches_by_length(split: Split, size: int) -> list[Indices]:
+    """Return all examples in batches of similar lengths, longest first."""
+    return _cut(np.argsort(-split.lengths, kind="stable"), size)
+
+
+def _cut(order: Indices, size: int) -> list[Indices]:
+    return [order[begin : begin + size] for begin in range(0, len(order), size)]
+
+
+def spread(split: Split, seed: int) -> Indices:
+    """Return all rows shuffled, then grouped by class: every n-th of them is a stratified sample.
+
+    Splits whose tokens are labelled have no classes; their rows are only shuffled.
+    """
+    order = np.random.default_rng(seed).permutation(len(split))
+    if split.by_token:
+        return order
+    return order[np.argsort(split.labels[order], kind="stable")]
+
+
+def sample(order: Indices, count: int) -> tuple[Indices, Indices]:
+    """Return ``count`` evenly spaced entries of ``order``, and the rest; both in its order."""
+    count = min(count, len(order))
+    picked = np.zeros(len(order), dtype=bool)
+    picked[((np.arange(count) + 0.5) * len(order) / max(count, 1)).astype(np.int64)] = True
+    return order[picked], order[~picked]
+
+
+def holdout(split: Split, examples: int, seed: int) -> tuple[Indices, Indices]:
+    """Return the rows of ``split`` that stay, and ``examples`` that are held out, stratified.
+
+    Meant for the training split: a strategy may look at what is held out of it, never at the
+    validation split. Both are sorted.
+    """
+    held, kept = sample(spread(split, seed), examples)
+    return np.sort(kept), np.sort(held)
+
+
+def folds(data: TaskData, count: int, seed: int) -> tuple[TaskData, ...]:
+    """Return ``count`` data sets whose validation splits part the training split, stratified.
+
+    The k-th holds out every ``count``-th example of each class, from the k-th on; the test split
+    is the same in all. With one fold it is ``data`` itself.
+    """
+    if count == 1:
+        return (data,)
+    order = spread(data.train, seed)
+    part = np.arange(len(order)) % count
+    return tuple(
+        TaskData.of(
+            data.task,
+            data.train.take(np.sort(order[part != fold])),
+            data.train.take(np.sort(order[part == fold])),
+            data.test,
+        )
+        for fold in range(count)
+    )

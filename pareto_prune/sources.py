@@ -1,0 +1,358 @@
+"""Raw tables: files, folders and hub data sets as named columns. Knows nothing of tasks.
+
+Files are CSV and TSV (with a header), JSON (a list of objects, or one a line), Parquet, and, for
+tasks on words, columns of words and tags with an empty line between sentences (CoNLL).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pareto_prune import demo
+from pareto_prune.errors import Problem, StudyFileError
+
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+_WORDS = ("", ".conll", ".txt", ".iob", ".iob2", ".bio", ".annotated", ".tags")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length, each read when it is asked for.
+
+    Attributes:
+        source: what messages call it.
+        columns: names of the columns.
+        read: from the name of a column to its values.
+        classes: class names of the columns whose values are class indices (or lists of them).
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    read: Callable[[str], list[Any]]
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that can be read, and a digest that changes whenever its content does."""
+
+    name: str
+    digest: str
+    table: Callable[[], Table]
+
+
+def refused(key: str, wrong: str, allowed: str) -> StudyFileError:
+    """Return the error of a key of the study file, to be raised."""
+    return StudyFileError(Problem(key, wrong, f"allowed: {allowed}"))
+
+
+def file_source(path: Path, words: bool = False, key: str = "data.path") -> Source:
+    """Return a file as a source.
+
+    Args:
+        path: the file; its suffix says how it is read.
+        words: whether files of no known suffix hold columns of words and tags.
+        key: the key of the study file that named it.
+
+    Raises:
+        StudyFileError: no such file, or its suffix says nothing.
+    """
+    if not path.is_file():
+        raise refused(key, f"no such file: {path}", "a file that is there")
+    suffix = path.suffix.lower()
+    reader = _READERS.get(suffix) or (_read_conll if words or suffix == ".conll" else None)
+    if reader is None:
+        raise refused(key, f"{path}: cannot read {suffix or 'this'}", ", ".join(SUFFIXES))
+    return Source(path.name, _file_digest(path), functools.partial(_opened, reader, path))
+
+
+def demo_source(path: str) -> Source:
+    """Return a demo data set as a source; columns ``text`` and ``label``."""
+    file, kind = demo.reviews(path)
+
+    def read() -> Table:
+        whole = _opened(_read_csv, file)
+        chosen = [found == kind for found in whole.read("source")]
+
+        def column(name: str) -> list[Any]:
+            return list(itertools.compress(whole.read(name), chosen))
+
+        return Table(path, ("text", "label"), column)
+
+    return Source(path, f"{_file_digest(file)}:{kind}", read)
+
+
+def folder_source(folder: Path, name: str | None, words: bool = False) -> Source:
+    """Return what a folder holds under the name of a split or file, or its only table.
+
+    A folder that ``Dataset.save_to_disk`` wrote is read as such. Else ``name`` is a file of the
+    folder, or what comes before its suffix (shards ``name-00000-of-00002.parquet`` together).
+
+    Raises:
+        StudyFileError: no such split or file, or several where there should be one.
+    """
+    if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+        return _saved_source(folder, name)
+    if name is None:
+        return file_source(_only_file(folder, words), words)
+    return _joined([file_source(file, words) for file in _files_named(folder, name, words)], name)
+
+
+def hub_source(path: str, name: str | None, split: str | None) -> Source:
+    """Return a split of a data set of the hub as a source.
+
+    Args:
+        path: hub id.
+        name: name of its configuration, if it has several.
+        split: name of the split, slices such as ``train[:80%]`` included; ``None`` if it has
+            one only.
+
+    Raises:
+        StudyFileError: it cannot be reached, or has no such configuration or split.
+    """
+    import datasets
+
+    with _quiet_datasets():
+        try:
+            loaded = datasets.load_dataset(path, name, split=split)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise _hub_problem(path, name, split, error) from error
+    title = f"{path}/{name}" if name else path
+    return _dataset_source(title, _one_split(title, loaded, split))
+
+
+def _hub_problem(
+    path: str, name: str | None, split: str | None, error: Exception
+) -> StudyFileError:
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    what = "/".join(part for part in (path, name, split) if part)
+    return refused(
+        "data.path",
+        f"{what!r} cannot be loaded from the hub ({line})",
+        "a data set, name and split that can be reached, or a local file or folder",
+    )
+
+
+def _saved_source(folder: Path, name: str | None) -> Source:
+    import datasets
+
+    with _quiet_datasets():
+        loaded = datasets.load_from_disk(str(folder))
+    return _dataset_source(str(folder), _one_split(str(folder), loaded, name))
+
+
+def _one_split(title: str, loaded: Any, split: str | None) -> Any:
+    """Return the split of a data set, which must be named if there are several."""
+    if not hasattr(loaded, "keys"):
+        return loaded
+    names = list(loaded)
+    if split is None and len(names) == 1:
+        return loaded[names[0]]
+    if split not in names:
+        wrong = f"{title} has no split {split!r}" if split else f"{title} has several splits"
+        raise refused("data.splits", wrong, f"names among {', '.join(names)}")
+    return loaded[split]
+
+
+def _dataset_source(title: str, dataset: Any) -> Source:
+    label = f"{title} ({dataset.split})" if dataset.split else title
+    features = dataset.features.to_dict()
+    classes = {name: found for name, f in features.items() if (found := _class_names(f))}
+
+    def read(name: str) -> list[Any]:
+        return list(dataset.select_columns([name])[:][name])
+
+    table = Table(label, tuple(dataset.column_names), read, classes)
+    return Source(label, str(dataset._fingerprint), lambda: table)
+
+
+def _class_names(feature: Any) -> tuple[str, ...]:
+    """Return the names of a class label, or of a list of them, as ``datasets`` describes it."""
+    if isinstance(feature, list):
+        return _class_names(feature[0]) if feature else ()
+    if not isinstance(feature, dict):
+        return ()
+    if feature.get("_type") == "ClassLabel":
+        return tuple(feature.get("names") or ())
+    return _class_names(feature.get("feature"))
+
+
+def _only_file(folder: Path, words: bool) -> Path:
+    files = _readable(folder, words)
+    if len(files) != 1:
+        found = ", ".join(file.name for file in files[:10]) or "none"
+        raise refused(
+            "data.splits",
+            f"{folder} holds {len(files)} data files ({found}), which shares cannot divide",
+            "names of files, or the path of one file",
+        )
+    return files[0]
+
+
+def _files_named(folder: Path, name: str, words: bool) -> list[Path]:
+    if (folder / name).is_file():
+        return [folder / name]
+    files = _readable(folder, words) + _readable(folder / "data", words)
+    found = [file for file in files if file.stem == name or file.stem.startswith(f"{name}-0")]
+    if not found:
+        there = ", ".join(file.name for file in files[:10]) or "no data file"
+        raise refused("data.splits", f"{folder} has no split or file {name!r}", f"there: {there}")
+    return found
+
+
+def _readable(folder: Path, words: bool) -> list[Path]:
+    suffixes = (*SUFFIXES, *_WORDS) if words else SUFFIXES
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file for file in files if file.is_file() and file.suffix.lower() in suffixes)
+
+
+def _joined(sources: Sequence[Source], name: str) -> Source:
+    if len(sources) == 1:
+        return sources[0]
+
+    def table() -> Table:
+        parts = [source.table() for source in sources]
+        first = parts[0]
+
+        def read(column: str) -> list[Any]:
+            return list(itertools.chain.from_iterable(part.read(column) for part in parts))
+
+        return Table(name, first.columns, read, first.classes)
+
+    return Source(name, "+".join(source.digest for source in sources), table)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _opened(reader: Callable[[Path], Table], path: Path) -> Table:
+    """Read a file; what its reader raises becomes one line."""
+    try:
+        return reader(path)
+    except (OSError, ValueError, csv.Error) as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise refused("data.path", f"{path}: cannot be read ({line})", "a whole file") from error
+
+
+def _read_csv(path: Path, delimiter: str = ",") -> Table:
+    """Read every cell as text: what a label means is for the task to say."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    header = _csv_header(path, delimiter)
+    block = min(max(1 << 20, path.stat().st_size + 1), 1 << 30)
+    table = arrow_csv.read_csv(
+        path,
+        read_options=arrow_csv.ReadOptions(block_size=block),
+        parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
+    )
+    return Table(path.name, tuple(header), lambda name: table.column(name).to_pylist())
+
+
+def _csv_header(path: Path, delimiter: str) -> list[str]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header = next(csv.reader(file, delimiter=delimiter), [])
+    if not header or len(set(header)) != len(header):
+        raise ValueError("no header, or a name in it twice")
+    return header
+
+
+def _read_json(path: Path) -> Table:
+    text = path.read_text(encoding="utf-8-sig")
+    rows = json.loads(text) if text.lstrip().startswith("[") else list(_json_lines(text))
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("not a list of objects, nor one object a line")
+    columns = tuple(dict.fromkeys(itertools.chain.from_iterable(rows)))
+    return Table(path.name, columns, lambda name: [row.get(name) for row in rows])
+
+
+def _json_lines(text: str) -> Iterator[Any]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"line {number}: {error.msg}") from None
+
+
+def _read_parquet(path: Path) -> Table:
+    from pyarrow import parquet
+
+    schema = parquet.read_schema(path)
+    described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    features = described.get("info", {}).get("features", {})
+    return Table(
+        path.name,
+        tuple(schema.names),
+        lambda name: parquet.read_table(path, columns=[name]).column(name).to_pylist(),
+        {name: found for name, f in features.items() if (found := _class_names(f))},
+    )
+
+
+def _read_conll(path: Path) -> Table:
+    """Read sentences of words: columns ``text`` (the first), ``label`` (the last), ``0``, ``1`` ….
+
+    Columns stand apart by tabs where the line has one, else by spaces. Lines ``-DOCSTART-`` and
+    empty ones end a sentence.
+    """
+    sentences = list(_sentences(path.read_text(encoding="utf-8-sig").split("\n")))
+    width = min((len(word) for sentence in sentences for word in sentence), default=2)
+    place = {"text": 0, "label": -1, **{str(index): index for index in range(width)}}
+
+    def read(name: str) -> list[Any]:
+        return [[word[place[name]] for word in sentence] for sentence in sentences]
+
+    return Table(path.name, tuple(place), read)
+
+
+def _sentences(lines: Iterable[str]) -> Iterator[list[list[str]]]:
+    words: list[list[str]] = []
+    for number, line in enumerate(itertools.chain(lines, [""]), start=1):
+        content = line.replace("\ufeff", "").strip("\r\n")
+        if content.strip() and not content.startswith("-DOCSTART-"):
+            words.append(_columns(content, number))
+        elif words:
+            yield words
+            words = []
+
+
+def _columns(line: str, number: int) -> list[str]:
+    parts = line.rstrip("\t").split("\t") if "\t" in line else line.split()
+    if len(parts) < 2:
+        raise ValueError(f"line {number} has one column")
+    return [part.strip() for part in parts]
+
+
+_READERS: dict[str, Callable[[Path], Table]] = {
+    ".csv": _read_csv,
+    ".tsv": functools.partial(_read_csv, delimiter="\t"),
+    ".json": _read_json,
+    ".jsonl": _read_json,
+    ".parquet": _read_parquet,
+}
+
+
+@contextlib.contextmanager
+def _quiet_datasets() -> Iterator[None]:
+    """Draw no progress bars while ``datasets`` loads."""
+    from datasets.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

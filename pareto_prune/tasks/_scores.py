@@ -1,0 +1,139 @@
+"""Scores from counts, and their 95 % intervals; all vectorised over bootstrap draws.
+
+A bootstrap over examples is a multinomial draw of how often each *distinct* outcome occurs
+(Efron and Tibshirani 1993, section 6.2), so a thousand draws cost as much as the table of
+outcomes is long, not as there are examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_prune.records import Interval
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+DRAWS = 1000
+_Z = 1.959963984540054
+
+
+def wilson(successes: int, examples: int) -> Interval:
+    """Return the 95 % score interval of a share (Wilson 1927)."""
+    if examples == 0:
+        return (0.0, 1.0)
+    share = successes / examples
+    scale = 1 / (1 + _Z**2 / examples)
+    centre = scale * (share + _Z**2 / (2 * examples))
+    half = scale * _Z * math.sqrt(share * (1 - share) / examples + (_Z / (2 * examples)) ** 2)
+    return (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def confusion(gold: Counts, predicted: Counts, classes: int) -> Counts:
+    """Return how often each gold class (row) was predicted as each class (column)."""
+    cells = np.bincount(gold * classes + predicted, minlength=classes**2)
+    return cells.reshape(classes, classes)
+
+
+def resampled(counts: Counts, seed: int = 0, draws: int = DRAWS) -> Counts:
+    """Return bootstrap draws of outcome counts of any shape, with a first axis of ``draws``.
+
+    Each draw has as many examples as ``counts`` has. Outcomes that never occurred stay at 0.
+    """
+    flat = counts.reshape(-1)
+    seen = np.flatnonzero(flat)
+    drawn = np.zeros((draws, flat.size), dtype=np.int64)
+    total = int(flat.sum())
+    if total:
+        generator = np.random.default_rng(seed)
+        drawn[:, seen] = generator.multinomial(total, flat[seen] / total, size=draws)
+    return drawn.reshape(draws, *counts.shape)
+
+
+def interval(counts: Counts, score: Callable[[Counts], Floats]) -> Interval:
+    """Return the 95 % percentile bootstrap interval of ``score``.
+
+    Args:
+        counts: how often each outcome occurred.
+        score: from counts with any leading axes to one number for each.
+    """
+    low, high = np.quantile(score(resampled(counts)), (0.025, 0.975))
+    return (float(low), float(high))
+
+
+def macro_f1(counts: Counts) -> Floats:
+    """Return the mean F1 of the classes that occur or are predicted; counts (..., gold, predicted).
+
+    F1 of a class is 2 TP / (gold + predicted); 0 where it is never right.
+    """
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    either = counts.sum(-1) + counts.sum(-2)
+    f1 = 2 * right / np.maximum(either, 1)
+    return f1.sum(-1) / np.maximum((either > 0).sum(-1), 1)
+
+
+def mcc(counts: Counts) -> Floats:
+    """Return Matthews' correlation of confusions (..., gold, predicted), in [-1, 1].
+
+    For any number of classes (Gorodkin 2004, equation 8); 0 where one side never varies.
+    """
+    cells = counts.astype(np.float64)
+    total = cells.sum((-2, -1))
+    gold, predicted = cells.sum(-1), cells.sum(-2)
+    right = np.trace(cells, axis1=-2, axis2=-1)
+    cross = right * total - (gold * predicted).sum(-1)
+    spread = (total**2 - (gold**2).sum(-1)) * (total**2 - (predicted**2).sum(-1))
+    return np.divide(cross, np.sqrt(spread), out=np.zeros_like(cross), where=spread > 0)
+
+
+def f1_of_totals(totals: Counts) -> Floats:
+    """Return F1 from (..., [right, gold, predicted]); 0 where nothing is there to be found."""
+    return 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)
+
+
+def cross_entropy(logits: NDArray[np.float32], labels: Counts) -> float:
+    """Return the mean negative log-likelihood of ``labels``; logits (examples, classes)."""
+    if not len(labels):
+        return 0.0
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    chosen = np.take_along_axis(shifted, labels[:, None], -1)[:, 0]
+    return float((np.log(np.exp(shifted).sum(-1)) - chosen).mean())
+
+
+def class_report(gold: Counts, predicted: Counts, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return precision, recall, F1 and support by class and average, and the confusions.
+
+    Keys: ``classes`` and ``averages`` (``micro``, ``macro``, ``weighted``), each a dictionary of
+    ``precision``, ``recall``, ``f1``, ``support`` by name; ``labels``; ``confusion`` (gold in
+    rows). Computed by scikit-learn; undefined ratios are 0,
+    and averages are over the classes that occur or are predicted.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    every, seen = np.arange(len(names)), np.union1d(gold, predicted)
+
+    def scores(average: str | None, labels: Counts) -> Any:
+        return precision_recall_fscore_support(
+            gold, predicted, labels=labels, average=average, zero_division=0
+        )
+
+    by_class = np.transpose(scores(None, every))
+    return {
+        "classes": {name: _line(line) for name, line in zip(names, by_class, strict=True)},
+        "averages": {
+            average: _line([*scores(average, seen)[:3], len(gold)])
+            for average in ("micro", "macro", "weighted")
+        },
+        "labels": list(names),
+        "confusion": confusion(gold, predicted, len(names)).tolist(),
+    }
+
+
+def _line(scores: Sequence[float]) -> dict[str, float]:
+    precision, recall, f1, support = map(float, scores)
+    return {"precision": precision, "recall": recall, "f1": f1, "support": int(support)}

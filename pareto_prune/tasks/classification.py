@@ -1,0 +1,143 @@
+"""Classification of texts or pairs of texts into two or more classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from pareto_prune.examples import IGNORED, Indices, Rows, Split
+from pareto_prune.records import Quality
+from pareto_prune.tasks import _encoding, _labels, _scores, tasks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+
+@tasks.register("classification")
+@dataclass(frozen=True)
+class Classification:
+    """One class for each text or pair of texts: accuracy, macro F1, Matthews correlation."""
+
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1", "mcc")
+    model_class: ClassVar[str] = "AutoModelForSequenceClassification"
+    splits_words: ClassVar[bool] = False
+
+    def label_names(
+        self, splits: Mapping[str, Rows], order: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
+        """Return the classes: as the data or ``order`` has them, else sorted (numbers as such)."""
+        train = splits["train"]
+        found = set(_names(train))
+        _check_classes(train, found)
+        given = [name for name in train.names or () if name in found]
+        return _labels.in_order(given or sorted(found, key=_by_number), order)
+
+    def encode(
+        self,
+        rows: Rows,
+        tokenizer: PreTrainedTokenizerBase,
+        label_names: Sequence[str],
+        max_length: int,
+    ) -> Split:
+        """Return the texts tokenised, pairs with token types, and one label an example."""
+        encoded = tokenizer(
+            *_encoding.texts_of(rows),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+        )
+        return Split(
+            ids=_encoding.flat(encoded["input_ids"], np.int32),
+            offsets=_encoding.offsets(encoded["input_ids"]),
+            labels=_indices(rows, label_names),
+            label_names=tuple(label_names),
+            types=_encoding.token_types(encoded),
+            pad=int(tokenizer.pad_token_id or 0),
+        )
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy; logits (batch, classes), labels (batch,)."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(logits, labels, ignore_index=IGNORED)
+
+    def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
+        """Return accuracy (Wilson interval), macro F1 and MCC (bootstrap over examples)."""
+        counts = _scores.confusion(split.labels, logits.argmax(-1), logits.shape[-1])
+        right, examples = int(np.trace(counts)), len(split)
+        return Quality(
+            metrics={
+                "accuracy": right / examples,
+                "f1": float(_scores.macro_f1(counts)),
+                "mcc": float(_scores.mcc(counts)),
+            },
+            intervals={
+                "accuracy": _scores.wilson(right, examples),
+                "f1": _scores.interval(counts, _scores.macro_f1),
+                "mcc": _scores.interval(counts, _scores.mcc),
+            },
+            examples=examples,
+            loss=_scores.cross_entropy(logits, split.labels),
+        )
+
+    def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
+        """Return the scores of every class, their averages, and the confusions."""
+        return _scores.class_report(split.labels, logits.argmax(-1), split.label_names)
+
+    def chance(self, split: Split) -> dict[str, float]:
+        """Return the majority class's share for accuracy, 0 for the others."""
+        share = float(np.bincount(split.labels).max() / len(split))
+        return {"accuracy": share, "f1": 0.0, "mcc": 0.0}
+
+
+def _names(rows: Rows) -> list[str]:
+    labels = _labels.labels_of(rows)
+    if rows.names is not None:
+        return [rows.names[label] for label in labels]
+    return [_name(rows, label) for label in labels]
+
+
+def _name(rows: Rows, label: Any) -> str:
+    if isinstance(label, float):
+        if not label.is_integer():
+            raise _labels.refused(rows, f"label {label!r} is not a class", "integers or names")
+        label = int(label)
+    if not isinstance(label, (str, int)):
+        raise _labels.refused(
+            rows, f"a label is a {type(label).__name__}", "integers or names, one a row"
+        )
+    return str(label).strip()
+
+
+def _by_number(name: str) -> tuple[bool, int, str]:
+    number = name.lstrip("-").isdecimal()
+    return (not number, int(name) if number else 0, name)
+
+
+def _check_classes(train: Rows, found: set[str]) -> None:
+    if len(found) < 2:
+        raise _labels.refused(train, f"one class only ({', '.join(found)})", "two or more")
+    if 2 * len(found) > len(train):
+        wrong = f"{len(found)} different labels for {len(train)} rows"
+        raise _labels.refused(train, wrong, "a class for every two rows at most")
+
+
+def _check_known(rows: Rows, found: set[str], known: set[str]) -> None:
+    strange = sorted(found - known)
+    if strange:
+        wrong = f"label {strange[0]!r} is not in the training split but"
+        raise _labels.refused(rows, wrong, ", ".join(sorted(known, key=_by_number)[:20]))
+
+
+def _indices(rows: Rows, label_names: Sequence[str]) -> Indices:
+    if rows.labels is None:
+        return np.full(len(rows), IGNORED, dtype=np.int64)
+    index = {name: i for i, name in enumerate(label_names)}
+    found = _names(rows)
+    _check_known(rows, set(found), set(index))
+    return np.array([index[name] for name in found], dtype=np.int64)

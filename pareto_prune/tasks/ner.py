@@ -1,0 +1,258 @@
+"""Named-entity recognition: one tag for each word, scored by whole spans."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from pareto_prune.examples import IGNORED, Indices, Rows, Split
+from pareto_prune.records import Quality
+from pareto_prune.tasks import _encoding, _labels, _scores, tasks
+from pareto_prune.tasks._spans import SpanCounter, split_tag, to_iob2
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+
+@tasks.register("ner")
+@dataclass(frozen=True)
+class Ner:
+    """One tag for each word: span F1 (strict IOB2) and the accuracy of the tags."""
+
+    metrics: ClassVar[tuple[str, ...]] = ("span_f1", "accuracy")
+    model_class: ClassVar[str] = "AutoModelForTokenClassification"
+    splits_words: ClassVar[bool] = True
+
+    def label_names(
+        self, splits: Mapping[str, Rows], order: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
+        """Return ``O``, then ``B-`` and ``I-`` of every entity type of any split, sorted.
+
+        The names of a checkpoint (``order``), else those of the data, are taken as they are if
+        they hold all of these.
+        """
+        found = {name: _types(rows) for name, rows in splits.items()}
+        for name in {"train", "validation"} & set(splits):
+            if not found[name]:
+                raise _labels.refused(splits[name], "no entity", "some word that is not O")
+        kinds = sorted(set().union(*found.values()))
+        needed = ("O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI"))
+        for names in (order, splits["train"].names):
+            if names is not None and set(needed) <= set(names):
+                return tuple(names)
+        return needed
+
+    def encode(
+        self,
+        rows: Rows,
+        tokenizer: PreTrainedTokenizerBase,
+        label_names: Sequence[str],
+        max_length: int,
+    ) -> Split:
+        """Return the words in pieces; the first piece of a word bears its tag, others none."""
+        (words,) = _encoding.texts_of(rows, list)
+        encoded = _tokenised(words, tokenizer, max_length)
+        return Split(
+            ids=_encoding.flat(encoded["input_ids"], np.int32),
+            offsets=_encoding.offsets(encoded["input_ids"]),
+            labels=_aligned(rows, words, encoded["words"], label_names),
+            label_names=tuple(label_names),
+            types=_encoding.token_types(encoded),
+            pad=int(tokenizer.pad_token_id or 0),
+            by_token=True,
+        )
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy of the tags; logits (…, classes), labels (…)."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=IGNORED)
+
+    def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
+        """Return span F1 and tag accuracy; intervals by bootstrap over sentences."""
+        tagged, sentence = _tagged(split)
+        gold, predicted = split.labels[tagged], logits[tagged].argmax(-1)
+        totals = _totals(gold, predicted, sentence, split.label_names)
+        outcomes, counts = np.unique(totals, axis=0, return_counts=True)
+        scores = {"span_f1": _scores.f1_of_totals, "accuracy": _accuracy}
+        overall = totals.sum(0)
+        return Quality(
+            metrics={name: float(score(overall)) for name, score in scores.items()},
+            intervals={
+                name: _scores.interval(counts, partial(_of_drawn, score, outcomes))
+                for name, score in scores.items()
+            },
+            examples=len(split),
+            loss=_scores.cross_entropy(logits[tagged], gold),
+        )
+
+    def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
+        """Return two reports: ``spans`` by entity type (seqeval), ``tokens`` by tag, with ``O``."""
+        tagged, sentence = _tagged(split)
+        gold, predicted = split.labels[tagged], logits[tagged].argmax(-1)
+        return {
+            "spans": _span_report(gold, predicted, sentence, split.label_names),
+            "tokens": _scores.class_report(gold, predicted, split.label_names),
+        }
+
+    def chance(self, split: Split) -> dict[str, float]:
+        """Return the share of the most frequent tag for accuracy, 0 for span F1."""
+        gold = split.labels[split.labels != IGNORED]
+        return {"accuracy": float(np.bincount(gold).max() / len(gold)), "span_f1": 0.0}
+
+
+def _tags(rows: Rows) -> list[list[str]]:
+    """Return the tags of every sentence, in IOB2."""
+    sentences = _labels.labels_of(rows)
+    (words,) = _encoding.texts_of(rows, list)
+    for row, (tags, sentence) in enumerate(zip(sentences, words, strict=True)):
+        if not isinstance(tags, list) or len(tags) != len(sentence):
+            have = f"{len(tags)} tags" if isinstance(tags, list) else f"{tags!r}"
+            wrong = f"row {row + 1} has {len(sentence)} words and {have}"
+            raise _labels.refused(rows, wrong, "a list with one tag a word")
+    return [_iob2(rows, tags) for tags in sentences]
+
+
+def _iob2(rows: Rows, tags: list[Any]) -> list[str]:
+    names = rows.names
+    if names is None and any(isinstance(tag, int) for tag in tags):
+        raise _labels.refused(rows, "tags are numbers without names", "tags such as B-PER")
+    try:
+        return to_iob2([names[tag] if names is not None else str(tag) for tag in tags])
+    except ValueError as error:
+        wrong, _, allowed = str(error).partition(", allowed: ")
+        raise _labels.refused(rows, wrong, allowed) from None
+
+
+def _types(rows: Rows) -> set[str]:
+    tags = set(itertools.chain.from_iterable(_tags(rows)))
+    return {split_tag(tag)[1] for tag in tags if tag != "O"}
+
+
+def _tokenised(
+    words: list[list[str]], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, list[list[int]]]:
+    """Return token ids and, for each token, the index of its word (-1 for special tokens).
+
+    A word that the tokenizer drops altogether (a lone control character) becomes its unknown
+    token, so that no tag is lost.
+    """
+    encoded = _pieces(words, tokenizer, max_length)
+    again = [row for row, found in enumerate(encoded["words"]) if _gaps(found)]
+    if again and tokenizer.unk_token is not None:
+        filled = [_filled(words[row], encoded["words"][row], tokenizer.unk_token) for row in again]
+        for key, value in _pieces(filled, tokenizer, max_length).items():
+            for row, pieces in zip(again, value, strict=True):
+                encoded[key][row] = pieces
+    return encoded
+
+
+def _pieces(
+    words: list[list[str]], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, list[list[int]]]:
+    encoded = tokenizer(
+        words,
+        is_split_into_words=True,
+        truncation=True,
+        max_length=max_length,
+        return_attention_mask=False,
+    )
+    found = [[-1 if w is None else w for w in encoded.word_ids(i)] for i in range(len(words))]
+    return {**dict(encoded), "words": found}
+
+
+def _gaps(found: list[int]) -> set[int]:
+    """Return the words before the last one found that have no piece."""
+    return set(range(max(found, default=-1) + 1)) - set(found)
+
+
+def _filled(words: list[str], found: list[int], unknown: str) -> list[str]:
+    gaps = _gaps(found)
+    return [unknown if index in gaps else word for index, word in enumerate(words)]
+
+
+def _aligned(
+    rows: Rows, words: list[list[str]], pieces: list[list[int]], label_names: Sequence[str]
+) -> Indices:
+    """Return the tag index of each first piece, IGNORED for all other tokens."""
+    word = _encoding.flat(pieces, np.int64)
+    labels = np.full(len(word), IGNORED, dtype=np.int64)
+    if rows.labels is None:
+        return labels
+    sentence = np.repeat(np.arange(len(pieces)), [len(row) for row in pieces])
+    first = word >= 0
+    first[1:] &= (word[1:] != word[:-1]) | (sentence[1:] != sentence[:-1])
+    tags = _tag_indices(rows, label_names)
+    begins = _encoding.offsets(words)
+    labels[first] = tags[begins[sentence[first]] + word[first]]
+    return labels
+
+
+def _tag_indices(rows: Rows, label_names: Sequence[str]) -> Indices:
+    index = {name: i for i, name in enumerate(label_names)}
+    tags = list(itertools.chain.from_iterable(_tags(rows)))
+    strange = sorted(set(tags) - set(index))
+    if strange:
+        raise _labels.refused(rows, f"unknown tag {strange[0]!r}", ", ".join(label_names))
+    return np.array([index[tag] for tag in tags], dtype=np.int64)
+
+
+def _tagged(split: Split) -> tuple[Indices, Indices]:
+    """Return where the tagged tokens stand, and the sentence of each."""
+    tagged = np.flatnonzero(split.labels != IGNORED)
+    return tagged, np.searchsorted(split.offsets, tagged, side="right") - 1
+
+
+def _totals(
+    gold: Indices, predicted: Indices, sentence: Indices, names: tuple[str, ...]
+) -> NDArray[np.int64]:
+    """Return (right spans, gold spans, predicted spans, right tags, tags) of every sentence."""
+    spans = SpanCounter(names)(gold, predicted, sentence)
+    right = np.bincount(sentence[gold == predicted], minlength=len(spans))
+    return np.column_stack([spans, right, np.bincount(sentence, minlength=len(spans))])
+
+
+def _of_drawn(
+    score: Callable[[_scores.Counts], _scores.Floats],
+    outcomes: _scores.Counts,
+    drawn: _scores.Counts,
+) -> _scores.Floats:
+    """Return the score of draws of sentences, given how often each distinct outcome was drawn."""
+    return score(drawn @ outcomes)
+
+
+def _accuracy(totals: NDArray[np.int64]) -> NDArray[np.float64]:
+    return totals[..., 3] / np.maximum(totals[..., 4], 1)
+
+
+def _span_report(
+    gold: Indices, predicted: Indices, sentence: Indices, names: tuple[str, ...]
+) -> dict[str, Any]:
+    from seqeval.metrics import classification_report
+    from seqeval.scheme import IOB2
+
+    cuts = np.flatnonzero(np.diff(sentence)) + 1
+    true, found = (
+        [[names[tag] for tag in part] for part in np.split(tags, cuts)]
+        for tags in (gold, predicted)
+    )
+    lines = classification_report(
+        true, found, mode="strict", scheme=IOB2, output_dict=True, zero_division=0
+    )
+    averages = {kind: lines.pop(f"{kind} avg") for kind in ("micro", "macro", "weighted")}
+    return {
+        "classes": {name: _line(line) for name, line in lines.items()},
+        "averages": {name: _line(line) for name, line in averages.items()},
+    }
+
+
+def _line(line: Mapping[str, Any]) -> dict[str, float]:
+    scores = {name: float(line[name]) for name in ("precision", "recall")}
+    return {**scores, "f1": float(line["f1-score"]), "support": int(line["support"])}

@@ -1,0 +1,413 @@
+"""One trial, from candidate to result: the heart.
+
+::
+
+    candidate ─► strategy ─► measure ─► rung 0 ─► fine-tune ─► evaluate ─► TrialResult
+                 plan and    ms and J   metric    + distil
+                 smaller     known here before    from dense
+                 model                  training
+
+Latency and energy depend on the architecture alone, so they are known before the expensive part.
+Strategies that train before they cut spend from the same allowance of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, TypedDict
+
+from pareto_prune.architecture import Architecture
+from pareto_prune.bench import Bench, Fold
+from pareto_prune.config import bound
+from pareto_prune.errors import TrialError
+from pareto_prune.evaluation import evaluate
+from pareto_prune.finetune import FinetuneSettings, finetune
+from pareto_prune.models import architecture as architecture_of
+from pareto_prune.objectives import OBJECTIVES
+from pareto_prune.pruning.context import Calibration, Penalty, Pruned
+from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.strategies import strategies
+from pareto_prune.pruning.surgery import cut_copy
+from pareto_prune.records import (
+    Candidate,
+    DenseReference,
+    Interval,
+    Measurement,
+    Quality,
+    Rung,
+    TrialResult,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+DENSE = "dense"
+"""The starter that is the dense model itself: nothing is pruned and nothing trained."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trial that ran to its end: what it found out, and the model it made."""
+
+    result: TrialResult
+    plan: PruningPlan
+    model: PreTrainedModel
+
+
+@dataclass
+class Timings:
+    """Seconds by stage; a stage inside another one is not counted twice."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _inner: list[float] = field(default_factory=list)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Add the time that the ``with`` block takes, less that of stages within, to ``stage``."""
+        start = perf_counter()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            spent = perf_counter() - start
+            own = spent - self._inner.pop()
+            if self._inner:
+                self._inner[-1] += spent
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + own
+
+
+@dataclass
+class TrialContext:
+    """What one trial offers its strategy; see :class:`pareto_prune.pruning.context.Context`."""
+
+    bench: Bench
+    fold: Fold
+    candidate: Candidate
+    seed: int
+    check: Callable[[], None]
+    timings: Timings
+    steps: int
+    generator: torch.Generator
+    used: int = 0
+
+    @property
+    def dense(self) -> PreTrainedModel:
+        """The dense model."""
+        return self.fold.dense.model
+
+    @property
+    def architecture(self) -> Architecture:
+        """The dense model's shape."""
+        return self.fold.architecture
+
+    @property
+    def calibration(self) -> Calibration:
+        """What was computed once for the dense model."""
+        return self.fold.calibration
+
+    @property
+    def round_widths(self) -> bool:
+        """Whether widths are rounded to what the hardware likes."""
+        return self.bench.config.search.round_widths
+
+    def train(
+        self,
+        model: PreTrainedModel,
+        steps: int,
+        penalty: Penalty | None = None,
+        extra: Sequence[tuple[Tensor, float]] = (),
+    ) -> None:
+        """Fine-tune before the cut, on training data less the slice of :meth:`evaluate`."""
+        self._train(model, min(steps, self.steps - self.used), self.fold.kept, penalty, extra)
+
+    def finish(self, model: PreTrainedModel) -> None:
+        """Fine-tune for all steps that are left, on all training data."""
+        self._train(model, self.steps - self.used, None, None, ())
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Show and time a part of a strategy's work."""
+        self.bench.progress.stage(name)
+        with self.timings(name):
+            yield
+
+    def evaluate(self, model: PreTrainedModel) -> float:
+        """Return the metric on a slice held out of the training data."""
+        with self.timings("evaluate"):
+            quality = evaluate(model, self.fold.probe, self.bench.task)
+        return quality.metrics[self.bench.config.metric]
+
+    def _train(
+        self,
+        model: PreTrainedModel,
+        steps: int,
+        rows: object,
+        penalty: Penalty | None,
+        extra: Sequence[tuple[Tensor, float]],
+    ) -> None:
+        if steps <= 0:
+            return
+        progress = self.bench.progress
+        progress.stage("fine-tune", steps)
+        with self.timings("finetune"), self.bench.measurer.training() as pause:
+            finetune(
+                model,
+                self.fold.data.train,
+                self.bench.task,
+                self.fold.teacher,
+                self._settings(),
+                steps,
+                seed=self.seed,
+                start_step=self.used,
+                rows=rows,  # type: ignore[arg-type]
+                penalty=penalty,
+                extra=extra,
+                pause=pause,
+                on_step=lambda *_: self._stepped(),
+            )
+        self.used += steps
+
+    def _settings(self) -> FinetuneSettings:
+        table = self.bench.config.finetune
+        return FinetuneSettings(
+            steps=self.steps,
+            batch=table.batch,
+            learning_rate=self.candidate.learning_rate,
+            distillation=table.distillation,
+            temperature=table.temperature,
+        )
+
+    def _stepped(self) -> None:
+        self.bench.progress.advance()
+        self.check()
+
+
+def run_trial(
+    bench: Bench,
+    candidate: Candidate,
+    reference: DenseReference,
+    *,
+    seed: int,
+    check: Callable[[], None] = lambda: None,
+    on_rung: Callable[[Rung], None] = lambda _: None,
+) -> Finished:
+    """Prune, measure, fine-tune and evaluate one candidate.
+
+    Args:
+        bench: what the worker holds from trial to trial.
+        candidate: what to try.
+        reference: the dense model's numbers.
+        seed: determines all that is random in the trial.
+        check: called at every step; raises where the trial must not go on.
+        on_rung: told the quality before the fine-tune.
+
+    Raises:
+        TrialError: the candidate cannot be made, training diverged, memory or time ran out.
+    """
+    timings = Timings()
+    with timings("other"):
+        context = _context(bench, bench.whole, candidate, seed, check, timings)
+        pruned = _prune(context)
+        measurement = _measure(context, pruned.model)
+        quality = _quality(context, pruned.model)
+        rung = Rung(step=context.used, quality=quality, seconds=sum(timings.seconds.values()))
+        on_rung(rung)
+        if context.used < context.steps:
+            context.finish(pruned.model)
+            quality = _quality(context, pruned.model)
+        if bench.folds:
+            quality = _cross_validated(context)
+        result = _result(context, reference, pruned, measurement, quality, rung)
+    seconds = {**timings.seconds, "total": sum(timings.seconds.values())}
+    result = result.model_copy(update={"timings": seconds})
+    return Finished(result, pruned.plan, pruned.model)
+
+
+def _context(
+    bench: Bench,
+    fold: Fold,
+    candidate: Candidate,
+    seed: int,
+    check: Callable[[], None],
+    timings: Timings,
+) -> TrialContext:
+    import torch
+
+    return TrialContext(
+        bench=bench,
+        fold=fold,
+        candidate=candidate,
+        seed=seed,
+        check=check,
+        timings=timings,
+        steps=0 if candidate.starter == DENSE else bench.config.finetune.steps,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def _prune(context: TrialContext) -> Pruned:
+    """Return what the candidate's strategy makes of a copy of the dense model."""
+    candidate, options = context.candidate, context.bench.config.strategy
+    everything = PruningPlan.dense(context.architecture)
+    context.bench.progress.stage("prune")
+    context.check()
+    with context.timings("prune"):
+        model = cut_copy(context.dense, everything)
+        if candidate.starter == DENSE:
+            return Pruned(everything, model)
+        name = candidate.strategy
+        strategy = strategies.create(name, options.get(name), f"strategy.{name}")
+        return strategy.prune(model, candidate, context)
+
+
+def _measure(context: TrialContext, model: PreTrainedModel) -> Measurement:
+    context.bench.progress.stage("measure")
+    context.bench.progress.quiet()
+    with context.timings("measure"):
+        return context.bench.measurer.measure(model, **_knobs(context.candidate))
+
+
+class Knobs(TypedDict, total=False):
+    """How a candidate is deployed, where that differs from the study."""
+
+    dtype: str
+    max_length: int
+    threads: int
+
+
+def _knobs(candidate: Candidate) -> Knobs:
+    given, knobs = candidate.deployment, Knobs()
+    if "dtype" in given:
+        knobs["dtype"] = str(given["dtype"])
+    if "max_length" in given:
+        knobs["max_length"] = int(given["max_length"])
+    if "threads" in given:
+        knobs["threads"] = int(given["threads"])
+    return knobs
+
+
+def _quality(context: TrialContext, model: PreTrainedModel) -> Quality:
+    context.bench.progress.stage("evaluate")
+    context.check()
+    with context.timings("evaluate"):
+        return evaluate(model, context.fold.data.validation, context.bench.task)
+
+
+def _cross_validated(whole: TrialContext) -> Quality:
+    """Return the mean quality over the folds, each pruned and tuned by itself."""
+    found = []
+    for fold in whole.bench.folds:
+        context = _context(
+            whole.bench, fold, whole.candidate, whole.seed, whole.check, whole.timings
+        )
+        pruned = _prune(context)
+        context.finish(pruned.model)
+        found.append(_quality(context, pruned.model))
+    return _mean(found)
+
+
+def _mean(found: Sequence[Quality]) -> Quality:
+    """Return the mean over folds; its interval is ±1.96 standard errors of that mean."""
+    import numpy as np
+
+    metrics, intervals = {}, {}
+    for name in found[0].metrics:
+        values = np.array([quality.metrics[name] for quality in found])
+        error = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
+        metrics[name] = float(values.mean())
+        intervals[name] = (float(values.mean() - error), float(values.mean() + error))
+    return Quality(
+        metrics=metrics,
+        intervals=intervals,
+        examples=sum(quality.examples for quality in found),
+        loss=float(np.mean([quality.loss for quality in found])),
+    )
+
+
+def _result(
+    context: TrialContext,
+    reference: DenseReference,
+    pruned: Pruned,
+    measurement: Measurement,
+    quality: Quality,
+    rung: Rung,
+) -> TrialResult:
+    config, sizes = context.bench.config, size_of(pruned.model)
+    values, intervals = objective_values(reference, quality, measurement, sizes)
+    _check_known(config.objectives, values, measurement)
+    return TrialResult(
+        candidate=context.candidate,
+        architecture=architecture_of(pruned.model),
+        plan_digest=pruned.plan.digest(),
+        parameters=sizes["parameters"],
+        bytes=sizes["bytes"],
+        quality=quality,
+        measurement=measurement,
+        rungs=(rung,),
+        values=values,
+        intervals=intervals,
+        violations=violations(config.constraints, values),
+        steps=context.used,
+        environment=context.bench.environment,
+    )
+
+
+def size_of(model: PreTrainedModel) -> dict[str, int]:
+    """Return the number of parameters of a model and their bytes."""
+    parameters = list(model.parameters())
+    return {
+        "parameters": sum(p.numel() for p in parameters),
+        "bytes": sum(p.numel() * p.element_size() for p in parameters),
+    }
+
+
+def objective_values(
+    reference: DenseReference,
+    quality: Quality,
+    measurement: Measurement,
+    sizes: dict[str, int],
+) -> tuple[dict[str, float], dict[str, Interval]]:
+    """Return every objective that is known, by name, and the intervals of those that have one.
+
+    Latency and energy are the ratio to the dense model in this process times the study's
+    reference value.
+    """
+    values: dict[str, float] = {**quality.metrics, **sizes}
+    intervals = dict(quality.intervals)
+    for name, ratio in measurement.ratios.items():
+        standing = reference.measurement.readings.get(name)
+        if ratio.value is None or standing is None or standing.value is None:
+            continue
+        values[name] = ratio.value * standing.value
+        if ratio.interval is not None:
+            low, high = ratio.interval
+            intervals[name] = (low * standing.value, high * standing.value)
+    kept = {name: value for name, value in values.items() if name in OBJECTIVES}
+    return kept, {name: span for name, span in intervals.items() if name in kept}
+
+
+def _check_known(
+    objectives: Sequence[str], values: dict[str, float], measurement: Measurement
+) -> None:
+    """Raise ``TrialError`` where an objective of the study is not known, with the reason."""
+    for name in objectives:
+        if name not in values:
+            reading = measurement.readings.get(name)
+            reason = reading.reason if reading and reading.reason else "not measured"
+            raise TrialError("not_measured", f"{name} is not known: {reason}")
+
+
+def violations(constraints: dict[str, str], values: dict[str, float]) -> dict[str, float]:
+    """Return by how much each constraint is violated, as a share of its bound; ≤ 0 is met."""
+    found = {}
+    for name, text in constraints.items():
+        if name in values:
+            operator, limit = bound(text)
+            excess = values[name] - limit if operator == "<=" else limit - values[name]
+            found[name] = excess / max(abs(limit), 1e-12)
+    return found

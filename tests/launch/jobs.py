@@ -1,0 +1,83 @@
+"""What child processes run: importable, so that they can be given by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from pareto_prune.errors import TrialError, UserError
+from pareto_prune.records import TrialResult
+from pareto_prune.worker import Assignment, RunTrial
+from tests.storage.scripted import result_of, run_scripted, rung_of
+
+
+def prepare() -> RunTrial:
+    """Trials that say in which process they ran, with which variables."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        assignment.report_rung(rung_of(0))
+        told = {"pid": float(os.getpid()), "threads": float(os.environ["OMP_NUM_THREADS"])}
+        return result_of(assignment.candidate, timings=told)
+
+    return run
+
+
+def prepare_dying(folder: str, how: str) -> RunTrial:
+    """Trials of which number 2 kills its process, once a folder."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        if assignment.number == 2 and not (Path(folder) / "died").exists():
+            (Path(folder) / "died").touch()
+            if how == "exit":
+                os._exit(7)
+            os.kill(os.getpid(), getattr(signal, how))
+        return run_scripted(assignment)
+
+    return run
+
+
+def prepare_failing() -> RunTrial:
+    """Trials that fail in their own ways."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        if assignment.number % 2:
+            raise TrialError("nan_loss", "step 3")
+        return result_of(assignment.candidate, timings={"pid": float(os.getpid())})
+
+    return run
+
+
+def prepare_hanging() -> RunTrial:
+    """Trials of which number 1 never ends and never checks."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        if assignment.number == 1:
+            threading.Event().wait()
+        return run_scripted(assignment)
+
+    return run
+
+
+def prepare_long(folder: str) -> RunTrial:
+    """Trials that leave their process id and then wait for ever."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        (Path(folder) / f"pid-{os.getpid()}").touch()
+        print("running", file=sys.stderr, flush=True)
+        threading.Event().wait()
+        return run_scripted(assignment)
+
+    return run
+
+
+def prepare_nothing() -> RunTrial:
+    """Preparing finds what only the user can change."""
+    raise UserError("the data is gone")
+
+
+def prepare_broken() -> RunTrial:
+    """Preparing fails."""
+    raise ZeroDivisionError("in preparing")

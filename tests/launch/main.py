@@ -1,0 +1,23 @@
+"""A run with the launcher ``processes``: ``URL FOLDER``; its trials wait for ever."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+
+from pareto_prune.launch import Job, launchers
+from pareto_prune.storage import open_storage
+from tests.launch.jobs import prepare_long
+from tests.storage.scripted import space_of
+
+if __name__ == "__main__":
+    url, folder = sys.argv[1:]
+    study = open_storage(url).open_study("scripted")
+    prepare = functools.partial(prepare_long, folder)
+    job = Job(url, "scripted", space_of(study.config), prepare)
+    launcher = launchers.create("processes", {"workers": 2})
+    try:
+        launcher.launch(job, lambda event: print(event.kind, flush=True), threading.Event())
+    except KeyboardInterrupt:
+        sys.exit(130)

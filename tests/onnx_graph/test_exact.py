@@ -1,0 +1,162 @@
+"""Graphs give the model's logits: every family, task and kind of cut; what cannot is traced."""
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+from pareto_prune import onnx_graph
+from pareto_prune.onnx_graph import (
+    InexactGraphError,
+    UnsupportedModelError,
+    build,
+    check,
+    exact,
+    export,
+    input_names,
+    session,
+)
+from pareto_prune.onnx_graph.graph import Graph
+from pareto_prune.onnx_graph.traced import trace
+from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.surgery import cut_copy
+from tests.pruning.plans import plans
+from tests.tiny import HEADS, HIDDEN, LAYERS, MODEL_TYPES, NEURONS, tiny_model
+
+DENSE = PruningPlan.of([(range(HEADS), range(NEURONS))] * LAYERS)
+UNEVEN = PruningPlan.of([([0, 2], range(0, NEURONS, 3)), ([], [1, 2]), ([3], [])])
+SKIPPING = PruningPlan.of([([1], [7]), ([], []), (range(HEADS), range(NEURONS))])
+NARROW = PruningPlan.of([([0], range(9)), ([], []), ([], [1, 2])], range(1, HIDDEN, 2))
+NOTHING = PruningPlan.of([([], [])] * LAYERS)
+PLANS = {"dense": DENSE, "uneven": UNEVEN, "skipping": SKIPPING, "narrow": NARROW, "bare": NOTHING}
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("task", ["classification", "ner"])
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_the_graph_gives_the_models_logits(model_type: str, task: str, plan: str) -> None:
+    model = cut_copy(tiny_model(model_type, task), PLANS[plan])
+    check(model, build(model))
+
+
+@settings(max_examples=15, deadline=None)
+@given(plans())
+def test_any_plan(plan: PruningPlan) -> None:
+    model = cut_copy(tiny_model(), plan)
+    check(model, build(model))
+
+
+def outputs(model: Any, graph: Any) -> tuple[Any, Any]:
+    inputs = next(iter(onnx_graph._probes(model, graph.inputs)))
+    return session(graph).run(None, dict(inputs))[0], onnx_graph._torch_logits(model, inputs)
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize(("dtype", "share"), [("float16", 0.01), ("int8", 0.1)])
+def test_smaller_dtypes_round(model_type: str, dtype: Any, share: float) -> None:
+    model = cut_copy(tiny_model(model_type), UNEVEN)
+    found, expected = outputs(model, exact(model, dtype))
+    assert np.abs(found - expected).max() <= share * max(1.0, np.abs(expected).max())
+    assert np.abs(found - expected).max() > 0
+
+
+def test_int8_is_a_quarter_and_float16_half() -> None:
+    model = tiny_model(hidden_size=128, intermediate_size=256)
+    sizes = {dtype: export(model, dtype).ByteSize() for dtype in ("float32", "float16", "int8")}
+    assert sizes["float16"] < 0.6 * sizes["float32"]
+    assert sizes["int8"] < 0.45 * sizes["float32"]
+
+
+def test_seven_bits_stay_within_64() -> None:
+    graph = Graph("int8", weight_bits=7)
+    graph.linear("x", torch.randn(4, 8), None)
+    integers = [array for array in graph.weights.values() if array.dtype == np.int8]
+    assert [int(np.abs(array.astype(int)).max()) for array in integers] == [63]
+
+
+def test_an_exported_model_is_complete_and_standard() -> None:
+    import onnx
+
+    proto = export(cut_copy(tiny_model(), UNEVEN))
+    onnx.checker.check_model(proto, full_check=True)
+    assert {opset.domain for opset in proto.opset_import} == {""}
+    assert [value.name for value in proto.graph.output] == ["logits"]
+
+
+@pytest.mark.parametrize(
+    ("model_type", "more"),
+    [("bert", ("token_type_ids",)), ("roberta", ()), ("distilbert", ()), ("gpt2", ())],
+)
+def test_token_types_are_an_input_where_there_are_two(model_type: str, more: Any) -> None:
+    sizes = {"type_vocab_size": 1} if model_type == "roberta" else {}
+    names = input_names(tiny_model(model_type, **sizes))
+    assert names == ("input_ids", "attention_mask", *more)
+
+
+def test_training_later_changes_no_graph() -> None:
+    model = tiny_model()
+    graph = build(model)
+    running = session(graph)
+    inputs = dict(next(iter(onnx_graph._probes(model, graph.inputs))))
+    before = running.run(None, inputs)[0]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert (running.run(None, inputs)[0] == before).all()
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_an_unknown_activation_is_traced(training: bool) -> None:
+    model = cut_copy(tiny_model(hidden_act="silu"), UNEVEN).train(training)
+    with pytest.raises(UnsupportedModelError, match="activation SiLU"):
+        build(model)
+    attention = model.config._attn_implementation
+    graph = exact(model)
+    check(model, graph)
+    assert model.training is training
+    assert model.config._attn_implementation == attention
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_a_traced_graph_comes_in_every_dtype(dtype: Any) -> None:
+    model = tiny_model(hidden_act="silu")
+    found, expected = outputs(model, exact(model, dtype))
+    assert np.abs(found - expected).max() <= 0.1 * max(1.0, np.abs(expected).max())
+
+
+def test_a_graph_that_is_wrong_is_found_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model()
+    original = Graph.norm
+
+    def wrong(self: Graph, x: str, module: Any) -> str:
+        return self.op("Mul", original(self, x, module), self.scalar(1.01))
+
+    monkeypatch.setattr(Graph, "norm", wrong)
+    with pytest.raises(InexactGraphError, match="logits differ by"):
+        check(model, build(model))
+    assert type(exact(model)).__name__ == "Traced"
+
+
+def test_a_model_that_cannot_be_traced_either_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, other = tiny_model(), tiny_model(seed=1)
+    monkeypatch.setattr(onnx_graph, "build", lambda *_: build(other))
+    monkeypatch.setattr(onnx_graph, "trace", lambda *_: trace(other, input_names(other)))
+    with pytest.raises(InexactGraphError):
+        exact(model)
+
+
+def test_other_logits_shapes_are_found() -> None:
+    with pytest.raises(InexactGraphError, match="shape"):
+        check(tiny_model(labels=3), build(tiny_model(labels=2)))
+
+
+def test_importing_it_loads_neither_torch_nor_onnx() -> None:
+    code = (
+        "import sys, pareto_prune.onnx_graph; "
+        "sys.exit(bool({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,97 @@
+"""A whole study at a tiny scale: a checkpoint, a CSV file and a study file in one folder."""
+
+from __future__ import annotations
+
+import csv
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from pareto_prune.measure import Measurer
+from pareto_prune.records import Measurement, Reading
+from tests.tasks.words import sentiment, words_tokenizer
+from tests.tiny import tiny_model
+
+ROWS = 240
+
+
+def make_study(folder: Path, **tables: dict[str, Any]) -> Path:
+    """Write everything into ``folder`` and return the path of the study file."""
+    tiny_model().base_model.save_pretrained(folder / "model")
+    words_tokenizer().save_pretrained(folder / "model")
+    rows = sentiment(ROWS)
+    with (folder / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows(zip(rows.texts[0], rows.labels or (), strict=True))
+    content = {
+        "model": {"path": str(folder / "model")},
+        "data": {"path": str(folder / "data.csv"), "max_length": 16},
+        "dense": {"epochs": 3, "learning_rate": 3e-3, "batch": 16},
+        "search": {
+            "strategies": ["layer_wise", "l1"],
+            "importances": ["l2", "l1"],
+            "starters": ["dense"],
+        },
+        "calibration": {"samples": 32, "sensitivity_samples": 16},
+        "finetune": {"steps": 3, "batch": 8},
+        "limits": {"trials": 4},
+    }
+    for name, table in tables.items():
+        content[name] = {**content.get(name, {}), **table}
+    path = folder / "small.toml"
+    path.write_text('name = "small"\n' + "".join(_table(n, t) for n, t in content.items()))
+    return path
+
+
+def _table(name: str, table: dict[str, Any]) -> str:
+    lines = [f"{key} = {_toml(value)}" for key, value in table.items()]
+    return "\n".join((f"[{name}]", *lines, ""))
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return repr(value).replace("'", '"') if isinstance(value, str) else str(value).lower()
+
+
+class ScriptedMeasurer(Measurer):
+    """Costs in proportion to the parameters of the encoder: no clock, no engine."""
+
+    def __init__(self, dense: Any) -> None:
+        self._dense = self._size(dense)
+
+    def training(self) -> Any:
+        return nullcontext(lambda: None)
+
+    def profile(self) -> dict[str, str]:
+        return {"device": "scripted"}
+
+    def details(self) -> dict[str, str]:
+        return {"meter": "script"}
+
+    def reference(self, long: bool = True) -> Measurement:
+        return self._measurement(1.0)
+
+    def measure(self, model: Any, **_: Any) -> Measurement:
+        return self._measurement(self._size(model) / self._dense)
+
+    def _size(self, model: Any) -> int:
+        return sum(p.numel() for p in model.base_model.parameters())
+
+    def _measurement(self, ratio: float) -> Measurement:
+        def reading(value: float, unit: str) -> Reading:
+            span = (value * 0.99, value * 1.01)
+            return Reading(value=value, unit=unit, grade="measured", source="script", interval=span)
+
+        return Measurement(
+            readings={
+                "latency_ms": reading(10.0 * ratio, "ms"),
+                "energy_j": reading(0.1 * ratio, "J/sample"),
+            },
+            ratios={"latency_ms": reading(ratio, "ratio"), "energy_j": reading(ratio, "ratio")},
+            protocol=0,
+            seconds=0.0,
+        )

@@ -1,0 +1,69 @@
+"""What every task of the family keeps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pareto_prune.objectives import QUALITY_METRICS
+from pareto_prune.tasks import tasks
+from tests.tasks.words import entities, sentiment, words_tokenizer
+
+ROWS = {"classification": sentiment(12), "ner": entities()}
+
+
+@pytest.fixture(params=tasks.names())
+def case(request):
+    task = tasks.create(request.param)
+    rows = ROWS[request.param]
+    split = task.encode(rows, words_tokenizer(), task.label_names({"train": rows}), 24)
+    return task, split
+
+
+def test_metrics_are_objectives_and_all_reported(case):
+    task, split = case
+    logits = np.random.default_rng(0).normal(size=(targets(split), len(split.label_names)))
+    quality = task.quality(logits.astype(np.float32), split)
+    assert set(quality.metrics) == set(task.metrics) == set(task.chance(split))
+    assert set(task.metrics) <= set(QUALITY_METRICS)
+
+
+def test_better_logits_score_better(case):
+    task, split = case
+    good = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
+    known = split.labels >= 0
+    good[known, split.labels[known]] = 4
+    best, worst = task.quality(good, split), task.quality(-good, split)
+    assert best.loss < worst.loss
+    for metric in task.metrics:
+        assert best.metrics[metric] == 1.0 > worst.metrics[metric]
+        assert task.chance(split)[metric] < 1
+
+
+def test_reports_are_plain_json(case):
+    import json
+
+    task, split = case
+    logits = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
+    json.dumps(task.report(logits, split), allow_nan=False)
+
+
+def test_the_class_that_loads_a_model_is_there(case):
+    import transformers
+
+    assert hasattr(transformers, case[0].model_class)
+
+
+def targets(split):
+    return len(split.ids) if split.by_token else len(split)
+
+
+def test_listing_tasks_loads_no_torch():
+    code = (
+        "import sys; from pareto_prune.tasks import tasks; tasks.entries(); "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'sklearn')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

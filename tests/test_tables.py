@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from pareto_prune import tables
+from pareto_prune.front import front_of
+from pareto_prune.records import TrialState
+from pareto_prune.registry import Entry
+from pareto_prune.selection import select
+from tests import synthetic
+from tests.synthetic import study_of, trial
+from tests.test_front import values
+
+MARKUP = "[bold red]x[/] <b>&\x1b[31m"
+
+
+def drawn(renderable, width: int = 80) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=False).print(renderable)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_the_dense_model_comes_first_and_once():
+    lines = drawn(tables.front_table(front_of(synthetic.study())))
+    assert lines[1].split() == ["0", "dense", "84.2", "%", "15.0", "ms", "≈80.0", "mJ", "22.5", "M"]
+    assert sum("dense" in line for line in lines) == 1
+
+
+def test_values_stand_with_points_lost_speed_up_and_energy_ratio():
+    study = study_of(trial(3, values(0.825, 0.36, 0.25)))
+    assert drawn(tables.front_table(front_of(study)))[2].split() == [
+        "★", "3", "l1", "82.5", "%", "−1.7", "5.40", "ms", "2.8×",
+        "≈20.0", "mJ", "0.25×", "20.0", "M",
+    ]  # fmt: skip
+
+
+def test_only_estimates_are_marked():
+    measured = drawn(tables.front_view(front_of(synthetic.study(grade="measured"))))
+    assert not any("≈" in line for line in measured)
+    estimated = drawn(tables.front_view(front_of(synthetic.study())))
+    assert any("good to a factor of about 2" in line for line in estimated)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_tables_fit_80_columns_without_losing_a_column(every):
+    front = front_of(synthetic.study(), all_trials=True)
+    lines = drawn(tables.front_table(front, every))
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split()[: 3 + every] == ["trial", "strategy", *["state"] * every, "accuracy"]
+    numbers = "".join(line for line in lines[1:] if "/" not in line)
+    assert "…" not in numbers
+
+
+def test_all_trials_stand_with_their_state():
+    front = front_of(synthetic.study(), all_trials=True)
+    lines = drawn(tables.front_table(front, every=True))
+    assert len(lines) == 2 + len(front.trials)
+    for state in ("reference", "complete", "stopped", "failed", "running", "waiting"):
+        assert any(f" {state} " in line for line in lines)
+
+
+def test_infeasible_trials_are_called_so():
+    study = study_of(trial(0, values(0.5, 0.1, 0.1), violations={"accuracy": 0.1}))
+    lines = drawn(tables.front_table(front_of(study, all_trials=True), every=True))
+    assert "infeasible" in lines[2]
+
+
+def test_text_from_users_is_never_markup():
+    candidate = trial(0, values(0.82, 0.5, 0.5), starter=MARKUP)
+    lines = drawn(tables.front_table(front_of(study_of(candidate)), every=False), width=120)
+    assert "[bold red]x[/] <b>& [31m" in lines[2]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_summary_of_fronts_of_nothing():
+    assert drawn(tables.front_summary(front_of(study_of(reference=None)))) == [
+        "0 points on the front of 0 trials",
+        "hypervolume: none, the dense model is not measured yet",
+    ]
+    chance = study_of(reference=synthetic.reference(accuracy=0.5))
+    assert "does not beat chance" in drawn(tables.front_summary(front_of(chance)))[1]
+
+
+def test_summary_says_what_the_front_amounts_to():
+    study = study_of(
+        trial(3, values(0.835, 0.25, 0.25)),
+        trial(4, values(0.82, 0.2, 0.2), state=TrialState.STOPPED),
+    )
+    lines = drawn(tables.front_summary(front_of(study)), width=200)
+    assert lines[0] == "1 point on the front of 2 trials, 1 stopped"
+    assert lines[2] == "at most 1 point lost: 4.0× faster (trial 3), 0.25× the energy (trial 3)"
+    assert lines[5].startswith("★ recommended: trial 3, the cheapest point within 1.2 points")
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_csv_has_plain_numbers_dense_first():
+    front = front_of(synthetic.study())
+    table = rows(tables.front_csv(front))
+    assert table[0]["starter"] == "dense"
+    assert table[0]["state"] == "reference"
+    assert float(table[0]["latency_ms"]) == 15.0
+    assert [int(row["trial"]) for row in table[1:]] == [p.number for p in front.trials]
+    for row, point in zip(table[1:], front.trials, strict=True):
+        assert float(row["accuracy"]) == point.values["accuracy"]
+        assert float(row["energy_j_low"]) == point.intervals["energy_j"][0]
+        assert float(row["latency_ms_relative"]) == point.relative["latency_ms"]
+    assert [r["trial"] for r in table if r["recommended"] == "true"] == ["17"]
+
+
+def test_csv_of_every_trial_leaves_unknown_cells_empty():
+    front = front_of(synthetic.study(), all_trials=True)
+    failed = next(r for r in rows(tables.front_csv(front)) if r["state"] == "failed")
+    assert failed["accuracy"] == ""
+    assert failed["reason"].startswith("nan_loss")
+
+
+def test_csv_text_is_never_a_formula():
+    study = study_of(trial(0, values(0.82, 0.5, 0.5), starter='=HYPERLINK("x"),1'))
+    assert rows(tables.front_csv(front_of(study)))[1]["starter"] == '\'=HYPERLINK("x"),1'
+
+
+def test_json_is_the_front():
+    front = front_of(synthetic.study())
+    assert json.loads(tables.front_json(front)) == json.loads(json.dumps(front.to_json()))
+
+
+def test_selection_shows_its_warnings_last():
+    text = drawn(tables.selection_view(select(front_of(synthetic.study()), knee=True)), width=200)
+    assert text[0].startswith("Trial 27: the knee")
+    assert [line[0] for line in text[-2:]] == ["!", "!"]
+
+
+def test_status():
+    status = tables.Status(
+        study=MARKUP,
+        states={"complete": 12, "failed": 1, "waiting": 0},
+        trials_asked=40,
+        trials_per_hour=200.4,
+        seconds_left=485,
+        hypervolume=0.2,
+        front=5,
+        workers=(
+            tables.WorkerStatus(name="a:1", trial=13, lease_seconds=40),
+            tables.WorkerStatus(name="b:2", lease_seconds=-3),
+        ),
+    )
+    text = "\n".join(drawn(tables.status_view(status)))
+    for part in ("13 of 40 finished", "12 complete, 1 failed", "200 trials/h", "8 min",
+                 "0.200 (5 on the front)", "40 s left", "ended", "[bold red]x[/]"):  # fmt: skip
+        assert part in text
+    assert "waiting" not in text
+
+
+def test_status_of_a_study_that_nobody_works_at():
+    text = "\n".join(drawn(tables.status_view(tables.Status(study="s", states={}, trials_asked=4))))
+    assert "no worker is at it" in text
+    assert "none yet" in text
+
+
+def test_studies():
+    row = tables.StudyRow(
+        name="quickstart", created=1.7e9, finished=30, trials_asked=40, running=2, front=5,
+        hypervolume=0.2, model="demo:minilm-l6", data="demo:rotten-tomatoes",
+    )  # fmt: skip
+    lines = drawn(tables.studies_table([row, row.model_copy(update={"hypervolume": None})]))
+    assert max(map(len, lines)) <= 80
+    assert "30/40 +2" in lines[1]
+    assert "–" in lines[2]
+    assert drawn(tables.studies_table([])) == ["no studies yet"]
+
+
+def test_members_of_a_family():
+    entries = [
+        Entry("estimate", "CPU seconds times watts per core.", True, None),
+        Entry("nvml", "The GPU's energy counter.", False, "no NVIDIA driver"),
+    ]
+    lines = drawn(tables.entries_table(entries))
+    assert lines[1] == "estimate ✓ CPU seconds times watts per core."
+    assert lines[3].strip() == "not here: no NVIDIA driver"
+    assert json.loads(tables.listed_json(entries))[1] == {
+        "name": "nvml", "summary": "The GPU's energy counter.", "available": False,
+        "why_not": "no NVIDIA driver",
+    }  # fmt: skip

@@ -1,0 +1,324 @@
+"""The worker's loop: what it claims, tells, hands back, and when it ends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pareto_prune.errors import RepeatedFailureError, TrialError, UserError
+from pareto_prune.records import Candidate, Failure, TrialResult, TrialState
+from pareto_prune.storage import StoredStudy, open_storage
+from pareto_prune.worker import (
+    Assignment,
+    FailureStreak,
+    Interruptions,
+    Keeper,
+    WorkerEvent,
+    failure_of,
+    trial_seed,
+    work,
+)
+from tests.storage.scripted import result_of, run_scripted, rung_of, space_of, study_config
+
+CONFIG = study_config()
+SPACE = space_of(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture
+def study(folder: Path, request: pytest.FixtureRequest) -> StoredStudy:
+    storage = open_storage(f"sqlite:///{folder / 'study.db'}")
+    if any(one.name == "scripted" for one in storage.studies()):
+        storage.delete("scripted")
+    return storage.create(CONFIG)
+
+
+def kinds(events: list[WorkerEvent]) -> list[str]:
+    return [event.kind for event in events]
+
+
+def counts(study: StoredStudy) -> dict[TrialState, int]:
+    return {state: count for state, count in study.counts().items() if count}
+
+
+def test_a_worker_runs_all_trials_and_leaves(study: StoredStudy) -> None:
+    events: list[WorkerEvent] = []
+    assert work(study, run_scripted, SPACE, worker_name="w", on_event=events.append) == 12
+    assert counts(study) == {TrialState.COMPLETE: 12}
+    assert kinds(events)[:4] == ["claimed", "rung", "told", "claimed"]
+    assert events[2].result is not None
+    assert study.workers()[0].ended is not None
+    assert study.rungs(3) == [rung_of(0)]
+    assert work(study, run_scripted, SPACE) == 0
+
+
+def test_starters_are_run_first_and_as_they_are(study: StoredStudy) -> None:
+    starter = SPACE.to_candidate({gene.name: gene.only for gene in SPACE.genes}, "uniform")
+    study.enqueue([starter], SPACE)
+    seen: list[Candidate] = []
+
+    def run(assignment: Assignment) -> TrialResult:
+        seen.append(assignment.candidate)
+        return result_of(assignment.candidate)
+
+    work(study, run, SPACE)
+    assert seen[0] == starter
+    assert all(candidate.starter is None for candidate in seen[1:])
+    assert len(set(map(str, seen))) == 12
+
+
+def test_the_same_seed_gives_the_same_candidates_even_over_a_break(folder: Path) -> None:
+    storage = open_storage(f"sqlite:///{folder / 'twice.db'}")
+    whole = storage.create(study_config("whole", 30))
+    work(whole, run_scripted, SPACE)
+    parts = storage.create(study_config("parts", 13))
+    work(parts, run_scripted, SPACE)
+    parts.ask_for(30)
+    for _ in range(3):
+        stop = threading.Event()
+        work(parts, _stopping_after(5, stop), SPACE, stop=stop)
+    work(parts, run_scripted, SPACE)
+    candidates = [[trial.candidate for trial in one.read().trials] for one in (whole, parts)]
+    assert candidates[0] == candidates[1]
+    other = storage.create(study_config("other", 30, seed=1))
+    work(other, run_scripted, SPACE)
+    assert [trial.candidate for trial in other.read().trials] != candidates[0]
+
+
+def _stopping_after(trials: int, stop: threading.Event) -> Callable[[Assignment], TrialResult]:
+    """Run some trials, then stop in the middle of the next."""
+    ran: list[int] = []
+
+    def run(assignment: Assignment) -> TrialResult:
+        ran.append(assignment.number)
+        if len(ran) > trials:
+            stop.set()
+        assignment.check()
+        return result_of(assignment.candidate)
+
+    return run
+
+
+def test_seeds_are_a_hash_of_study_and_number() -> None:
+    seeds = {trial_seed(study, number) for study in range(20) for number in range(500)}
+    assert len(seeds) == 10_000
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert trial_seed(0, 0) == trial_seed(0, 0)
+
+
+def test_each_trial_gets_its_own_seed(study: StoredStudy) -> None:
+    seeds: list[int] = []
+
+    def run(assignment: Assignment) -> TrialResult:
+        seeds.append(assignment.seed)
+        return result_of(assignment.candidate)
+
+    work(study, run, SPACE)
+    assert seeds == [trial_seed(0, number) for number in range(12)]
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch has one."""
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (TrialError("nan_loss", "step 3"), Failure(kind="nan_loss", reason="step 3")),
+        (MemoryError(), Failure(kind="out_of_memory", reason="MemoryError")),
+        (OutOfMemoryError("CUDA\nmore"), Failure(kind="out_of_memory", reason="CUDA")),
+        (
+            ZeroDivisionError("by 0"),
+            Failure(kind="zero_division_error", reason="ZeroDivisionError: by 0"),
+        ),
+    ],
+)
+def test_a_trial_that_raises_has_failed_with_its_reason(
+    study: StoredStudy, error: Exception, failure: Failure
+) -> None:
+    events: list[WorkerEvent] = []
+
+    def run(assignment: Assignment) -> TrialResult:
+        if assignment.number == 3:
+            raise error
+        return result_of(assignment.candidate)
+
+    work(study, run, SPACE, on_event=events.append)
+    assert counts(study) == {TrialState.COMPLETE: 11, TrialState.FAILED: 1}
+    failed = study.read().trials[3].result
+    assert failed is not None
+    assert failed.failure == failure == failure_of(error)
+    assert failed.timings["total"] >= 0
+    assert [event.error for event in events if event.kind == "failed"] == [error]
+
+
+def test_three_failures_alike_in_a_row_stop_the_run(study: StoredStudy) -> None:
+    def run(assignment: Assignment) -> TrialResult:
+        if assignment.number in (0, 1, 3, 5, 6, 7):
+            raise TrialError("even" if assignment.number == 1 else "odd", "because")
+        return result_of(assignment.candidate)
+
+    with pytest.raises(RepeatedFailureError, match=r"3 trials in a row .*: odd: because"):
+        work(study, run, SPACE)
+    assert counts(study) == {TrialState.COMPLETE: 2, TrialState.FAILED: 6}
+
+
+def test_a_streak_is_of_one_kind() -> None:
+    streak = FailureStreak()
+    for kind in ("a", "a", "b", "a", "a"):
+        streak.add(Failure(kind=kind, reason=""))
+    streak.add(None)
+    streak.add(None)
+    streak.add(None)
+    streak.add(Failure(kind="a", reason=""))
+    streak.add(Failure(kind="a", reason=""))
+    with pytest.raises(RepeatedFailureError):
+        streak.add(Failure(kind="a", reason=""))
+
+
+def test_what_only_the_user_can_change_ends_the_run(study: StoredStudy) -> None:
+    def run(assignment: Assignment) -> TrialResult:
+        raise UserError("the data is gone")
+
+    with pytest.raises(UserError, match="the data is gone"):
+        work(study, run, SPACE)
+    assert counts(study) == {TrialState.WAITING: 1}
+
+
+def test_a_keyboard_interrupt_hands_back_and_goes_through(study: StoredStudy) -> None:
+    events: list[WorkerEvent] = []
+
+    def run(assignment: Assignment) -> TrialResult:
+        if assignment.number == 2:
+            signal.raise_signal(signal.SIGINT)
+        return result_of(assignment.candidate)
+
+    with pytest.raises(KeyboardInterrupt):
+        work(study, run, SPACE, on_event=events.append)
+    assert kinds(events)[-1] == "handed_back"
+    assert counts(study) == {TrialState.COMPLETE: 2, TrialState.WAITING: 1}
+
+
+def test_a_signal_during_a_tell_waits_for_its_end(
+    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = study.tell
+
+    def interrupted(*given):
+        signal.raise_signal(signal.SIGTERM)
+        return tell(*given)
+
+    monkeypatch.setattr(study, "tell", interrupted)
+    events: list[WorkerEvent] = []
+    with pytest.raises(KeyboardInterrupt):
+        work(study, run_scripted, SPACE, on_event=events.append)
+    assert kinds(events) == ["claimed", "rung", "told"]
+    assert counts(study) == {TrialState.COMPLETE: 1}
+
+
+def test_a_second_signal_gets_through_a_shield() -> None:
+    reached: list[str] = []
+
+    def twice() -> None:
+        with Interruptions() as interruptions, interruptions.shield():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("first")
+            signal.raise_signal(signal.SIGINT)
+            reached.append("second")
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert reached == ["first"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_trial_past_its_time_limit_fails(study: StoredStudy) -> None:
+    limits = CONFIG.limits.model_copy(update={"trial_time": "0.001s", "trials": 1})
+    study.ask_for(1)
+    study.config = study.config.model_copy(update={"limits": limits})
+
+    def run(assignment: Assignment) -> TrialResult:
+        assert assignment.deadline is not None
+        while True:
+            assignment.check()
+
+    work(study, run, SPACE)
+    failed = study.read().trials[0].result
+    assert failed is not None
+    assert failed.failure == Failure(kind="time_limit", reason="took longer than 0.001s")
+
+
+def test_no_trial_is_begun_after_the_time_limit(study: StoredStudy) -> None:
+    assert work(study, run_scripted, SPACE, time_limit=0.0) == 0
+
+
+def test_no_trial_is_begun_that_would_end_after_the_time_limit(
+    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each trial takes ten seconds by a scripted clock; of twenty-five there is room for two."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def run(assignment: Assignment) -> TrialResult:
+        now[0] += 10
+        return result_of(assignment.candidate)
+
+    assert work(study, run, SPACE, time_limit=25.0) == 2
+
+
+def test_a_stop_in_another_thread_ends_at_the_next_check(study: StoredStudy) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert work(study, run_scripted, SPACE, stop=stop) == 0
+
+
+def test_a_lost_lease_is_noticed_at_the_next_rung(study: StoredStudy) -> None:
+    events: list[WorkerEvent] = []
+
+    def run(assignment: Assignment) -> TrialResult:
+        if assignment.number == 1 and not [e for e in events if e.kind == "lost"]:
+            study._claims[1] = _stolen(study)
+            assignment.report_rung(rung_of(0))
+        return result_of(assignment.candidate)
+
+    work(study, run, SPACE, on_event=events.append, linger=False)
+    assert kinds(events).count("lost") == 1
+    assert counts(study)[TrialState.COMPLETE] == 11
+
+
+def _stolen(study: StoredStudy):
+    import dataclasses
+
+    return dataclasses.replace(study._claims[1], token="another's")
+
+
+def test_the_lease_is_renewed_while_a_trial_runs(
+    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed = threading.Semaphore(0)
+    monkeypatch.setattr(study, "lease_seconds", 0.004)
+    monkeypatch.setattr(study, "renew", lambda trial: renewed.release() or True)
+    trial = study.claim("w")
+    assert trial is not None
+    with Keeper(study, trial) as keeper:
+        for _ in range(3):
+            assert renewed.acquire(timeout=10)
+    assert not keeper.lost.is_set()
+
+
+def test_who_loses_the_lease_is_told(study: StoredStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "lease_seconds", 0.004)
+    monkeypatch.setattr(study, "renew", lambda trial: False)
+    trial = study.claim("w")
+    assert trial is not None
+    with Keeper(study, trial) as keeper:
+        assert keeper.lost.wait(timeout=10)
