@@ -34,6 +34,7 @@ _STATES = {
 }
 """A trial stopped early has its values and the state ``PRUNED``: off Optuna's front, feasible."""
 
+_CHUNK = 500
 _OF_A_TRIAL = (
     "TrialParamModel",
     "TrialValueModel",
@@ -122,17 +123,22 @@ def copy_trials(connection: Connection, old: int, new: int) -> None:
     rows = select(literal(new), *columns).where(trials.c.study_id == old).order_by(trials.c.number)
     into = insert(trials).from_select(["study_id", *(c.name for c in columns)], rows)
     connection.execute(into)
-    theirs, mine = trials.alias(), trials.alias()
+    theirs, mine = trial_ids(connection, old), trial_ids(connection, new)
+    renamed = {theirs[number]: mine[number] for number in theirs}
     for name in _OF_A_TRIAL:
-        table = _table(name)
-        own = [c for c in table.c if not c.primary_key and c.name != "trial_id"]
-        joined = (
-            select(mine.c.trial_id, *own)
-            .join(theirs, theirs.c.trial_id == table.c.trial_id)
-            .join(mine, (mine.c.number == theirs.c.number) & (mine.c.study_id == new))
-            .where(theirs.c.study_id == old)
-        )
-        connection.execute(insert(table).from_select(["trial_id", *(c.name for c in own)], joined))
+        _copy_of_trials(connection, _table(name), renamed)
+
+
+def _copy_of_trials(connection: Connection, table: Table, renamed: Mapping[int, int]) -> None:
+    """Copy the rows of some trials to those that ``renamed`` names, some hundred at a time."""
+    columns = [column for column in table.c if not column.primary_key]
+    ids = sorted(renamed)
+    for start in range(0, len(ids), _CHUNK):
+        some = table.c.trial_id.in_(ids[start : start + _CHUNK])
+        rows = connection.execute(select(*columns).where(some)).mappings().all()
+        if rows:
+            copies = [{**row, "trial_id": renamed[row["trial_id"]]} for row in rows]
+            connection.execute(insert(table), copies)
 
 
 def reset_unfinished(connection: Connection, study: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pydantic
-from sqlalchemy import Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError
 
 from pareto_prune.config import StudyConfig, flatten
@@ -286,6 +286,9 @@ def _copy_rows(connection: Connection, old: int, new: int) -> None:
     idle = {"state": TrialState.WAITING.value, "started": None, "worker": None}
     connection.execute(update(trials).where(mine, running).values(idle))
     connection.execute(update(trials).where(mine).values(token=None))
-    for number, trial in _optuna.trial_ids(connection, new).items():
-        one = update(trials).where(mine, trials.c.number == number)
-        connection.execute(one.values(trial_id=trial))
+    ids = [
+        {"n": number, "id": trial} for number, trial in _optuna.trial_ids(connection, new).items()
+    ]
+    one = update(trials).where(mine, trials.c.number == bindparam("n"))
+    if ids:
+        connection.execute(one.values(trial_id=bindparam("id")), ids)

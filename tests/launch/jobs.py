@@ -66,7 +66,7 @@ def prepare_long(folder: str) -> RunTrial:
 
     def run(assignment: Assignment) -> TrialResult:
         (Path(folder) / f"pid-{os.getpid()}").touch()
-        print("running", file=sys.stderr, flush=True)
+        os.write(sys.stderr.fileno(), b"running\n")
         threading.Event().wait()
         return run_scripted(assignment)
 

@@ -138,11 +138,13 @@ def run(url: str, study: StoredStudy, tmp_path: Path) -> Iterator[subprocess.Pop
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    for _ in range(2):
-        assert process.stderr.readline() == "running\n"
-    yield process
-    process.kill()
-    process.communicate()
+    try:
+        for _ in range(2):
+            assert process.stderr.readline() == "running\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def children(folder: Path) -> list[int]:

@@ -136,12 +136,17 @@ def test_a_worker_that_was_away_discards_its_trial_quietly(
 def test_two_workers_share_one_study(
     storage_url: str, study: StoredStudy, workers: list[Process]
 ) -> None:
-    study.ask_for(30)
-    both = [start(workers, storage_url, "--name", name) for name in ("a", "b")]
-    told = [int(line(worker).removeprefix("told ")) for worker in both]
-    assert sum(told) == 30
-    assert min(told) > 0
-    check_whole(study.read(), 30)
+    """Both are at work before either ends a trial, and go on in turns."""
+    both = [start(workers, storage_url, "--block", "--name", name) for name in ("a", "b")]
+    said = [line(worker) for worker in both]
+    assert sorted(said) == ["running 0", "running 1"]
+    while all(one.startswith("running") for one in said):
+        for worker in both:
+            go_on(worker)
+        said = [line(worker) for worker in both]
+    told = [int(one.removeprefix("told ")) for one in said]
+    assert sum(told) == 12
+    check_whole(study.read(), 12)
     assert {trial.worker for trial in study.read().trials} == {"a", "b"}
 
 
