@@ -1,0 +1,5 @@
+"""``python -m pareto_prune.cli``."""
+
+from pareto_prune.cli import main
+
+main()

@@ -1,0 +1,65 @@
+"""The application that every verb registers with, and the options that several verbs take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pareto_prune import __version__
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+DEFAULT_STORAGE = "sqlite:///pareto_prune.db"
+DEFAULT_OUTPUT = Path("pareto_prune_output")
+INTERRUPTED = 130
+
+PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
+app = typer.Typer(
+    name="pareto-prune",
+    epilog="First: pareto-prune run studies/quickstart.toml",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    **PLAIN,
+)
+
+StorageUrl = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        envvar="PARETO_PRUNE_STORAGE",
+        metavar="URL",
+        help="Database: sqlite:///FILE or postgresql+psycopg://…",
+    ),
+]
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a study in the storage.")]
+Number = Annotated[int, typer.Argument(metavar="TRIAL", help="Number of a trial.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output = Annotated[
+    Path,
+    typer.Option("--output", metavar="DIR", help="Where models and the page are written."),
+]
+
+
+def show(renderable: RenderableType) -> None:
+    """Print a table or a page of text to stdout."""
+    from rich.console import Console
+
+    Console().print(renderable)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[  # noqa: ARG001, main reads it wherever it stands
+        bool, typer.Option("--debug", help="Show where an error arose.")
+    ] = False,
+) -> None:
+    """Search the trade-offs between accuracy, latency and energy of a BERT-family model."""
+    if version:
+        print(__version__)
+        raise typer.Exit

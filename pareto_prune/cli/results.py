@@ -1,0 +1,115 @@
+"""Verbs on what a study found: ``front``, ``select``, ``export``, ``report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pareto_prune.cli._app import DEFAULT_STORAGE, AsJson, Name, Number, StorageUrl, app, show
+from pareto_prune.errors import UserError
+
+
+@app.command()
+def front(
+    name: Name,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every trial with its state, not only the front.")
+    ] = False,
+) -> None:
+    """Show the Pareto front of a study, the dense model first.
+
+    Example: pareto-prune front quickstart --json
+    """
+    from pareto_prune import api, tables
+
+    if as_json and as_csv:
+        raise UserError("--json and --csv: both given, allowed: one of them")
+    found = api.front(name, storage, every=every)
+    if as_json:
+        print(tables.front_json(found))
+    elif as_csv:
+        print(tables.front_csv(found), end="")
+    else:
+        show(tables.front_view(found, every))
+
+
+@app.command()
+def select(
+    name: Name,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    maximum: Annotated[
+        list[str] | None,
+        typer.Option("--max", metavar="OBJECTIVE=X", help="At most; may be given several times."),
+    ] = None,
+    minimum: Annotated[
+        list[str] | None,
+        typer.Option("--min", metavar="OBJECTIVE=X", help="At least; may be given several times."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="OBJECTIVE=W,…", help="Weigh the objectives.")
+    ] = None,
+    knee: Annotated[bool, typer.Option("--knee", help="Take the knee of the front.")] = False,
+    starter: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Take what this starter put in.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose one point of the front and explain it.
+
+    Says what its neighbours would buy and cost, and what is within noise.
+
+    Example: pareto-prune select quickstart --max latency_ms=5 --min accuracy=0.82
+    """
+    from pareto_prune import api, selection, tables
+
+    chosen = selection.select(
+        api.front(name, storage, every=starter is not None),
+        maximum=selection.parsed("--max", maximum or []),
+        minimum=selection.parsed("--min", minimum or []),
+        weights=selection.parsed("--weights", [weights] if weights else []),
+        knee=knee,
+        starter=starter,
+    )
+    if as_json:
+        print(chosen.model_dump_json(indent=1))
+    else:
+        show(tables.selection_view(chosen))
+
+
+@app.command()
+def export(
+    name: Name,
+    trial: Number,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A new folder.")],
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="See `list exporters`.")
+    ] = "huggingface",
+    storage: StorageUrl = DEFAULT_STORAGE,
+) -> None:
+    """Write the model of a trial into a folder that loads.
+
+    Example: pareto-prune export quickstart 7 --to smaller-model
+    """
+    from pareto_prune import api
+
+    print(api.export(name, trial, to, format_, storage))
+
+
+@app.command()
+def report(
+    name: Name,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE.html", help="The page.")],
+    storage: StorageUrl = DEFAULT_STORAGE,
+) -> None:
+    """Write the page of a study: one self-contained HTML file.
+
+    Example: pareto-prune report quickstart --to front.html
+    """
+    from pareto_prune import api
+
+    print(api.report(name, to, storage))

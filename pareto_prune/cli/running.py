@@ -1,0 +1,101 @@
+"""Verbs that run a study: ``validate``, ``run``, ``worker``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pareto_prune.cli._app import (
+    DEFAULT_OUTPUT,
+    DEFAULT_STORAGE,
+    INTERRUPTED,
+    Name,
+    Output,
+    StorageUrl,
+    StudyPath,
+    app,
+    show,
+)
+
+if TYPE_CHECKING:
+    from pareto_prune.config import StudyConfig
+
+
+@app.command()
+def validate(study: StudyPath) -> None:
+    """Check a study file and report all its problems at once.
+
+    Example: pareto-prune validate studies/quickstart.toml
+    """
+    from pareto_prune.study_file import read_study
+
+    config = read_study(study)
+    print(f"{study}: study {config.name!r} is valid")
+
+
+@app.command()
+def run(
+    study: StudyPath,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Trials in all, instead of the file's.")
+    ] = None,
+    time_limit: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Wall-clock limit: 90s, 12min, 2h.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, how long, how much disk.")
+    ] = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Run a study, or go on with it, and show its front.
+
+    Ctrl-C ends the trial in hand and leaves the study whole; the same command goes on.
+
+    Example: pareto-prune run studies/quickstart.toml --trials 40
+    """
+    from pareto_prune.study_file import read_study, with_limits
+
+    config = with_limits(read_study(study), trials, time_limit)
+    if dry_run:
+        from pareto_prune import dry_run as dry
+
+        print(dry.estimate(config, storage, output))
+        return
+    _work(config, storage, output)
+
+
+@app.command()
+def worker(
+    name: Name,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Work on a study that is in the storage, until it has its trials.
+
+    Example: pareto-prune worker quickstart --storage postgresql+psycopg://localhost/studies
+    """
+    from pareto_prune.storage import open_storage
+
+    _work(open_storage(storage).open_study(name).config, storage, output)
+
+
+def _work(config: StudyConfig, storage: str, output: Path) -> None:
+    from pareto_prune import api
+    from pareto_prune.config import seconds
+    from pareto_prune.display import Display
+
+    limit = None if config.limits.time is None else seconds(config.limits.time)
+    with Display(time_limit=limit) as display:
+        outcome = api.run(config, storage, output=output, watcher=display)
+    from pareto_prune.tables import front_view
+
+    show(front_view(outcome.front))
+    print(f"\nThe page: {outcome.page}")
+    if outcome.stopped_by is not None:
+        print(f"{outcome.stopped_by}; the same command goes on.", file=sys.stderr)
+    if outcome.stopped_by == "Interrupted":
+        raise typer.Exit(INTERRUPTED)
