@@ -144,17 +144,28 @@ def export(
     to: str | Path,
     exporter: str = "huggingface",
     storage: str = DEFAULT_URL,
+    *,
+    dtype: str = "float32",
 ) -> Path:
     """Write the model of a trial into a new folder and return its path.
 
+    Args:
+        name: of the study.
+        trial: its number.
+        to: a new folder.
+        exporter: ``huggingface`` or ``onnx``.
+        storage: URL of the database.
+        dtype: of the weights: ``float32``, ``float16``, and ``int8`` for ``onnx``.
+
     Raises:
-        UserError: no such study, trial or exporter; the trial failed or its weights are not
-            kept; the folder is there already.
+        UserError: no such study, trial, exporter or dtype; the trial failed or its weights are
+            not kept; the folder is there already.
+        InexactGraphError: the graph does not give the logits of PyTorch.
     """
     from pareto_prune.artifacts import export_trial
 
     study = open_storage(storage).open_study(name).read()
-    return export_trial(study, trial, Path(to), exporter)
+    return export_trial(study, trial, Path(to), exporter, dtype)
 
 
 def writable(folder: Path) -> Path:

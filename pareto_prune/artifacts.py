@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pareto_prune.config import StudyConfig
 from pareto_prune.errors import Problem, UserError
-from pareto_prune.export import exporters
+from pareto_prune.export import Examples, check_folder, exporters
 from pareto_prune.front import front_of
 from pareto_prune.manifest import Card, CardObjective, Manifest
 from pareto_prune.objectives import OBJECTIVES
@@ -51,22 +51,43 @@ def sweep(folder: Path, study: Study) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def export_trial(study: Study, number: int, to: Path, exporter: str) -> Path:
+def export_trial(
+    study: Study, number: int, to: Path, exporter: str, dtype: str = "float32"
+) -> Path:
     """Write the model of a trial into the folder ``to`` and return it.
 
     Raises:
-        UserError: there is no such trial or exporter, the trial has no result, its weights are
-            not kept or damaged, or ``to`` holds something.
+        UserError: there is no such trial or exporter, it has no such dtype, the trial has no
+            result, its weights are not kept or damaged, or ``to`` holds something.
     """
-    from pareto_prune.loading import load, load_tokenizer
-
-    made = exporters.create(exporter, where="--format")
+    exporters.member(exporter, "--format")
+    made = exporters.create(exporter, {"dtype": dtype})
     trial = _finished(study, number)
     kept = _artifact(study, trial)
-    model = load(kept)
+    check_folder(to)
+    from pareto_prune.loading import load, load_tokenizer
+
     return made.export(
-        model, load_tokenizer(kept), Manifest.read(kept).plan, to, card_of(study, trial)
+        load(kept),
+        load_tokenizer(kept),
+        Manifest.read(kept).plan,
+        to,
+        card_of(study, trial),
+        _examples(study) if made.compares else None,
     )
+
+
+def _examples(study: Study) -> Examples | None:
+    """Return the validation split of a study; ``None`` where its data is not at hand."""
+    from pareto_prune import data
+    from pareto_prune.tasks import tasks
+
+    config = StudyConfig.from_json(study.config)
+    try:
+        split = data.load(config).validation
+    except UserError:
+        return None
+    return Examples(tasks.create(config.data.task), split, config.metric)
 
 
 def card_of(study: Study, trial: Trial) -> Card:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from pareto_prune.examples import Split, batches_by_length
+from pareto_prune.examples import Indices, Split, batches_by_length
 from pareto_prune.precision import Precision, forward_precision
 from pareto_prune.progress import Progress
 from pareto_prune.records import Quality
@@ -39,19 +41,54 @@ def logits_of(
     Returns:
         Shape (examples, classes), or (tokens, classes) if the split is ``by_token``.
     """
-    targets = split.offsets[-1] if split.by_token else len(split)
-    logits = np.empty((targets, len(split.label_names)), dtype=np.float32)
-    training = model.training
-    model.eval()
-    for rows in batches_by_length(split, batch_size):
+
+    def run(rows: Indices) -> NDArray[np.float32]:
         inputs = split.batch(rows, model.device)
         del inputs["labels"]
         with forward_precision(model, precision):
-            found = model(**inputs, return_dict=True).logits.float().cpu().numpy()
-        logits[split.targets(rows)] = found[split.inside(rows)] if split.by_token else found
+            found: NDArray[np.float32] = (
+                model(**inputs, return_dict=True).logits.float().cpu().numpy()
+            )
         if progress is not None:
             progress.advance()
+        return found
+
+    training = model.training
+    model.eval()
+    logits = _by_batches(split, batch_size, run)
     model.train(training)
+    return logits
+
+
+def logits_by(
+    call: Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]],
+    split: Split,
+    batch_size: int = BATCH,
+) -> NDArray[np.float32]:
+    """Return the logits of every example by another engine, as :func:`logits_of` does.
+
+    Args:
+        call: from inputs of shape (batch, tokens), token types included, to logits.
+        split: the examples.
+        batch_size: examples a batch.
+    """
+
+    def run(rows: Indices) -> NDArray[np.float32]:
+        inputs = {name: tensor.numpy() for name, tensor in split.batch(rows).items()}
+        del inputs["labels"]
+        return call({"token_type_ids": np.zeros_like(inputs["input_ids"])} | inputs)
+
+    return _by_batches(split, batch_size, run)
+
+
+def _by_batches(
+    split: Split, size: int, run: Callable[[Indices], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    targets = split.offsets[-1] if split.by_token else len(split)
+    logits = np.empty((targets, len(split.label_names)), dtype=np.float32)
+    for rows in batches_by_length(split, size):
+        found = run(rows)
+        logits[split.targets(rows)] = found[split.inside(rows)] if split.by_token else found
     return logits
 
 

@@ -74,6 +74,42 @@ class Card(Record):
     settings: dict[str, Any] = pydantic.Field(default_factory=dict)
 
 
+class Check(Record):
+    """How far an exported model is from the same model in float32 PyTorch.
+
+    Attributes:
+        examples: real texts that were compared; 0 where none was at hand, and arbitrary tokens
+            were compared instead.
+        logits: largest difference of a logit.
+        metric: what was scored, on labelled texts; ``None`` where nothing was.
+        scored: labelled texts that were scored.
+        float32, exported: the metric of both models on the same texts.
+    """
+
+    examples: int
+    logits: float
+    metric: str | None = None
+    scored: int = 0
+    float32: float | None = None
+    exported: float | None = None
+
+    @property
+    def lost(self) -> float | None:
+        """How much of the metric the export cost; ``None`` where it was not scored."""
+        if self.float32 is None or self.exported is None:
+            return None
+        return self.float32 - self.exported
+
+    def sentence(self, dtype: str) -> str:
+        """Say what was compared and found."""
+        seen = f"{self.examples} texts" if self.examples else "arbitrary tokens"
+        said = f"Checked against PyTorch on {seen}: logits differ by at most {self.logits:.2g}"
+        if self.metric is None or self.lost is None:
+            return f"{said}."
+        scores = f"{self.float32:.4f} in float32, {self.exported:.4f} in {dtype}"
+        return f"{said}; {self.metric} on {self.scored} validation texts: {scores}."
+
+
 class Manifest(Record):
     """The content of ``plan.json``.
 
@@ -85,6 +121,9 @@ class Manifest(Record):
         dtype: of the weights.
         weights: SHA-256 of each file of weights, by its name in the folder.
         card: where the model comes from.
+        labels: name of every class, by class index.
+        pad: token id that fills short texts of a batch.
+        check: comparison with PyTorch, where the format is another one.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -96,6 +135,9 @@ class Manifest(Record):
     dtype: str
     weights: dict[str, str]
     card: Card
+    labels: tuple[str, ...] = ()
+    pad: int = 0
+    check: Check | None = None
 
     def write(self, folder: Path) -> None:
         """Write ``plan.json`` into ``folder``."""

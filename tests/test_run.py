@@ -15,6 +15,7 @@ import pytest
 import pareto_prune
 from pareto_prune import api, bench
 from pareto_prune.errors import MismatchError, RepeatedFailureError, TrialError, UserError
+from pareto_prune.manifest import Manifest
 from pareto_prune.pruning.strategies.layer_wise import LayerWise
 from pareto_prune.records import TrialState
 from pareto_prune.storage import open_storage
@@ -155,6 +156,27 @@ def test_an_exported_model_loads_and_scores_the_same(tmp_path, url):
         kept = pareto_prune.load(tmp_path / "out/small/trials" / str(point.number))
         ids = torch.tensor([[2, 5, 6, 3]])
         assert torch.equal(model(input_ids=ids).logits, kept(input_ids=ids).logits)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_onnx_is_compared_on_the_texts_of_the_study(tmp_path, url):
+    outcome = api.run(make_study(tmp_path), url, output=tmp_path / "out")
+    number = outcome.front.members[0].number
+    whole = api.export("small", number, tmp_path / "whole", "onnx", url)
+    check = Manifest.read(whole).check
+    assert (check.examples, check.metric) == (24, None)
+    assert check.logits < 1e-4
+    rounded = Manifest.read(
+        api.export("small", number, tmp_path / "int8", "onnx", url, dtype="int8")
+    )
+    assert (rounded.dtype, rounded.check.metric, rounded.check.scored) == ("int8", "accuracy", 24)
+    (tmp_path / "data.csv").unlink()
+    alone = api.export("small", number, tmp_path / "alone", "onnx", url)
+    assert Manifest.read(alone).check.examples == 0
+    with pytest.raises(UserError, match="dtype: 'int8' is wrong"):
+        api.export("small", number, tmp_path / "to", storage=url, dtype="int8")
+    with pytest.raises(UserError, match=r"--format: unknown exporter 'onyx' .*did you mean 'onnx'"):
+        api.export("small", number, tmp_path / "to", "onyx", url)
 
 
 @pytest.mark.usefixtures("scripted")

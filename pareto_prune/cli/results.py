@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -89,15 +90,24 @@ def export(
     format_: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="See `list exporters`.")
     ] = "huggingface",
+    dtype: Annotated[
+        str, typer.Option(metavar="DTYPE", help="float32, float16 or (onnx only) int8.")
+    ] = "float32",
     storage: StorageUrl = DEFAULT_STORAGE,
 ) -> None:
     """Write the model of a trial into a folder that loads.
 
-    Example: pareto-prune export quickstart 7 --to smaller-model
+    What is not PyTorch any more is compared with it first.
+
+    Example: pareto-prune export quickstart 7 --to smaller-model --format onnx
     """
     from pareto_prune import api
+    from pareto_prune.manifest import Manifest
 
-    print(api.export(name, trial, to, format_, storage))
+    folder = api.export(name, trial, to, format_, storage, dtype=dtype)
+    if (check := Manifest.read(folder).check) is not None:
+        print(check.sentence(dtype), file=sys.stderr)
+    print(folder)
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pareto_prune.errors import Problem, UserError
 from pareto_prune.manifest import Card
@@ -12,11 +13,32 @@ from pareto_prune.registry import Registry
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from pareto_prune.examples import Split
     from pareto_prune.pruning.plan import PruningPlan
+    from pareto_prune.tasks import Task
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled texts that an exported model is compared on.
+
+    Attributes:
+        metric: of the task; what is scored where a format rounds.
+    """
+
+    task: Task
+    split: Split
+    metric: str
 
 
 class Exporter(Protocol):
-    """Writes one format. A member is a frozen dataclass; its fields are its options."""
+    """Writes one format. A member is a frozen dataclass; its fields are its options.
+
+    Attributes:
+        compares: whether it has a use for examples.
+    """
+
+    compares: ClassVar[bool]
 
     def export(
         self,
@@ -25,6 +47,7 @@ class Exporter(Protocol):
         plan: PruningPlan,
         folder: Path,
         card: Card,
+        examples: Examples | None = None,
     ) -> Path:
         """Write ``model`` to ``folder`` and return it; the folder appears whole or not at all.
 
@@ -34,6 +57,7 @@ class Exporter(Protocol):
             plan: kept units, as indices into the dense model.
             folder: new or empty.
             card: what the model card says.
+            examples: real texts to compare on, if there are any.
 
         Raises:
             UserError: the folder holds something.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from pareto_prune.architecture import LayerShape
 from pareto_prune.manifest import CardObjective, Manifest
@@ -14,7 +15,12 @@ AUTO_MODELS = {
 }
 
 
-def model_card(manifest: Manifest, remote_code: bool) -> str:
+def write_card(folder: Path, manifest: Manifest, remote_code: bool = False) -> None:
+    """Write ``README.md`` into ``folder``; arguments as in :func:`model_card`."""
+    (folder / "README.md").write_text(model_card(manifest, remote_code), encoding="utf-8")
+
+
+def model_card(manifest: Manifest, remote_code: bool = False) -> str:
     """Return the card: what was removed, what it reached, where it comes from, how to load it.
 
     Args:
@@ -30,7 +36,7 @@ def model_card(manifest: Manifest, remote_code: bool) -> str:
         *_objectives(manifest),
         *_layers(manifest),
         *_origin(manifest),
-        *_loading(manifest, remote_code),
+        *(_running(manifest) if manifest.format == "onnx" else _loading(manifest, remote_code)),
     ]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -38,7 +44,7 @@ def model_card(manifest: Manifest, remote_code: bool) -> str:
 def _header(manifest: Manifest, remote_code: bool) -> Iterator[str]:
     card = manifest.card
     yield "---"
-    yield "library_name: transformers"
+    yield f"library_name: {'onnx' if manifest.format == 'onnx' else 'transformers'}"
     if card.task in PIPELINES:
         yield f"pipeline_tag: {PIPELINES[card.task]}"
     if card.licence:
@@ -143,3 +149,16 @@ def _loading(manifest: Manifest, remote_code: bool) -> Iterator[str]:
         )
     else:
         yield "Its shape is a stock one: no code of the folder is run."
+
+
+def _running(manifest: Manifest) -> Iterator[str]:
+    yield "## Running"
+    yield ""
+    yield "`example.py` needs numpy, onnxruntime and tokenizers, nothing else:"
+    yield ""
+    yield "```console"
+    yield '$ python example.py "a text" "another text"'
+    yield "```"
+    yield ""
+    if manifest.check is not None:
+        yield manifest.check.sentence(manifest.dtype)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pareto_prune.cache import replacing
-from pareto_prune.export import check_folder, exporters
-from pareto_prune.export._card import model_card
-from pareto_prune.manifest import Card, Manifest, hashes
+from pareto_prune.export import Examples, check_folder, exporters
+from pareto_prune.export._card import write_card
+from pareto_prune.export._manifest import check_plan, manifest_of
+from pareto_prune.manifest import Card, hashes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -32,6 +33,8 @@ class HuggingFace:
         dtype: of the weights.
     """
 
+    compares: ClassVar[bool] = False
+
     dtype: Literal["float32", "float16"] = "float32"
 
     def export(
@@ -41,22 +44,23 @@ class HuggingFace:
         plan: PruningPlan,
         folder: Path,
         card: Card,
+        examples: Examples | None = None,
     ) -> Path:
         """Write ``model`` to ``folder``; see :class:`pareto_prune.export.Exporter`."""
         from pareto_prune.checkpoint import quiet_transformers
-        from pareto_prune.pruning.surgery import is_plain, plan_of
+        from pareto_prune.pruning.surgery import is_plain
 
-        if plan_of(model) != plan:
-            raise ValueError("the model was not cut by this plan")
+        del examples
+        check_plan(model, plan)
         check_folder(folder)
         with replacing(folder) as beside, quiet_transformers():
             self._converted(model).save_pretrained(beside)
             if tokenizer is not None:
                 tokenizer.save_pretrained(beside)
-            manifest = self._manifest(model, plan, beside, card)
+            weights = hashes(beside, [WEIGHTS])
+            manifest = manifest_of(model, plan, card, "huggingface", self.dtype, weights)
             manifest.write(beside)
-            text = model_card(manifest, remote_code=not is_plain(model))
-            (beside / "README.md").write_text(text, encoding="utf-8")
+            write_card(beside, manifest, remote_code=not is_plain(model))
         return folder
 
     def _converted(self, model: PreTrainedModel) -> PreTrainedModel:
@@ -64,19 +68,3 @@ class HuggingFace:
 
         dtype = getattr(torch, self.dtype)
         return model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
-
-    def _manifest(
-        self, model: PreTrainedModel, plan: PruningPlan, folder: Path, card: Card
-    ) -> Manifest:
-        from pareto_prune.models import architecture, dense_architecture
-
-        return Manifest(
-            plan=plan,
-            architecture=architecture(model),
-            dense=dense_architecture(model),
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            format="huggingface",
-            dtype=self.dtype,
-            weights=dict(hashes(folder, [WEIGHTS])),
-            card=card,
-        )

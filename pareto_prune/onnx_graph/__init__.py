@@ -35,8 +35,10 @@ __all__ = [
     "exact",
     "export",
     "input_names",
+    "probes",
     "require_packages",
     "session",
+    "torch_logits",
     "weight_bits",
 ]
 
@@ -48,23 +50,28 @@ class InexactGraphError(ParetoPruneError):
     """A graph does not give the model's logits."""
 
 
-def export(model: PreTrainedModel, dtype: Dtype = "float32") -> onnx.ModelProto:
-    """Return a model as ONNX, checked against its logits.
+def export(
+    model: PreTrainedModel, dtype: Dtype = "float32", bits: int | None = None
+) -> onnx.ModelProto:
+    """Return a model as ONNX, checked against its logits; arguments as in :func:`exact`.
 
     Raises:
         MissingExtraError: onnx or onnxruntime is not installed.
         InexactGraphError: neither the written nor the traced graph gives the model's logits.
     """
-    return exact(model, dtype).proto()
+    return exact(model, dtype, bits).proto()
 
 
-def exact(model: PreTrainedModel, dtype: Dtype = "float32") -> Built | Traced:
+def exact(
+    model: PreTrainedModel, dtype: Dtype = "float32", bits: int | None = None
+) -> Built | Traced:
     """Return the graph of a model whose float32 form gives the model's logits within 1e-4.
 
     Args:
         model: with a classification head; its weights are copied.
         dtype: what the weights are kept in. ``float16`` and ``int8`` change the logits by what
             they round; their graph is that of the checked float32 form.
+        bits: of an int8 weight that are used; what is best on this processor by default.
 
     Raises:
         MissingExtraError: onnx or onnxruntime is not installed.
@@ -74,7 +81,7 @@ def exact(model: PreTrainedModel, dtype: Dtype = "float32") -> Built | Traced:
     try:
         written = build(model)
         check(model, written)
-        return written if dtype == "float32" else build(model, dtype, weight_bits())
+        return written if dtype == "float32" else build(model, dtype, bits or weight_bits())
     except (UnsupportedModelError, InexactGraphError):
         traced = trace(model, input_names(model))
         check(model, traced)
@@ -90,8 +97,8 @@ def check(model: PreTrainedModel, graph: Built | Traced) -> None:
         InexactGraphError: they differ by more than 1e-4 of the largest logit, or of 1.
     """
     running = session(graph)
-    for inputs in _probes(model, graph.inputs):
-        expected = _torch_logits(model, inputs)
+    for inputs in probes(model, graph.inputs):
+        expected = torch_logits(model, inputs)
         found = running.run(None, dict(inputs))[0]
         if found.shape != expected.shape:
             raise InexactGraphError(f"logits of shape {found.shape}, not {expected.shape}")
@@ -152,7 +159,7 @@ def weight_bits() -> int:
     return 7 if "avx2" in text and "vnni" not in text else 8
 
 
-def _probes(
+def probes(
     model: PreTrainedModel, names: tuple[str, ...]
 ) -> Iterator[Mapping[str, NDArray[np.int64]]]:
     """Yield two batches of arbitrary tokens, the first with padding."""
@@ -176,9 +183,10 @@ def _probes(
         yield {name: every[name] for name in names}
 
 
-def _torch_logits(
+def torch_logits(
     model: PreTrainedModel, inputs: Mapping[str, NDArray[np.int64]]
 ) -> NDArray[np.float32]:
+    """Return a model's logits of these inputs, in eval mode."""
     import torch
 
     training = model.training

@@ -51,8 +51,8 @@ def test_any_plan(plan: PruningPlan) -> None:
 
 
 def outputs(model: Any, graph: Any) -> tuple[Any, Any]:
-    inputs = next(iter(onnx_graph._probes(model, graph.inputs)))
-    return session(graph).run(None, dict(inputs))[0], onnx_graph._torch_logits(model, inputs)
+    inputs = next(iter(onnx_graph.probes(model, graph.inputs)))
+    return session(graph).run(None, dict(inputs))[0], onnx_graph.torch_logits(model, inputs)
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -101,7 +101,7 @@ def test_training_later_changes_no_graph() -> None:
     model = tiny_model()
     graph = build(model)
     running = session(graph)
-    inputs = dict(next(iter(onnx_graph._probes(model, graph.inputs))))
+    inputs = dict(next(iter(onnx_graph.probes(model, graph.inputs))))
     before = running.run(None, inputs)[0]
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,0 +1,59 @@
+"""What every exporter records of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pareto_prune.manifest import Card, Check, Manifest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from pareto_prune.pruning.plan import PruningPlan
+
+
+def check_plan(model: PreTrainedModel, plan: PruningPlan) -> None:
+    """Raise ``ValueError`` where ``model`` was not cut by ``plan``."""
+    from pareto_prune.pruning.surgery import plan_of
+
+    if plan_of(model) != plan:
+        raise ValueError("the model was not cut by this plan")
+
+
+def manifest_of(
+    model: PreTrainedModel,
+    plan: PruningPlan,
+    card: Card,
+    exporter: str,
+    dtype: str,
+    weights: Mapping[str, str],
+    check: Check | None = None,
+) -> Manifest:
+    """Return the manifest of a model that was written.
+
+    Args:
+        model: that was cut by ``plan``.
+        plan: kept units, as indices into the dense model.
+        card: what the model card says.
+        exporter: name of the format.
+        dtype: of the weights in the folder.
+        weights: SHA-256 of each file of weights by name.
+        check: comparison with PyTorch.
+    """
+    from pareto_prune.checkpoint import names_of
+    from pareto_prune.models import architecture, dense_architecture
+
+    return Manifest(
+        plan=plan,
+        architecture=architecture(model),
+        dense=dense_architecture(model),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        format=exporter,
+        dtype=dtype,
+        weights=dict(weights),
+        card=card,
+        labels=names_of(model.config),
+        pad=int(model.config.pad_token_id or 0),
+        check=check,
+    )

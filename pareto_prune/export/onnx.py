@@ -1,0 +1,98 @@
+"""A folder for ONNX Runtime, which needs neither torch nor transformers."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pareto_prune.cache import replacing
+from pareto_prune.errors import Problem, UserError
+from pareto_prune.export import Examples, check_folder, exporters
+from pareto_prune.export._card import write_card
+from pareto_prune.export._manifest import check_plan, manifest_of
+from pareto_prune.manifest import Card, hashes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from pareto_prune.manifest import Check
+    from pareto_prune.pruning.plan import PruningPlan
+
+GRAPH = "model.onnx"
+EXAMPLE = "example.py"
+TOKENIZER = "tokenizer.json"
+PORTABLE_BITS = 7
+"""Of an int8 weight: with 8, processors without integer dot products overflow."""
+
+
+@exporters.register("onnx")
+@dataclass(frozen=True)
+class Onnx:
+    """A folder for ONNX Runtime: graph, tokenizer, labels, and an example without torch.
+
+    Batch and length are dynamic. The graph as written is compared with PyTorch before the folder
+    appears.
+
+    Attributes:
+        dtype: of the weights; ``int8`` quantises activations as they come (dynamic quantisation).
+    """
+
+    compares: ClassVar[bool] = True
+
+    dtype: Literal["float32", "float16", "int8"] = "float32"
+
+    @staticmethod
+    def why_not() -> str | None:
+        """Return which package is missing."""
+        missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+        change = "pip install 'pareto-prune[onnx]' would change that"
+        return f"{' and '.join(missing)} not installed; {change}" if missing else None
+
+    def export(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase | None,
+        plan: PruningPlan,
+        folder: Path,
+        card: Card,
+        examples: Examples | None = None,
+    ) -> Path:
+        """Write ``model`` to ``folder``; see :class:`pareto_prune.export.Exporter`.
+
+        Raises:
+            UserError: the tokenizer has no ``tokenizer.json``, or a package is missing.
+            InexactGraphError: the graph does not give the model's logits.
+        """
+        from pareto_prune import onnx_graph
+
+        onnx_graph.require_packages()
+        check_plan(model, plan)
+        check_folder(folder)
+        _check_tokenizer(tokenizer)
+        proto = onnx_graph.export(model, self.dtype, PORTABLE_BITS)
+        with replacing(folder) as beside:
+            beside.mkdir()
+            (beside / GRAPH).write_bytes(proto.SerializeToString())
+            check = self._compare(model, beside / GRAPH, examples)
+            weights = hashes(beside, [GRAPH])
+            manifest = manifest_of(model, plan, card, "onnx", self.dtype, weights, check)
+            if tokenizer is not None:
+                tokenizer.save_pretrained(beside)
+                shutil.copyfile(Path(__file__).with_name("_example.py"), beside / EXAMPLE)
+            manifest.write(beside)
+            write_card(beside, manifest)
+        return folder
+
+    def _compare(self, model: PreTrainedModel, file: Path, examples: Examples | None) -> Check:
+        from pareto_prune.export._comparison import compare
+
+        return compare(model, file, examples, exact=self.dtype == "float32")
+
+
+def _check_tokenizer(tokenizer: PreTrainedTokenizerBase | None) -> None:
+    if tokenizer is not None and not tokenizer.is_fast:
+        wrong = "is a slow one, which runs in Python only"
+        raise UserError(Problem("the tokenizer", wrong, f"allowed: a model with {TOKENIZER}"))
