@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.config import StudyConfig
+from pareto_prune.early_stopping import savings
 from pareto_prune.errors import Problem, UserError
 from pareto_prune.front import Front, front_of
 from pareto_prune.records import Trial, TrialState
@@ -113,6 +114,7 @@ def status(name: str, storage: str = DEFAULT_URL) -> Status:
         hypervolume=found.hypervolume,
         front=len(found.members),
         recommended=_recommended(found),
+        early_stopping=savings(study, {point.number for point in found.members}),
         workers=tuple(
             WorkerStatus(name=w.name, trial=w.number, lease_seconds=w.lease or 0.0) for w in workers
         ),

@@ -21,6 +21,7 @@ from pareto_prune.block_costs import EngineCosts
 from pareto_prune.calibration import StudyCalibration
 from pareto_prune.config import StudyConfig
 from pareto_prune.dense import DenseModel, make_dense, probe, teacher_logits
+from pareto_prune.early_stopping import TABLED
 from pareto_prune.environment import environment
 from pareto_prune.examples import Indices, Split, TaskData, folds
 from pareto_prune.measure import Measurer, Workload
@@ -150,6 +151,8 @@ def calibrate(bench: Bench) -> None:
         for name in search.strategies
         for part in strategies.create(name, options.get(name), f"strategy.{name}").calibrates
     }
+    if bench.config.early_stopping.enabled and set(bench.config.constraints) & set(TABLED):
+        parts |= {"latency", "energy"}
     for fold in (bench.whole, *bench.folds):
         for part in sorted(parts):
             getattr(fold.calibration, part)

@@ -207,6 +207,36 @@ class FinetuneTable(Table):
     """Softmax temperature of the distillation."""
 
 
+class EarlyStoppingTable(Table):
+    """``[early_stopping]``: trials that cannot reach the front end before their last step.
+
+    A trial is stopped where its latency, energy or size breaks a constraint, first as the cost
+    tables predict, then as measured; and where the metric that it can still reach leaves it
+    dominated, before any training and at the rungs. How many stops were wrong stands in `status`
+    and the report.
+    """
+
+    enabled: bool = True
+    """Whether trials are stopped at all."""
+    rungs: tuple[Share, ...] = (0.25, 0.5)
+    """Shares of the fine-tuning steps after which the metric is taken again."""
+    rung_cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.1
+    """A rung is left out where its evaluation costs more than this share of the training ahead."""
+    quantile: Share = 0.9
+    """The gain still thought possible is this quantile of what similar trials gained."""
+    after: Count = 10
+    """Trials that must have run to their end before a metric stops one."""
+    audit: Share = 0.05
+    """Share of the stopped trials that run on, to learn how many stops are wrong."""
+
+    @pydantic.field_validator("rungs")
+    @classmethod
+    def _within(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)) or not all(0 < share < 1 for share in value):
+            raise ValueError("allowed: shares above 0 and below 1, rising")
+        return value
+
+
 class MeasureTable(Table):
     """``[measure]``: the engine and the meter, and the inputs they are given."""
 
@@ -281,6 +311,7 @@ class StudyConfig(Table):
     sampler: SamplerTable = SamplerTable()
     calibration: CalibrationTable = CalibrationTable()
     finetune: FinetuneTable = FinetuneTable()
+    early_stopping: EarlyStoppingTable = EarlyStoppingTable()
     measure: MeasureTable = MeasureTable()
     limits: LimitsTable = LimitsTable()
 

@@ -29,6 +29,7 @@ from pareto_prune.records import (
     DenseReference,
     Grade,
     Interval,
+    Quality,
     Study,
     Trial,
     TrialResult,
@@ -450,10 +451,14 @@ def _result_fields(result: TrialResult, measure: Yardstick) -> dict[str, Any]:
 def _reason(result: TrialResult) -> str | None:
     if result.failure:
         return f"{result.failure.kind}: {result.failure.reason}"
-    if result.stop_reason:
+    if result.stop_reason and not result.audited:
         return result.stop_reason
     broken = [name for name, violation in result.violations.items() if violation > 0]
-    return f"breaks the constraint on {', '.join(broken)}" if broken else None
+    if broken:
+        return f"breaks the constraint on {', '.join(broken)}"
+    return (
+        f"an audit ran on, it would have been stopped: {r}" if (r := result.stop_reason) else None
+    )
 
 
 def _named(result: TrialResult, measure: Yardstick) -> NamedReference:
@@ -572,7 +577,11 @@ def _standard_error(study: Study, measure: Yardstick) -> float:
     """Return the standard error of the dense model's metric; 0 where it is not known."""
     if study.reference is None:
         return 0.0
-    quality, metric = study.reference.quality, measure.metric.name
+    return standard_error(study.reference.quality, measure.metric.name)
+
+
+def standard_error(quality: Quality, metric: str) -> float:
+    """Return the standard error of a metric; 0 where it is not known."""
     if metric in quality.intervals:
         low, high = quality.intervals[metric]
         return (high - low) / (2 * 1.96)

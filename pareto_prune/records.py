@@ -187,6 +187,9 @@ class TrialResult(Record):
             stopped early the metric is that of its last rung.
         intervals: 95 % intervals of ``values``.
         timings: seconds by stage (``prune``, ``measure``, ``finetune``, ``evaluate``, ``total``).
+        predicted: latency and energy by the cost tables, where the shape was known beforehand.
+        stop_reason: why the trial was stopped early; of an audited one, why it would have been.
+        audited: whether it ran on although it was to be stopped.
         optimistic: metric that a trial stopped early could still have reached, by the bound of
             the stop decision; what samplers learn from it.
     """
@@ -203,13 +206,23 @@ class TrialResult(Record):
     values: dict[str, float] = pydantic.Field(default_factory=dict)
     intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
     violations: dict[str, float] = pydantic.Field(default_factory=dict)
+    predicted: dict[str, float] = pydantic.Field(default_factory=dict)
     stop_reason: str | None = None
+    audited: bool = False
     optimistic: float | None = None
     failure: Failure | None = None
     steps: int = 0
     timings: dict[str, float] = pydantic.Field(default_factory=dict)
     environment: Environment | None = None
     artifact: str | None = None
+
+    @property
+    def state(self) -> TrialState:
+        """The state that the trial ended in."""
+        if self.failure is not None:
+            return TrialState.FAILED
+        stopped = self.stop_reason is not None and not self.audited
+        return TrialState.STOPPED if stopped else TrialState.COMPLETE
 
 
 class Trial(Record):

@@ -10,6 +10,7 @@ from typing import Protocol
 from pareto_prune import artifacts
 from pareto_prune.bench import Bench, calibrate, prepare
 from pareto_prune.config import seconds
+from pareto_prune.early_stopping import StopRule
 from pareto_prune.front import Front, front_of
 from pareto_prune.progress import Progress, Silent
 from pareto_prune.records import Candidate, DenseReference, Trial, TrialResult, TrialState
@@ -93,7 +94,10 @@ class Runner:
             seed=assignment.seed,
             check=assignment.check,
             on_rung=assignment.report_rung,
+            rule=lambda: StopRule.of(self.study.read(), self.study.config),
         )
+        if finished.result.state is TrialState.STOPPED or not (finished.model and finished.plan):
+            return finished.result
         tokenizer = self.bench.whole.dense.tokenizer
         path = artifacts.keep(
             self.folder, assignment.number, finished.model, tokenizer, finished.plan
@@ -108,8 +112,9 @@ class Runner:
         if event.kind == "claimed":
             self.watcher.trial_started(event.trial.number, asked, event.trial.candidate)
         if event.kind in ("told", "failed"):
-            state = TrialState.COMPLETE if event.kind == "told" else TrialState.FAILED
-            trial = event.trial.model_copy(update={"state": state, "result": event.result})
+            assert event.result is not None
+            ended = {"state": event.result.state, "result": event.result}
+            trial = event.trial.model_copy(update=ended)
             study = self.study.read()
             artifacts.sweep(self.folder, study)
             self.watcher.trial_finished(trial, front_of(study))

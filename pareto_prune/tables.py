@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pareto_prune.architecture import Record
+from pareto_prune.early_stopping import Savings
 from pareto_prune.front import DENSE, AtPointsLost, Front, Point
 from pareto_prune.objectives import OBJECTIVES, Objective
 from pareto_prune.quantities import ESTIMATED, count, duration, times, written
@@ -57,6 +58,7 @@ class Status(Record):
         trials_asked: finished trials it is to have.
         trials_per_hour, seconds_left: at the present rate, where there is one.
         front: points on the front.
+        early_stopping: what stopping early saved and how often it was wrong.
     """
 
     study: str
@@ -67,6 +69,7 @@ class Status(Record):
     hypervolume: float | None = None
     front: int = 0
     recommended: str | None = None
+    early_stopping: Savings | None = None
     workers: tuple[WorkerStatus, ...] = ()
 
 
@@ -341,9 +344,18 @@ def status_view(status: Status) -> RenderableType:
     grid.add_row("time left", "–" if status.seconds_left is None else duration(status.seconds_left))
     volume = "–" if status.hypervolume is None else f"{status.hypervolume:.3f}"
     grid.add_row("hypervolume", f"{volume} ({status.front} on the front)")
+    if status.early_stopping:
+        grid.add_row("early stops", _stops(status.early_stopping))
     if status.recommended:
         grid.add_row("recommended", shown(status.recommended))
     return Group(grid, Padding(workers_table(status.workers), (1, 0, 0, 0)))
+
+
+def _stops(found: Savings) -> str:
+    saved = f"{found.stopped} stopped, about {duration(found.saved_seconds)} saved"
+    if not found.audited:
+        return f"{saved}; none audited yet"
+    return f"{saved}; {len(found.wrong)} of {found.audited} audited ones were wrong"
 
 
 def workers_table(workers: Sequence[WorkerStatus]) -> RenderableType:

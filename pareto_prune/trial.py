@@ -3,31 +3,47 @@
 ::
 
     candidate ─► strategy ─► measure ─► rung 0 ─► fine-tune ─► evaluate ─► TrialResult
-                 plan and    ms and J   metric    + distil
-                 smaller     known here before    from dense
-                 model                  training
+        │        plan and  │ ms and J │ metric  │ + distil,  │
+        │        smaller   │          │ before  │ from dense │
+        │        model     │          │ training│            │
+        └──────────────────┴──────────┴─────────┴────────────┴─► stop early, if hopeless
 
 Latency and energy depend on the architecture alone, so they are known before the expensive part.
-Strategies that train before they cut spend from the same allowance of steps.
+Strategies that train before they cut spend from the same allowance of steps. What makes a trial
+hopeless stands in :mod:`pareto_prune.early_stopping`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pareto_prune.architecture import Architecture
 from pareto_prune.bench import Bench, Fold
 from pareto_prune.config import bound
+from pareto_prune.early_stopping import (
+    PREDICTABLE,
+    TABLED,
+    Progress,
+    Referee,
+    Stop,
+    StoppedEarlyError,
+    StopRule,
+    audited,
+    predict,
+    rung_steps,
+)
 from pareto_prune.errors import TrialError
 from pareto_prune.evaluation import evaluate
 from pareto_prune.finetune import FinetuneSettings, finetune
+from pareto_prune.front import standard_error
 from pareto_prune.models import architecture as architecture_of
 from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.pruning.context import Calibration, Penalty, Pruned
+from pareto_prune.pruning.context import Calibration, Penalty, Pruned, Shaped
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
@@ -52,11 +68,11 @@ DENSE = "dense"
 
 @dataclass(frozen=True)
 class Finished:
-    """A trial that ran to its end: what it found out, and the model it made."""
+    """A trial that has ended: what it found out, and the plan and model if it got that far."""
 
     result: TrialResult
-    plan: PruningPlan
-    model: PreTrainedModel
+    plan: PruningPlan | None
+    model: PreTrainedModel | None
 
 
 @dataclass
@@ -125,9 +141,9 @@ class TrialContext:
         """Fine-tune before the cut, on training data less the slice of :meth:`evaluate`."""
         self._train(model, min(steps, self.steps - self.used), self.fold.kept, penalty, extra)
 
-    def finish(self, model: PreTrainedModel) -> None:
+    def finish(self, model: PreTrainedModel, after_step: Callable[[], None] = lambda: None) -> None:
         """Fine-tune for all steps that are left, on all training data."""
-        self._train(model, self.steps - self.used, None, None, ())
+        self._train(model, self.steps - self.used, None, None, (), after_step)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -149,6 +165,7 @@ class TrialContext:
         rows: object,
         penalty: Penalty | None,
         extra: Sequence[tuple[Tensor, float]],
+        after_step: Callable[[], None] = lambda: None,
     ) -> None:
         if steps <= 0:
             return
@@ -168,9 +185,8 @@ class TrialContext:
                 penalty=penalty,
                 extra=extra,
                 pause=pause,
-                on_step=lambda *_: self._stepped(),
+                on_step=lambda step, _: self._stepped(step, after_step),
             )
-        self.used += steps
 
     def _settings(self) -> FinetuneSettings:
         table = self.bench.config.finetune
@@ -182,9 +198,11 @@ class TrialContext:
             temperature=table.temperature,
         )
 
-    def _stepped(self) -> None:
+    def _stepped(self, step: int, after_step: Callable[[], None]) -> None:
+        self.used = step
         self.bench.progress.advance()
         self.check()
+        after_step()
 
 
 def run_trial(
@@ -195,6 +213,7 @@ def run_trial(
     seed: int,
     check: Callable[[], None] = lambda: None,
     on_rung: Callable[[Rung], None] = lambda _: None,
+    rule: Callable[[], StopRule] | None = None,
 ) -> Finished:
     """Prune, measure, fine-tune and evaluate one candidate.
 
@@ -204,28 +223,117 @@ def run_trial(
         reference: the dense model's numbers.
         seed: determines all that is random in the trial.
         check: called at every step; raises where the trial must not go on.
-        on_rung: told the quality before the fine-tune.
+        on_rung: told the quality before the fine-tune, and at rungs in it.
+        rule: returns when to stop early as the study stands; ``None`` for never.
 
     Raises:
         TrialError: the candidate cannot be made, training diverged, memory or time ran out.
     """
-    timings = Timings()
+    timings, table = Timings(), bench.config.early_stopping
+    judged = rule if table.enabled and candidate.starter != DENSE else None
     with timings("other"):
         context = _context(bench, bench.whole, candidate, seed, check, timings)
-        pruned = _prune(context)
-        measurement = _measure(context, pruned.model)
-        quality = _quality(context, pruned.model)
-        rung = Rung(step=context.used, quality=quality, seconds=sum(timings.seconds.values()))
-        on_rung(rung)
-        if context.used < context.steps:
-            context.finish(pruned.model)
-            quality = _quality(context, pruned.model)
-        if bench.folds:
-            quality = _cross_validated(context)
-        result = _result(context, reference, pruned, measurement, quality, rung)
+        referee = Referee(judged, audited(seed, table.audit))
+        course = Course(context, reference, referee, on_rung)
+        with suppress(StoppedEarlyError):
+            course.run()
+        result = _result(course)
     seconds = {**timings.seconds, "total": sum(timings.seconds.values())}
     result = result.model_copy(update={"timings": seconds})
+    pruned = course.pruned
+    if pruned is None:
+        return Finished(result, None, None)
     return Finished(result, pruned.plan, pruned.model)
+
+
+@dataclass
+class Course:
+    """The way of one trial through its stages, and what is known on it so far.
+
+    At each stage the referee may end it with :class:`StoppedEarlyError`.
+    """
+
+    context: TrialContext
+    reference: DenseReference
+    referee: Referee
+    on_rung: Callable[[Rung], None]
+    shape: Architecture | None = None
+    predicted: dict[str, float] = field(default_factory=dict)
+    pruned: Pruned | None = None
+    measurement: Measurement | None = None
+    quality: Quality | None = None
+    rungs: list[Rung] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Go through all stages, cheapest first."""
+        context = self.context
+        self._predict()
+        self.pruned = pruned = _prune(context)
+        self._judge_costs()
+        self.measurement = _measure(context, pruned.model)
+        self._judge_costs()
+        self._take_rung()
+        if context.used < context.steps:
+            at = self._rung_steps()
+            context.finish(pruned.model, lambda: self._take_rung() if context.used in at else None)
+            self.quality = _quality(context, pruned.model)
+        if context.bench.folds:
+            self.quality = _cross_validated(context)
+
+    def known(self) -> tuple[dict[str, float], dict[str, Interval]]:
+        """Return the objectives that are known by now, and their intervals."""
+        sizes = size_of(self.pruned.model) if self.pruned else {}
+        return objective_values(self.reference, self.quality, self.measurement, sizes)
+
+    def _predict(self) -> None:
+        """Look costs up in the tables, where a constraint asks for one and the shape is known."""
+        constrained = set(self.context.bench.config.constraints)
+        if self.referee.rule is None or not constrained & set(PREDICTABLE):
+            return
+        self.shape = _shape(self.context)
+        if self.shape is not None:
+            calibration = self.context.calibration
+            tabled = bool(constrained & set(TABLED))
+            tables = (calibration.latency, calibration.energy) if tabled else None
+            self.predicted = predict(self.shape, self.reference, tables)
+            self.referee.ask(lambda rule: rule.on_prediction(self.predicted))
+
+    def _judge_costs(self) -> None:
+        values, intervals = self.known()
+        self.referee.ask(lambda rule: rule.on_costs(values, intervals))
+
+    def _take_rung(self) -> None:
+        """Take the metric as the model is now; hopeless ones end here."""
+        context = self.context
+        assert self.pruned is not None
+        self.quality = quality = _quality(context, self.pruned.model)
+        spent = sum(context.timings.seconds.values())
+        self.rungs.append(Rung(step=context.used, quality=quality, seconds=spent))
+        self.on_rung(self.rungs[-1])
+        if context.used < context.steps and not context.bench.folds:
+            progress = self._progress(quality)
+            self.referee.ask(lambda rule: rule.on_rung(progress))
+
+    def _progress(self, quality: Quality) -> Progress:
+        context = self.context
+        metric = context.bench.config.metric
+        return Progress(
+            strategy=context.candidate.strategy,
+            share=context.used / context.steps,
+            metric=quality.metrics[metric],
+            error=standard_error(quality, metric),
+            costs=self.known()[0],
+        )
+
+    def _rung_steps(self) -> tuple[int, ...]:
+        """Return the steps with a rung; none where trials are not stopped by the metric."""
+        context, config = self.context, self.context.bench.config
+        if self.referee.rule is None or context.bench.folds:
+            return ()
+        examples = len(context.fold.data.validation)
+        return rung_steps(
+            config.early_stopping, context.used, context.steps, examples, config.finetune.batch
+        )
 
 
 def _context(
@@ -263,6 +371,16 @@ def _prune(context: TrialContext) -> Pruned:
         name = candidate.strategy
         strategy = strategies.create(name, options.get(name), f"strategy.{name}")
         return strategy.prune(model, candidate, context)
+
+
+def _shape(context: TrialContext) -> Architecture | None:
+    """Return the shape that the candidate will have, where its strategy knows it beforehand."""
+    name, options = context.candidate.strategy, context.bench.config.strategy
+    strategy: Any = strategies.create(name, options.get(name), f"strategy.{name}")
+    if not isinstance(strategy, Shaped):
+        return None
+    with context.timings("predict"):
+        return strategy.shape(context.candidate, context)
 
 
 def _measure(context: TrialContext, model: PreTrainedModel) -> Measurement:
@@ -329,32 +447,43 @@ def _mean(found: Sequence[Quality]) -> Quality:
     )
 
 
-def _result(
-    context: TrialContext,
-    reference: DenseReference,
-    pruned: Pruned,
-    measurement: Measurement,
-    quality: Quality,
-    rung: Rung,
-) -> TrialResult:
-    config, sizes = context.bench.config, size_of(pruned.model)
-    values, intervals = objective_values(reference, quality, measurement, sizes)
-    _check_known(config.objectives, values, measurement)
+def _result(course: Course) -> TrialResult:
+    context, pruned, stop = course.context, course.pruned, course.referee.stop
+    config, (values, intervals) = context.bench.config, course.known()
+    stopped = stop is not None and not course.referee.audited
+    sizes = size_of(pruned.model) if pruned else {}
+    if not stopped:
+        _check_known(config.objectives, values, course.measurement)
     return TrialResult(
         candidate=context.candidate,
-        architecture=architecture_of(pruned.model),
-        plan_digest=pruned.plan.digest(),
-        parameters=sizes["parameters"],
-        bytes=sizes["bytes"],
-        quality=quality,
-        measurement=measurement,
-        rungs=(rung,),
+        architecture=architecture_of(pruned.model) if pruned else course.shape,
+        plan_digest=pruned.plan.digest() if pruned else None,
+        parameters=sizes.get("parameters"),
+        bytes=sizes.get("bytes"),
+        quality=course.quality,
+        measurement=course.measurement,
+        rungs=tuple(course.rungs),
         values=values,
         intervals=intervals,
-        violations=violations(config.constraints, values),
+        violations=violations(config.constraints, _taught(course) if stopped else values),
+        predicted=course.predicted,
+        stop_reason=stop.reason if stop else None,
+        audited=stop is not None and not stopped,
+        optimistic=_finite(stop),
         steps=context.used,
         environment=context.bench.environment,
     )
+
+
+def _taught(course: Course) -> dict[str, float]:
+    """Return what a trial that was stopped is taken for: its costs, and the optimistic metric."""
+    optimistic = _finite(course.referee.stop)
+    metric = {} if optimistic is None else {course.context.bench.config.metric: optimistic}
+    return {**course.predicted, **course.known()[0], **metric}
+
+
+def _finite(stop: Stop | None) -> float | None:
+    return stop.optimistic if stop is not None and math.isfinite(stop.optimistic) else None
 
 
 def size_of(model: PreTrainedModel) -> dict[str, int]:
@@ -368,8 +497,8 @@ def size_of(model: PreTrainedModel) -> dict[str, int]:
 
 def objective_values(
     reference: DenseReference,
-    quality: Quality,
-    measurement: Measurement,
+    quality: Quality | None,
+    measurement: Measurement | None,
     sizes: dict[str, int],
 ) -> tuple[dict[str, float], dict[str, Interval]]:
     """Return every objective that is known, by name, and the intervals of those that have one.
@@ -377,9 +506,9 @@ def objective_values(
     Latency and energy are the ratio to the dense model in this process times the study's
     reference value.
     """
-    values: dict[str, float] = {**quality.metrics, **sizes}
-    intervals = dict(quality.intervals)
-    for name, ratio in measurement.ratios.items():
+    values: dict[str, float] = {**(quality.metrics if quality else {}), **sizes}
+    intervals = dict(quality.intervals) if quality else {}
+    for name, ratio in (measurement.ratios if measurement else {}).items():
         standing = reference.measurement.readings.get(name)
         if ratio.value is None or standing is None or standing.value is None:
             continue
@@ -392,12 +521,12 @@ def objective_values(
 
 
 def _check_known(
-    objectives: Sequence[str], values: dict[str, float], measurement: Measurement
+    objectives: Sequence[str], values: dict[str, float], measurement: Measurement | None
 ) -> None:
     """Raise ``TrialError`` where an objective of the study is not known, with the reason."""
     for name in objectives:
         if name not in values:
-            reading = measurement.readings.get(name)
+            reading = measurement.readings.get(name) if measurement else None
             reason = reading.reason if reading and reading.reason else "not measured"
             raise TrialError("not_measured", f"{name} is not known: {reason}")
 

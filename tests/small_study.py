@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pareto_prune.measure import Measurer
+from pareto_prune.measure import BlockCosts, Measurer
 from pareto_prune.records import Measurement, Reading
 from tests.tasks.words import sentiment, words_tokenizer
 from tests.tiny import tiny_model
@@ -77,6 +77,14 @@ class ScriptedMeasurer(Measurer):
 
     def measure(self, model: Any, **_: Any) -> Measurement:
         return self._measurement(self._size(model) / self._dense)
+
+    def block_costs(self, heads: Any, neurons: Any, batch: str = "throughput") -> BlockCosts:
+        """A head costs as much as 139 neurons, embeddings and head nothing."""
+        return BlockCosts(
+            {kept: (139e-6 * kept, 139e-6 * kept) for kept in heads},
+            {kept: (1e-6 * kept, 1e-6 * kept) for kept in neurons},
+            (0.0, 0.0),
+        )
 
     def _size(self, model: Any) -> int:
         return sum(p.numel() for p in model.base_model.parameters())

@@ -328,7 +328,10 @@ def _complete(
         values=values,
         intervals=intervals,
         violations={"accuracy": (0.6 - accuracy) / 0.6},
-        stop_reason="audited: would have been stopped at step 15" if rng.random() < 0.05 else None,
+        stop_reason="dominated at 25% of the steps even with an optimistic gain"
+        if (audited := rng.random() < 0.05)
+        else None,
+        audited=audited,
         steps=60,
         timings={"prune": 0.4, "measure": 4.0, "finetune": 10.0, "evaluate": 1.4, "total": 16.0},
         environment=ENVIRONMENT,
@@ -366,7 +369,8 @@ def _stopped(
             "values": full.values | {"accuracy": accuracy},
             "intervals": full.intervals | {"accuracy": binomial(accuracy)},
             "violations": {},
-            "stop_reason": "dominated at step 15 even with the gain of the best tenth",
+            "stop_reason": "dominated at 25% of the steps even with an optimistic gain",
+            "audited": False,
             "steps": 15,
             "timings": {
                 "prune": 0.4,

@@ -145,6 +145,14 @@ def test_three_failures_alike_stop_the_run(tmp_path, url, monkeypatch):
 
 
 @pytest.mark.usefixtures("scripted")
+def test_a_trial_past_its_time_limit_fails_in_this_process(tmp_path, url):
+    study = make_study(tmp_path, limits={"trials": 9, "trial_time": "0.001s"})
+    with pytest.raises(RepeatedFailureError, match=r"time_limit: took longer than 0\.001s"):
+        api.run(study, url, output=tmp_path / "out")
+    assert [trial.state for trial in trials_of(url)] == [TrialState.FAILED] * 3
+
+
+@pytest.mark.usefixtures("scripted")
 def test_an_exported_model_loads_and_scores_the_same(tmp_path, url):
     import torch
 

@@ -133,6 +133,18 @@ class Pruned:
     steps_used: int = 0
 
 
+@runtime_checkable
+class Shaped(Protocol):
+    """A strategy that knows the widths of every layer before anything is cut."""
+
+    def shape(self, candidate: Candidate, context: Context) -> Architecture | None:
+        """Return them, ``None`` where they are not known with these options.
+
+        Raises:
+            TrialError: as :meth:`Strategy.prune`.
+        """
+
+
 class Strategy(Protocol):
     """How units are chosen. A member is a frozen dataclass; its fields are its options."""
 

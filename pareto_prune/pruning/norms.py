@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import pydantic
 
+from pareto_prune.architecture import Architecture
 from pareto_prune.pruning.context import Context, Penalty, Pruned, UnitScores
 from pareto_prune.pruning.plan import PruningPlan
-from pareto_prune.pruning.selection import plan_by_sparsity, plan_by_threshold
+from pareto_prune.pruning.selection import (
+    plan_by_sparsity,
+    plan_by_threshold,
+    shape_by_sparsity,
+)
 from pareto_prune.records import Candidate
 
 if TYPE_CHECKING:
@@ -113,6 +118,16 @@ class ByNorm:
             context.train(model, steps, norm_penalty(model, self.order, self.penalty))
         plan = self._plan(detached(unit_norms(model, self.order)), candidate, context)
         return Pruned(plan, cut(model, plan), steps)
+
+    def shape(self, candidate: Candidate, context: Context) -> Architecture | None:
+        """Return the widths of every layer; a threshold gives them only with the scores.
+
+        Raises:
+            TrialError: the candidate does not fit the model.
+        """
+        if self.by == "threshold":
+            return None
+        return shape_by_sparsity(context.architecture, candidate.sublayers, context.round_widths)
 
     def _plan(self, scores: UnitScores, candidate: Candidate, context: Context) -> PruningPlan:
         if self.by == "sparsity":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pareto_prune.architecture import Architecture
+from pareto_prune.architecture import Architecture, LayerShape
 from pareto_prune.errors import TrialError
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.plan import PruningPlan
@@ -81,6 +81,25 @@ def check_sublayers(sublayers: Sequence[float], layers: int) -> None:
         raise TrialError("bad_candidate", f"sparsity {wrong[0]} is not in [0, 1]")
 
 
+def shape_by_sparsity(
+    dense: Architecture, sublayers: Sequence[float], round_widths: bool
+) -> Architecture:
+    """Return the widths that :func:`plan_by_sparsity` keeps.
+
+    Raises:
+        TrialError: the numbers do not fit.
+    """
+    check_sublayers(sublayers, len(dense.layers))
+    layers = tuple(
+        LayerShape(
+            heads=kept_count(full.heads, sublayers[2 * index]),
+            neurons=_kept_neurons(full.neurons, sublayers[2 * index + 1], round_widths),
+        )
+        for index, full in enumerate(dense.layers)
+    )
+    return dense.model_copy(update={"layers": layers})
+
+
 def plan_by_sparsity(
     scores: UnitScores, sublayers: Sequence[float], round_widths: bool
 ) -> PruningPlan:
@@ -142,9 +161,12 @@ def _step(neurons: int, round_widths: bool) -> int:
     return _multiple(neurons) if round_widths else 1
 
 
+def _kept_neurons(total: int, sparsity: float, round_widths: bool) -> int:
+    return kept_count(total, sparsity, _step(total, round_widths))
+
+
 def _strongest_neurons(scores: Tensor, sparsity: float, round_widths: bool) -> list[int]:
-    total = len(scores)
-    return strongest(scores, kept_count(total, sparsity, _step(total, round_widths)))
+    return strongest(scores, _kept_neurons(len(scores), sparsity, round_widths))
 
 
 def _above(scores: Tensor, threshold: float, multiple: int) -> list[int]:

@@ -10,11 +10,11 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from pareto_prune.architecture import Architecture
 from pareto_prune.config import flatten
+from pareto_prune.early_stopping import savings
 from pareto_prune.front import (
     DENSE,
     Front,
@@ -26,7 +26,7 @@ from pareto_prune.front import (
 )
 from pareto_prune.objectives import OBJECTIVES
 from pareto_prune.quantities import duration, points, written
-from pareto_prune.records import Environment, Reading, Study, Trial, TrialResult, TrialState
+from pareto_prune.records import Environment, Reading, Study, Trial, TrialState
 from pareto_prune.selection import explain
 
 VIEW_VERSION = 1
@@ -66,7 +66,7 @@ def view_of(front: Front, study: Study) -> Json:
         "strategies": _statistics(every, lambda point: point.strategy),
         "importances": _statistics(every, lambda point: point.importance),
         "starters": _starters(every),
-        "stops": stops_of(study, {point.number for point in every.members}),
+        "stops": _stops(study, every),
         "failures": _failures(study),
         "notes": _notes(front, study),
         "environment": _environment(study),
@@ -227,33 +227,13 @@ def _starters(every: Front) -> list[Json]:
     ]
 
 
-def stops_of(study: Study, on_front: set[int]) -> Json | None:
-    """Return what stopping early saved, and how often it would have been wrong.
-
-    A complete trial with a stop reason is an audited one: it would have been stopped, but ran on.
-    Its stop would have been wrong if it made the front. ``None`` where nothing was stopped.
-    """
-    results = [(trial, trial.result) for trial in study.trials if trial.result]
-    stopped = [r for t, r in results if t.state is TrialState.STOPPED]
-    audited = [t for t, r in results if t.state is TrialState.COMPLETE and r.stop_reason]
-    if not stopped and not audited:
+def _stops(study: Study, front: Front) -> Json | None:
+    """Return what stopping early saved, and how often it was wrong."""
+    found = savings(study, {point.number for point in front.members})
+    if found is None:
         return None
-    full = [r for t, r in results if t.state is TrialState.COMPLETE]
-    typical = median(map(_training, full)) if full else 0.0
-    reasons = Counter(result.stop_reason or "not recorded" for result in stopped)
-    return {
-        "stopped": len(stopped),
-        "saved_seconds": _rounded(sum(max(0.0, typical - _training(r)) for r in stopped)),
-        "spent_seconds": _rounded(sum(_training(r) for _, r in results)),
-        "audited": len(audited),
-        "wrong": [trial.number for trial in audited if trial.number in on_front],
-        "reasons": reasons.most_common(12),
-    }
-
-
-def _training(result: TrialResult) -> float:
-    """Return the seconds a trial spent on fine-tuning and evaluating."""
-    return result.timings.get("finetune", 0.0) + result.timings.get("evaluate", 0.0)
+    seconds = {name: _rounded(getattr(found, name)) for name in ("saved_seconds", "spent_seconds")}
+    return found.to_json() | seconds
 
 
 def _failures(study: Study) -> list[Json]:

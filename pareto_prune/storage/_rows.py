@@ -114,27 +114,22 @@ def to_past(row: Row[Any], space: SearchSpace) -> Past:
 def told(result: TrialResult, metric: str) -> str:
     """Return what a sampler will know of a result, as JSON.
 
-    A trial stopped early teaches with the metric that the stop decision still thought possible.
+    A trial stopped early teaches with the metric that the stop decision still thought possible,
+    and with predicted costs where it was stopped before they were measured.
     """
     values = dict(result.values)
-    if result.stop_reason is not None and result.optimistic is not None:
-        values[metric] = result.optimistic
+    if result.state is TrialState.STOPPED:
+        values = result.predicted | values
+        values |= {} if result.optimistic is None else {metric: result.optimistic}
     violation = sum(max(0.0, value) for value in result.violations.values())
     summary = {"values": values, "violation": violation, "plan": result.plan_digest}
     return json.dumps({key: value for key, value in summary.items() if value})
 
 
-def state_of(result: TrialResult) -> TrialState:
-    """Return the state that a trial ends in."""
-    if result.failure is not None:
-        return TrialState.FAILED
-    return TrialState.COMPLETE if result.stop_reason is None else TrialState.STOPPED
-
-
 def complete(result: TrialResult, config: StudyConfig) -> TrialResult:
     """Return the result, made a failure where it ran to its end without every objective."""
     missing = [n for n in config.objectives if not math.isfinite(result.values.get(n, math.nan))]
-    if not missing or state_of(result) is not TrialState.COMPLETE:
+    if not missing or result.state is not TrialState.COMPLETE:
         return result
     failure = Failure(kind="no_value", reason=f"{', '.join(missing)} is not a finite number")
     return result.model_copy(update={"failure": failure})

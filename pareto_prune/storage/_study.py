@@ -350,14 +350,13 @@ class StoredStudy:
         name = _claims.lease_name(claim.number)
         if not _claims.release(connection, self._id, name, claim.token):
             return self._already_told(connection, claim)
-        now, state = self._database.time, _rows.state_of(result)
+        now, state = self._database.time, result.state
         told = _rows.told(result, self.config.metric)
         _claims.finish(connection, self._id, claim.number, now, state, told)
         _claims.write_result(connection, self._id, claim.number, result)
         self._tell_optuna(connection, claim.trial_id, state, result)
-        if result.failure is not None:
-            text = f"{result.failure.kind}: {result.failure.reason}"
-            _events.record(connection, self._id, now, "failed", text, claim.number)
+        for kind, text in _worth_knowing(result, self.config.metric):
+            _events.record(connection, self._id, now, kind, text, claim.number)
         return True
 
     def _already_told(self, connection: Connection, claim: Claim) -> bool:
@@ -548,12 +547,21 @@ def _status(row: Row[Any], now: float) -> WorkerStatus:
     )
 
 
+def _worth_knowing(result: TrialResult, metric: str) -> Iterable[tuple[str, str]]:
+    """Yield the kind and the text of the events that the end of a trial is."""
+    if result.failure is not None:
+        yield "failed", f"{result.failure.kind}: {result.failure.reason}"
+    elif result.stop_reason is not None:
+        bound = "" if result.optimistic is None else f", {metric} at most {result.optimistic:.4g}"
+        yield "audited" if result.audited else "stopped", result.stop_reason + bound
+
+
 def _shown(result: TrialResult) -> dict[str, Any]:
     """Return what Optuna's dashboard shows beside the values: small."""
     failure = result.failure
     everything = {
         "parameters": result.parameters,
-        "stopped_early": result.stop_reason,
+        "stopped_early": None if result.audited else result.stop_reason,
         "failure": f"{failure.kind}: {failure.reason}"[:200] if failure else None,
         "plan": result.plan_digest[:12] if result.plan_digest else None,
     }

@@ -162,6 +162,13 @@ def test_sparsity_one_everywhere_leaves_nothing(name):
         prune(name, genes={"sublayers": (1.0,) * 6})
 
 
+def test_layer_wise_drops_all_but_the_fullest_layer():
+    """Every sublayer is above ``drop_above``: the layer that was to lose least keeps some."""
+    pruned, *_ = prune("layer_wise", genes={"sublayers": (0.95, 0.95, 0.91, 0.93, 0.94, 0.95)})
+    shapes = [(len(layer.heads), len(layer.neurons)) for layer in pruned.plan.layers]
+    assert shapes == [(0, 0), (0, 8), (0, 0)]
+
+
 @pytest.mark.parametrize("name", ["l1", "l2"])
 def test_penalty_shrinks_the_norms_before_the_cut(name):
     strategy = strategies.create(name, {"penalty_steps": 5, "penalty": 0.1})

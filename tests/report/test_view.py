@@ -10,7 +10,6 @@ import pytest
 from pareto_prune.front import front_of, history
 from pareto_prune.records import Failure, TrialState
 from pareto_prune.report import view_of
-from pareto_prune.report.view import stops_of
 from tests import synthetic
 from tests.synthetic import DENSE_VALUES, study_of, trial
 from tests.test_front import values
@@ -122,30 +121,12 @@ def test_several_devices_are_told():
     assert rows["trials by device"] == "AMD EPYC 7B13: 1, Xeon: 1"
 
 
-def times(finetune: float, evaluate: float) -> dict[str, float]:
-    return {"finetune": finetune, "evaluate": evaluate}
-
-
-def test_stops_by_hand():
-    """Full trials train 10 s (8 and 12); two stops after 2 s save 16 s; one of two audits wrong."""
-    made = (
-        trial(0, values(0.8, 0.5, 0.5), timings=times(7, 1)),
-        trial(1, values(0.8, 0.6, 0.6), timings=times(10, 2), stop_reason="audited"),
-        trial(2, values(0.83, 0.6, 0.6), timings=times(9, 1), stop_reason="audited"),
-        trial(3, {}, state=TrialState.STOPPED, timings=times(2, 0), stop_reason="at rung 1"),
-        trial(4, {}, state=TrialState.STOPPED, timings=times(1, 1), stop_reason="at rung 1"),
-    )
-    study = study_of(*made)
-    members = {point.number for point in front_of(study).trials}
-    assert members == {0, 2}
-    assert stops_of(study, members) == {
-        "stopped": 2,
-        "saved_seconds": 16.0,
-        "spent_seconds": 34.0,
-        "audited": 2,
-        "wrong": [2],
-        "reasons": [("at rung 1", 2)],
-    }
+def test_the_page_says_what_stopping_early_saved():
+    stopped = trial(1, {}, state=TrialState.STOPPED, stop_reason="at rung 1")
+    complete = trial(0, values(0.8, 0.5, 0.5), timings={"finetune": 7.0, "evaluate": 1.0})
+    stops = view(study_of(complete, stopped))["stops"]
+    assert (stops["stopped"], stops["saved_seconds"]) == (1, 8.0)
+    assert stops["reasons"] == [["at rung 1", 1]]
 
 
 def test_without_stops_there_is_no_audit():

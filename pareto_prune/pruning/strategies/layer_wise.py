@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pydantic
 
+from pareto_prune.architecture import Architecture
 from pareto_prune.pruning.context import Context, Pruned
-from pareto_prune.pruning.selection import check_sublayers, plan_by_sparsity
+from pareto_prune.pruning.selection import (
+    check_sublayers,
+    plan_by_sparsity,
+    shape_by_sparsity,
+)
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.records import Candidate
 
@@ -25,7 +30,7 @@ class LayerWise:
         repair: refit ``W_o`` and ``W_2`` of every layer to the dense model, from what the repaired
             layers below it give.
         drop_above: a sublayer with a sampled sparsity above this is dropped whole; a layer that
-            loses both sublayers is skipped.
+            loses both sublayers is skipped. Of the layers at least one stays.
         tokens: calibration tokens that the repair uses.
     """
 
@@ -59,5 +64,21 @@ class LayerWise:
                 repair(model, context.dense, context.calibration.batches(), self.tokens)
         return Pruned(plan, model)
 
+    def shape(self, candidate: Candidate, context: Context) -> Architecture:
+        """Return the widths of every layer.
+
+        Raises:
+            TrialError: the candidate does not fit the model.
+        """
+        sparsities = self._sparsities(candidate)
+        return shape_by_sparsity(context.architecture, sparsities, context.round_widths)
+
     def _sparsities(self, candidate: Candidate) -> list[float]:
-        return [1.0 if share > self.drop_above else share for share in candidate.sublayers]
+        """Return what each sublayer loses; where all would be dropped the fullest layer stays."""
+        shares = candidate.sublayers
+        dropping = [1.0 if share > self.drop_above else share for share in shares]
+        if not dropping or min(dropping) < 1.0:
+            return dropping
+        fullest = min(range(0, len(shares) - 1, 2), key=lambda i: shares[i] + shares[i + 1])
+        dropping[fullest : fullest + 2] = shares[fullest : fullest + 2]
+        return dropping

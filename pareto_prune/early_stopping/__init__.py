@@ -1,0 +1,37 @@
+"""Early stopping with several objectives: whether a trial can still be of use.
+
+::
+
+    shape ─► predicted costs ─► cut ─► sizes ─► measured costs ─► rung 0 ─► rungs … ─► end
+             break a                   break a constraint?        dominated, or a constraint out
+             constraint?                                          of reach, even with an
+             nothing was run yet                                  optimistic gain from here on?
+
+Decisions are pure functions of what is known of the trial and of the trials that ran to their end
+(:class:`StopRule`). A share of what would be stopped runs on as an audit, so that :func:`savings`
+can tell how often a stop was wrong. Loads neither torch nor Optuna.
+"""
+
+from __future__ import annotations
+
+from pareto_prune.early_stopping._completed import Completed
+from pareto_prune.early_stopping._prediction import PREDICTABLE, TABLED, predict
+from pareto_prune.early_stopping._referee import Referee, StoppedEarlyError, audited
+from pareto_prune.early_stopping._rule import Progress, Stop, StopRule, rung_steps
+from pareto_prune.early_stopping._savings import Savings, savings
+
+__all__ = [
+    "PREDICTABLE",
+    "TABLED",
+    "Completed",
+    "Progress",
+    "Referee",
+    "Savings",
+    "Stop",
+    "StopRule",
+    "StoppedEarlyError",
+    "audited",
+    "predict",
+    "rung_steps",
+    "savings",
+]

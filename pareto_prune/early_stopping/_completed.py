@@ -1,0 +1,71 @@
+"""What trials that ran to their end teach about those that still run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from pareto_prune.front import Yardstick, competes
+from pareto_prune.records import Study, Trial, TrialState
+
+
+@dataclass(frozen=True)
+class Completed:
+    """One trial that ran to its end, audited ones included.
+
+    Attributes:
+        strategy: that made it.
+        values: objectives by name.
+        final: its metric at the end.
+        feasible: whether it keeps the constraints and has every objective, so that it can
+            dominate others.
+        rungs: (share of the fine-tuning steps, metric there), in rising order.
+        ratios: measured / predicted, by name, where a cost was predicted.
+    """
+
+    strategy: str
+    values: Mapping[str, float]
+    final: float
+    feasible: bool = True
+    rungs: tuple[tuple[float, float], ...] = ()
+    ratios: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trial: Trial, measure: Yardstick, steps: int) -> Self | None:
+        """Return what a trial teaches; ``None`` where it did not run to its end.
+
+        Args:
+            trial: in any state.
+            measure: of its study.
+            steps: that a trial of the study may take.
+        """
+        result, metric = trial.result, measure.metric.name
+        if trial.state is not TrialState.COMPLETE or result is None:
+            return None
+        final = result.values.get(metric, math.nan)
+        taken = [] if result.steps == 0 or steps == 0 else result.rungs
+        rungs = [(rung.step / steps, rung.quality.metrics.get(metric, math.nan)) for rung in taken]
+        return cls(
+            strategy=result.candidate.strategy,
+            values=result.values,
+            final=final,
+            feasible=competes(trial, measure),
+            rungs=tuple(sorted(rung for rung in rungs if math.isfinite(rung[1] + final))),
+            ratios={
+                name: result.values[name] / predicted
+                for name, predicted in result.predicted.items()
+                if predicted > 0 and result.values.get(name, math.nan) > 0
+            },
+        )
+
+    def before(self, share: float) -> float | None:
+        """Return its metric at its last rung up to a share of the steps, if it had one by then."""
+        return next((metric for at, metric in reversed(self.rungs) if at <= share + 1e-9), None)
+
+
+def completed_of(study: Study, measure: Yardstick, steps: int) -> tuple[Completed, ...]:
+    """Return every trial of a study that ran to its end, in the order of their numbers."""
+    found = (Completed.of(trial, measure, steps) for trial in study.trials)
+    return tuple(one for one in found if one is not None)

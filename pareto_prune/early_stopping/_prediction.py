@@ -1,0 +1,52 @@
+"""What a shape will cost, by the tables of the calibration: nothing is cut or run."""
+
+from __future__ import annotations
+
+from pareto_prune.architecture import Architecture
+from pareto_prune.pruning.context import CostTable
+from pareto_prune.pruning.cost import total
+from pareto_prune.records import DenseReference
+
+TABLED = ("latency_ms", "latency_p95_ms", "energy_j")
+"""Costs that need the tables."""
+PREDICTABLE = (*TABLED, "parameters", "bytes")
+
+
+def predict(
+    shape: Architecture,
+    reference: DenseReference,
+    tables: tuple[CostTable, CostTable] | None,
+) -> dict[str, float]:
+    """Return the costs of a model of this shape, as far as the dense model's are known.
+
+    Latency and energy are the ratio of the tables' sums times the study's reference value, as
+    objectives are. A dropped layer takes its two LayerNorms and output biases along.
+
+    Args:
+        shape: of the model.
+        reference: the dense model.
+        tables: of latency and of energy; without them only sizes are predicted.
+    """
+    left = reference.parameters - removed(shape, reference.architecture)
+    sizes = {"parameters": left, "bytes": left * reference.bytes / reference.parameters}
+    if tables is None:
+        return sizes
+    slower, dearer = (
+        total(table, shape) / total(table, reference.architecture) for table in tables
+    )
+    readings = reference.measurement.readings
+    values = {name: readings[name].value for name in TABLED if name in readings}
+    ratios = dict(zip(TABLED, (slower, slower, dearer), strict=True))
+    return sizes | {n: ratios[n] * value for n, value in values.items() if value is not None}
+
+
+def removed(shape: Architecture, dense: Architecture) -> float:
+    """Return how many parameters a smaller shape lacks."""
+    heads = 4 * dense.hidden * dense.head_size + 3 * dense.head_size
+    neurons = 2 * dense.hidden + 1
+    layers = sum(layer.dropped for layer in shape.layers)
+    return (
+        (dense.heads - shape.heads) * heads
+        + (dense.neurons - shape.neurons) * neurons
+        + layers * 6 * dense.hidden
+    )

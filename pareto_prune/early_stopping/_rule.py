@@ -1,0 +1,217 @@
+"""The rule: from what is known of a trial and of completed ones to a stop, or none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_prune.config import EarlyStoppingTable, StudyConfig, bound
+from pareto_prune.early_stopping._completed import Completed, completed_of
+from pareto_prune.front import Yardstick, yardstick
+from pareto_prune.objectives import OBJECTIVES
+from pareto_prune.records import Interval, Study
+
+NEAREST = 10
+"""Completed trials that a gain is estimated from."""
+OTHER_STRATEGY = math.log(2)
+"""How much further away a trial of another strategy is: as one of twice the cost."""
+UNTESTED = 0.75
+"""A predicted cost counts as this much of itself until enough predictions were tested."""
+TESTED = 5
+STEP_COST = 3.0
+"""Cost of a training step in evaluations of as many examples: forward, and backward twice that."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A decision against a trial.
+
+    Attributes:
+        reason: for people, the same words for the same cause.
+        optimistic: the metric that it could still have reached.
+    """
+
+    reason: str
+    optimistic: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A trial at a rung.
+
+    Attributes:
+        strategy: that made its model.
+        share: of the fine-tuning steps taken so far.
+        metric: now.
+        error: standard error of the metric on this many examples.
+        costs: its cost objectives by name.
+    """
+
+    strategy: str
+    share: float
+    metric: float
+    error: float
+    costs: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """The rule as a study stands.
+
+    Attributes:
+        table: its settings.
+        constraints: of the study file.
+        measure: what values are held against, the dense model included.
+        completed: trials that ran to their end.
+    """
+
+    table: EarlyStoppingTable
+    constraints: Mapping[str, str]
+    measure: Yardstick
+    completed: tuple[Completed, ...] = ()
+
+    @classmethod
+    def of(cls, study: Study, config: StudyConfig) -> Self:
+        """Return the rule of a study as it stands."""
+        measure = yardstick(study)
+        completed = completed_of(study, measure, config.finetune.steps)
+        return cls(config.early_stopping, config.constraints, measure, completed)
+
+    @property
+    def ceiling(self) -> float:
+        """The best metric there is: the dense model's or a completed trial's."""
+        finals = [one.final for one in self.completed if math.isfinite(one.final)]
+        return max(finals + [v for v in [self._dense_metric] if v is not None], default=math.nan)
+
+    @property
+    def _dense_metric(self) -> float | None:
+        return self.measure.reference.get(self.measure.metric.name)
+
+    # Constraints on costs
+
+    def on_prediction(self, predicted: Mapping[str, float]) -> Stop | None:
+        """Decide on predicted costs: each is taken as much better as predictions were wrong."""
+        likely = {name: self._at_best(name, value) for name, value in predicted.items()}
+        return self._broken(likely, "predicted")
+
+    def on_costs(
+        self, values: Mapping[str, float], intervals: Mapping[str, Interval]
+    ) -> Stop | None:
+        """Decide on known costs: each is taken at the better end of its interval."""
+        likely = {name: _better_end(name, v, intervals.get(name)) for name, v in values.items()}
+        return self._broken(likely, "measured")
+
+    def _broken(self, values: Mapping[str, float], how: str) -> Stop | None:
+        for name, text in self.constraints.items():
+            if name != self.measure.metric.name and _breaks(text, values.get(name, math.nan)):
+                said = "known" if OBJECTIVES[name].kind == "size" and how == "measured" else how
+                return Stop(f"{name}, as {said}, is not {text}", self.ceiling)
+        return None
+
+    def _at_best(self, name: str, predicted: float) -> float:
+        """Return the cost at the better end of what predictions turned out to be."""
+        ratios = [one.ratios[name] for one in self.completed if name in one.ratios]
+        if len(ratios) < TESTED:
+            return predicted * UNTESTED
+        return predicted * float(np.quantile(ratios, 1 - self.table.quantile))
+
+    # The metric
+
+    def on_rung(self, progress: Progress) -> Stop | None:
+        """Decide on the metric at a rung; never before enough trials ran to their end."""
+        still = self.optimistic(progress)
+        if still is None:
+            return None
+        when = "before training" if progress.share <= 0 else f"at {progress.share:.0%} of the steps"
+        name = self.measure.metric.name
+        text = self.constraints.get(name)
+        if text is not None and _breaks(text, still + progress.error):
+            return Stop(f"{name} {text} is out of reach {when}", still)
+        if self._dominated(progress.costs, still + progress.error):
+            return Stop(f"dominated {when} even with an optimistic gain", still)
+        return None
+
+    def optimistic(self, progress: Progress) -> float | None:
+        """Return the metric that a trial can still reach; ``None`` where too little is known.
+
+        The metric now and the larger of two quantiles over similar trials: of what they gained
+        from here on, and of the share of the way to the best metric they gained.
+        """
+        known = [one for one in self.completed if one.before(progress.share) is not None]
+        if len(known) < self.table.after or not math.isfinite(progress.metric):
+            return None
+        similar = self._similar(known, progress)
+        before = np.array([one.before(progress.share) for one in similar], dtype=np.float64)
+        gains = np.array([one.final for one in similar]) - before
+        shares = np.clip(gains / np.maximum(self.ceiling - before, 1e-9), 0.0, 1.0)
+        ahead = max(0.0, self.ceiling - progress.metric)
+        gained = float(np.quantile(gains, self.table.quantile))
+        of_way = float(np.quantile(shares, self.table.quantile)) * ahead
+        return progress.metric + max(0.0, gained, of_way)
+
+    def _similar(self, known: Sequence[Completed], progress: Progress) -> list[Completed]:
+        """Return the completed trials of nearest cost, those of the same strategy first."""
+        here = self._log_cost(progress.costs)
+
+        def distance(one: Completed) -> float:
+            apart = abs(self._log_cost(one.values) - here)
+            return apart + OTHER_STRATEGY * (one.strategy != progress.strategy)
+
+        return sorted(known, key=distance)[:NEAREST]
+
+    def _log_cost(self, values: Mapping[str, float]) -> float:
+        return math.log(self.measure.cost(self.measure.relative(values)))
+
+    def _dominated(self, costs: Mapping[str, float], metric: float) -> bool:
+        """Whether a point of the front is nowhere dearer and has a better metric."""
+        objectives = self.measure.costs
+        own = np.array([o.sign * costs.get(o.name, math.nan) for o in objectives])
+        no_dearer = (self._points[:, 1:] <= own).all(axis=1)
+        return bool((no_dearer & (self._points[:, 0] > metric)).any())
+
+    @cached_property
+    def _points(self) -> NDArray[np.float64]:
+        """Metric and signed costs of what can dominate, the dense model included."""
+        rows = list(self._rows())
+        return np.array(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.measure.costs))
+
+    def _rows(self) -> Iterator[list[float]]:
+        known = [one.values for one in self.completed if one.feasible]
+        for values in (*known, *([self.measure.reference] if self.measure.complete else [])):
+            costs = [o.sign * values[o.name] for o in self.measure.costs]
+            yield [values[self.measure.metric.name], *costs]
+
+
+def rung_steps(
+    table: EarlyStoppingTable, used: int, steps: int, examples: int, batch: int
+) -> tuple[int, ...]:
+    """Return the steps after which the metric is taken again, where that is worth its cost.
+
+    Args:
+        table: its shares of the steps, and what a rung may cost.
+        used: steps taken before; a rung lies behind them.
+        steps: in all.
+        examples: that are scored at a rung.
+        batch: examples of a step.
+    """
+    cost = examples / (STEP_COST * batch)
+    marks = (round(share * steps) for share in table.rungs)
+    return tuple(at for at in marks if used < at < steps and cost <= table.rung_cost * (steps - at))
+
+
+def _breaks(text: str, value: float) -> bool:
+    """Whether a value breaks a constraint; what is not known does not."""
+    operator, limit = bound(text)
+    return value > limit if operator == "<=" else value < limit
+
+
+def _better_end(name: str, value: float, interval: Interval | None) -> float:
+    if interval is None:
+        return value
+    return min(value, interval[0]) if OBJECTIVES[name].sign > 0 else max(value, interval[1])
