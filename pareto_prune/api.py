@@ -1,12 +1,12 @@
 """The verbs of the command line, for notebooks and other programs.
 
-Nothing here prints; errors are those of :mod:`pareto_prune.errors`. Only :func:`run` and
-:func:`export` load torch.
+Nothing here prints; errors are those of :mod:`pareto_prune.errors`. Only :func:`run`,
+:func:`confirm` and :func:`export` load torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,12 @@ from pareto_prune.config import StudyConfig
 from pareto_prune.early_stopping import savings
 from pareto_prune.errors import Problem, UserError
 from pareto_prune.front import Front, front_of
-from pareto_prune.records import Trial, TrialState
+from pareto_prune.records import Confirmation, Trial, TrialState
 from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
 from pareto_prune.tables import Status, StudyRow, WorkerStatus
 
 if TYPE_CHECKING:
+    from pareto_prune.progress import Progress
     from pareto_prune.running import Watcher
 
 DEFAULT_OUTPUT = Path("pareto_prune_output")
@@ -90,6 +91,34 @@ def front(name: str, storage: str = DEFAULT_URL, *, every: bool = False) -> Fron
         UserError: no such study, or the storage does not open.
     """
     return front_of(open_storage(storage).open_study(name).read(), all_trials=every)
+
+
+def confirm(
+    name: str,
+    trials: Sequence[int] = (),
+    storage: str = DEFAULT_URL,
+    *,
+    output: str | Path = DEFAULT_OUTPUT,
+    progress: Progress | None = None,
+) -> list[Confirmation]:
+    """Retrain trials with three seeds and three times the steps, and measure them afresh.
+
+    Args:
+        name: of the study.
+        trials: their numbers; by default those on the front that are not confirmed yet.
+        storage: URL of the database.
+        output: folder for models, in a folder of the study's name.
+        progress: told what is going on.
+
+    Raises:
+        UserError: no such study or trial, or the device is not the study's.
+        ParetoPruneError: a retraining failed.
+    """
+    from pareto_prune.confirm import confirm_study
+
+    stored = open_storage(storage).open_study(name)
+    folder = writable(Path(output).expanduser().resolve() / name)
+    return confirm_study(stored, folder, trials, progress)
 
 
 def status(name: str, storage: str = DEFAULT_URL) -> Status:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pareto_prune.pruning.plan import PruningPlan
 
 TRIALS = "trials"
+CONFIRMED = "confirmed"
 
 
 def keep(
@@ -32,12 +33,13 @@ def keep(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     plan: PruningPlan,
+    part: str = TRIALS,
 ) -> Path:
     """Write the model of a trial below the study's ``folder`` and return where it is.
 
     What an earlier, interrupted attempt at the same trial left is replaced.
     """
-    path = folder / TRIALS / str(number)
+    path = folder / part / str(number)
     shutil.rmtree(path, ignore_errors=True)
     return exporters.create("huggingface").export(model, tokenizer, plan, path, Card())
 
@@ -145,12 +147,23 @@ def _reference(name: str, reference: DenseReference | None) -> float | None:
 
 def _finished(study: Study, number: int) -> Trial:
     trial = next((t for t in study.trials if t.number == number), None)
+    trial = trial and _as_confirmed(study, trial)
     listed = ", ".join(str(point.number) for point in front_of(study).members) or "none"
     if trial is None or trial.result is None or not trial.result.values:
         wrong = f"there is no trial {number}" if trial is None else f"is {trial.state.value}"
         where = f"study {study.name!r}" if trial is None else f"trial {number}"
         raise UserError(Problem(where, wrong, f"on the front: {listed}"))
     return trial
+
+
+def _as_confirmed(study: Study, trial: Trial) -> Trial:
+    """Return the trial with what confirming it found, weights included, where it was confirmed."""
+    found = next((one for one in study.confirmations if one.number == trial.number), None)
+    if found is None or trial.result is None:
+        return trial
+    update = {"values": found.values, "intervals": found.intervals, "artifact": found.artifact}
+    measured = {"measurement": found.measurement, "environment": found.environment}
+    return trial.model_copy(update={"result": trial.result.model_copy(update=update | measured)})
 
 
 def _result(trial: Trial) -> TrialResult:
@@ -163,5 +176,6 @@ def _artifact(study: Study, trial: Trial) -> Path:
     if path is None or not Path(path).is_dir():
         listed = ", ".join(str(point.number) for point in front_of(study).members)
         wrong = f"its weights are not kept ({path or 'it was not on the front'})"
-        raise UserError(Problem(f"trial {trial.number}", wrong, f"on the front: {listed}"))
+        again = f"retrain it: pareto-prune confirm {study.name} {trial.number}"
+        raise UserError(Problem(f"trial {trial.number}", wrong, f"{again}; on the front: {listed}"))
     return Path(path)

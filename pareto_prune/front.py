@@ -26,6 +26,7 @@ from pareto_prune.dominance import gain, hypervolume, nondominated
 from pareto_prune.objectives import OBJECTIVES, QUALITY_METRICS, Objective
 from pareto_prune.quantities import change, points, times
 from pareto_prune.records import (
+    Confirmation,
     DenseReference,
     Grade,
     Interval,
@@ -64,12 +65,35 @@ class FrontObjective(Record):
         return {key: value for key, value in handler(self).items() if value is not None}
 
 
+class Confirmed(Record):
+    """What a point was found to be when it was retrained longer and measured afresh.
+
+    Attributes:
+        retrainings: how many, each with a seed of its own; the metric is their mean.
+        steps: of each.
+        values, intervals, relative: as those of a point.
+        tied: other confirmed points of the front that it cannot be told from: the 95 % intervals
+            overlap in every objective.
+        matched_by: the cheapest other confirmed point of the front that is nowhere dearer beyond
+            noise and whose metric is the same within it; ``None`` where there is none cheaper.
+    """
+
+    retrainings: int
+    steps: int
+    values: dict[str, float]
+    intervals: dict[str, Interval]
+    relative: dict[str, float]
+    tied: tuple[int, ...] = ()
+    matched_by: int | None = None
+
+
 class Point(Record):
     """One trial as the front holds it.
 
     Attributes:
         state: ``complete``, ``stopped``, ``failed``, ``running`` or ``waiting``.
         confirmed: whether the trial was retrained and measured again after the search.
+        confirmation: what it was found to be then; ``values`` stay those of the search.
         values: the objectives; of a trial stopped early, as far as they are known.
         intervals: 95 % intervals of ``values``.
         relative: cost objectives as shares of the dense model's.
@@ -84,6 +108,7 @@ class Point(Record):
     importance: str | None = None
     starter: str | None = None
     confirmed: bool = False
+    confirmation: Confirmed | None = None
     parameters: int | None = None
     bytes: int | None = None
     values: dict[str, float] = pydantic.Field(default_factory=dict)
@@ -325,6 +350,7 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
     on_front = {trial.number for trial in _members(study.trials, measure)}
     listed = [t for t in study.trials if all_trials or t.number in on_front]
     trials = [_point(trial, measure, trial.number in on_front) for trial in listed]
+    trials = _with_confirmations(trials, study.confirmations, measure)
     if all_trials:
         trials.sort(key=lambda point: point.number)
     else:
@@ -377,7 +403,7 @@ def competes(trial: Trial, measure: Yardstick) -> bool:
     return known and _feasible(trial.result)
 
 
-def tied(one: Point, other: Point, names: Iterable[str]) -> bool:
+def tied(one: Point | Confirmed, other: Point | Confirmed, names: Iterable[str]) -> bool:
     """Whether the intervals of two points overlap in every objective of ``names``."""
     return all(_overlap(_interval(one, name), _interval(other, name)) for name in names)
 
@@ -446,6 +472,60 @@ def _result_fields(result: TrialResult, measure: Yardstick) -> dict[str, Any]:
         "feasible": _feasible(result),
         "reason": _reason(result),
     }
+
+
+def _with_confirmations(
+    points: Sequence[Point], confirmations: Sequence[Confirmation], measure: Yardstick
+) -> list[Point]:
+    """Return the points, each with its confirmation where there is one."""
+    found = {one.number: _confirmed(one, measure) for one in confirmations}
+    members = {p.number: found[p.number] for p in points if p.on_front and p.number in found}
+    return [
+        point.model_copy(
+            update={"confirmed": True, "confirmation": _tied(point.number, found, members, measure)}
+        )
+        if point.number in found
+        else point
+        for point in points
+    ]
+
+
+def _confirmed(one: Confirmation, measure: Yardstick) -> Confirmed:
+    return Confirmed(
+        retrainings=len(one.metrics),
+        steps=one.steps,
+        values=one.values,
+        intervals=one.intervals,
+        relative=measure.relative(one.values),
+    )
+
+
+def _tied(
+    number: int,
+    found: Mapping[int, Confirmed],
+    members: Mapping[int, Confirmed],
+    measure: Yardstick,
+) -> Confirmed:
+    """Return a confirmation with the members of the front that are no different, or as good."""
+    own = found[number]
+    others = {n: one for n, one in members.items() if n != number}
+    names, metric = measure.names, measure.metric.name
+    ties = tuple(n for n, one in others.items() if tied(own, one, names))
+    cheaper = {
+        n: cost
+        for n, one in others.items()
+        if tied(own, one, (metric,))
+        and (cost := measure.cost(one.relative)) < measure.cost(own.relative)
+        and not any(_dearer(one, own, objective) for objective in measure.costs)
+    }
+    least = min(cheaper, key=lambda n: (cheaper[n], n), default=None)
+    return own.model_copy(update={"tied": ties, "matched_by": least})
+
+
+def _dearer(one: Confirmed, other: Confirmed, objective: Objective) -> bool:
+    """Whether a cost of one is above that of the other, beyond noise."""
+    mine, theirs = _interval(one, objective.name), _interval(other, objective.name)
+    return mine[0] > theirs[1] if objective.sign > 0 else mine[1] < theirs[0]
 
 
 def _reason(result: TrialResult) -> str | None:
@@ -649,8 +729,8 @@ def _starter(trial: Trial) -> str | None:
     return _result(trial).candidate.starter
 
 
-def _interval(point: Point, name: str) -> Interval:
-    value = point.value(name)
+def _interval(point: Point | Confirmed, name: str) -> Interval:
+    value = point.value(name) if isinstance(point, Point) else point.values.get(name)
     exact = math.nan if value is None else value
     return point.intervals.get(name, (exact, exact))
 

@@ -237,6 +237,37 @@ class Trial(Record):
     worker: str | None = None
 
 
+class Confirmation(Record):
+    """What a trial found out when it was retrained longer, several times, and measured afresh.
+
+    Stands beside the trial's own values; samplers never see it.
+
+    Attributes:
+        number: of the trial.
+        steps: of each retraining.
+        metrics: the metric by seed, in the order of the retrainings.
+        values: objectives by name; the metric is the mean over the seeds.
+        intervals: 95 % intervals of ``values``; that of the metric covers both the choice of
+            examples and the spread over the seeds.
+        measurement: taken for this, never from a cache.
+        artifact: path or URL of the model of the median seed.
+        artifact_digest: SHA-256 of the files there.
+        seconds: that it took.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    number: int
+    steps: int
+    metrics: tuple[float, ...]
+    values: dict[str, float]
+    intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
+    measurement: Measurement | None = None
+    artifact: str | None = None
+    artifact_digest: str | None = None
+    seconds: float = 0.0
+    environment: Environment | None = None
+
+
 class Study(Record):
     """All of one study that the front and the report are made from.
 
@@ -251,3 +282,4 @@ class Study(Record):
     reference: DenseReference | None = None
     references: tuple[TrialResult, ...] = ()
     trials: tuple[Trial, ...] = ()
+    confirmations: tuple[Confirmation, ...] = ()

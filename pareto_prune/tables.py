@@ -19,7 +19,7 @@ from rich.text import Text
 
 from pareto_prune.architecture import Record
 from pareto_prune.early_stopping import Savings
-from pareto_prune.front import DENSE, AtPointsLost, Front, Point
+from pareto_prune.front import DENSE, AtPointsLost, Confirmed, Front, Point
 from pareto_prune.objectives import OBJECTIVES, Objective
 from pareto_prune.quantities import ESTIMATED, count, duration, times, written
 from pareto_prune.records import TrialState
@@ -124,12 +124,15 @@ def front_table(front: Front, every: bool = False) -> Table:
     for point in listed:
         if every or point.starter != DENSE or not front.reference:
             table.add_row(*_row(front, point, every), style=_style(point, every))
+            if point.confirmation:
+                table.add_row(*_confirmed_row(front, point.confirmation, every), style="italic")
     return table
 
 
 def front_summary(front: Front) -> Text:
     """Return hypervolume, what little is lost for how much, and the recommended point."""
     lines = [_counted(front), _volume(front), *map(_at_loss, _known(front.at_points_lost))]
+    lines += _ties(front)
     if front.recommended:
         chosen = front.recommended
         lines.append(f"{RECOMMENDED} recommended: trial {chosen.trial}, {chosen.reason}")
@@ -158,9 +161,11 @@ def front_csv(front: Front) -> str:
     writer = csv.writer(out, lineterminator="\n")
     tail = ["parameters", "bytes", "confirmed", "reason"]
     sizes = [name for name in tail if name not in names]
-    writer.writerow([*head, *names, *bounds, *shares, *sizes])
+    again = [f"{name}_confirmed" for name in names]
+    writer.writerow([*head, *names, *bounds, *shares, *sizes, *again])
     if front.reference:
-        writer.writerow(_dense_csv(front, names, sizes))
+        dense = _dense_csv(front, names, sizes)
+        writer.writerow([*dense, *("" for _ in again)])
     writer.writerows(_csv_row(front, point, names, sizes) for point in front.trials)
     return out.getvalue()
 
@@ -194,6 +199,7 @@ def _csv_row(front: Front, point: Point, names: Sequence[str], sizes: Sequence[s
         *bounds,
         *(point.relative.get(name) for name in front.costs),
         *(getattr(point, name) for name in sizes),
+        *(point.confirmation.values.get(n) if point.confirmation else None for n in names),
     ]
     return ["" if cell is None else _cell(cell) for cell in row]
 
@@ -252,6 +258,18 @@ def _row(front: Front, point: Point, every: bool) -> list[RenderableType]:
     return cells
 
 
+def _confirmed_row(front: Front, found: Confirmed, every: bool) -> list[RenderableType]:
+    """Return what stands under a point that was retrained and measured afresh."""
+    cells: list[RenderableType] = ["", "", f"  confirmed ×{found.retrainings}"]
+    if every:
+        cells.append("")
+    for objective in _objectives(front):
+        value, estimated = found.values.get(objective.name), front.estimated(objective.name)
+        cells.append("–" if value is None else written(objective.name, value, estimated))
+        cells.append(_against(front, value, objective))
+    return [*cells, ""] if _with_size(front, every) else cells
+
+
 def made_by(point: Point) -> str:
     """Return what made a point: its starter's name, or its strategy and importance."""
     if point.starter:
@@ -268,7 +286,12 @@ def _state(point: Point) -> Text:
 
 def _beside(front: Front, point: Point, objective: Objective) -> str:
     """Return what stands beside a value: points lost, the speed-up, or the share of the cost."""
-    value, dense = point.values.get(objective.name), (front.reference or {}).get(objective.name)
+    return _against(front, point.values.get(objective.name), objective)
+
+
+def _against(front: Front, value: float | None, objective: Objective) -> str:
+    """Return how a value compares with the dense model's."""
+    dense = (front.reference or {}).get(objective.name)
     if value is None or not dense:
         return ""
     if objective.kind == "quality":
@@ -300,6 +323,27 @@ def _volume(front: Front) -> str:
         why = "does not beat chance" if front.reference else "is not measured yet"
         return f"hypervolume: none, the dense model {why}"
     return f"hypervolume {front.hypervolume:.3f}"
+
+
+def _ties(front: Front) -> list[str]:
+    """Return which confirmed points are not better, or no different, beyond noise."""
+    label = OBJECTIVES[front.metric].label
+    lines, told = [], set()
+    for point in front.members:
+        if not (found := point.confirmation):
+            continue
+        fresh = [n for n in found.tied if frozenset((n, point.number)) not in told]
+        told |= {frozenset((n, point.number)) for n in fresh}
+        if fresh:
+            lines.append(f"statistically tied: trials {_listed([point.number, *fresh])}")
+        if found.matched_by is not None and found.matched_by not in found.tied:
+            than = f"trial {found.matched_by}, which is cheaper"
+            lines.append(f"trial {point.number}: {label} within noise of {than}")
+    return lines
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
 
 
 def _known(at_points_lost: Iterable[AtPointsLost]) -> list[AtPointsLost]:

@@ -232,7 +232,7 @@ def run_trial(
     timings, table = Timings(), bench.config.early_stopping
     judged = rule if table.enabled and candidate.starter != DENSE else None
     with timings("other"):
-        context = _context(bench, bench.whole, candidate, seed, check, timings)
+        context = context_of(bench, bench.whole, candidate, seed, check, timings)
         referee = Referee(judged, audited(seed, table.audit))
         course = Course(context, reference, referee, on_rung)
         with suppress(StoppedEarlyError):
@@ -268,15 +268,15 @@ class Course:
         """Go through all stages, cheapest first."""
         context = self.context
         self._predict()
-        self.pruned = pruned = _prune(context)
+        self.pruned = pruned = prune_candidate(context)
         self._judge_costs()
-        self.measurement = _measure(context, pruned.model)
+        self.measurement = measure_pruned(context, pruned.model)
         self._judge_costs()
         self._take_rung()
         if context.used < context.steps:
             at = self._rung_steps()
             context.finish(pruned.model, lambda: self._take_rung() if context.used in at else None)
-            self.quality = _quality(context, pruned.model)
+            self.quality = quality_of(context, pruned.model)
         if context.bench.folds:
             self.quality = _cross_validated(context)
 
@@ -306,7 +306,7 @@ class Course:
         """Take the metric as the model is now; hopeless ones end here."""
         context = self.context
         assert self.pruned is not None
-        self.quality = quality = _quality(context, self.pruned.model)
+        self.quality = quality = quality_of(context, self.pruned.model)
         spent = sum(context.timings.seconds.values())
         self.rungs.append(Rung(step=context.used, quality=quality, seconds=spent))
         self.on_rung(self.rungs[-1])
@@ -336,14 +336,16 @@ class Course:
         )
 
 
-def _context(
+def context_of(
     bench: Bench,
     fold: Fold,
     candidate: Candidate,
     seed: int,
     check: Callable[[], None],
     timings: Timings,
+    longer: int = 1,
 ) -> TrialContext:
+    """Return what a trial offers its strategy, with ``longer`` times the steps of the study."""
     import torch
 
     return TrialContext(
@@ -353,12 +355,12 @@ def _context(
         seed=seed,
         check=check,
         timings=timings,
-        steps=0 if candidate.starter == DENSE else bench.config.finetune.steps,
+        steps=0 if candidate.starter == DENSE else longer * bench.config.finetune.steps,
         generator=torch.Generator().manual_seed(seed),
     )
 
 
-def _prune(context: TrialContext) -> Pruned:
+def prune_candidate(context: TrialContext) -> Pruned:
     """Return what the candidate's strategy makes of a copy of the dense model."""
     candidate, options = context.candidate, context.bench.config.strategy
     everything = PruningPlan.dense(context.architecture)
@@ -383,11 +385,14 @@ def _shape(context: TrialContext) -> Architecture | None:
         return strategy.shape(context.candidate, context)
 
 
-def _measure(context: TrialContext, model: PreTrainedModel) -> Measurement:
+def measure_pruned(
+    context: TrialContext, model: PreTrainedModel, fresh: bool = False
+) -> Measurement:
+    """Measure a model as the candidate deploys it; ``fresh``: never from a cache."""
     context.bench.progress.stage("measure")
     context.bench.progress.quiet()
     with context.timings("measure"):
-        return context.bench.measurer.measure(model, **_knobs(context.candidate))
+        return context.bench.measurer.measure(model, fresh=fresh, **_knobs(context.candidate))
 
 
 class Knobs(TypedDict, total=False):
@@ -409,7 +414,8 @@ def _knobs(candidate: Candidate) -> Knobs:
     return knobs
 
 
-def _quality(context: TrialContext, model: PreTrainedModel) -> Quality:
+def quality_of(context: TrialContext, model: PreTrainedModel) -> Quality:
+    """Take the metric of a model on the validation split."""
     context.bench.progress.stage("evaluate")
     context.check()
     with context.timings("evaluate"):
@@ -420,12 +426,12 @@ def _cross_validated(whole: TrialContext) -> Quality:
     """Return the mean quality over the folds, each pruned and tuned by itself."""
     found = []
     for fold in whole.bench.folds:
-        context = _context(
+        context = context_of(
             whole.bench, fold, whole.candidate, whole.seed, whole.check, whole.timings
         )
-        pruned = _prune(context)
+        pruned = prune_candidate(context)
         context.finish(pruned.model)
-        found.append(_quality(context, pruned.model))
+        found.append(quality_of(context, pruned.model))
     return _mean(found)
 
 

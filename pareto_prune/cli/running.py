@@ -1,4 +1,4 @@
-"""Verbs that run a study: ``validate``, ``run``, ``worker``."""
+"""Verbs that run a study: ``validate``, ``run``, ``worker``, ``confirm``."""
 
 from __future__ import annotations
 
@@ -81,6 +81,40 @@ def worker(
     from pareto_prune.storage import open_storage
 
     _work(open_storage(storage).open_study(name).config, storage, output)
+
+
+@app.command()
+def confirm(
+    name: Name,
+    trials: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[TRIAL…]", help="Numbers of trials; by default the front's."),
+    ] = None,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Retrain the front longer, and measure it afresh.
+
+    Three seeds, three times the steps. What is found stands beside the values of the search, and
+    `export` takes the model that is kept here. A trial whose model was not kept gets one. Points
+    that are confirmed are left out, so the same command goes on after Ctrl-C.
+
+    Example: pareto-prune confirm quickstart
+    """
+    from pareto_prune import api
+    from pareto_prune.display import Display
+    from pareto_prune.tables import front_view
+
+    interrupted = False
+    with Display() as display:
+        try:
+            api.confirm(name, trials or (), storage, output=output, progress=display)
+        except KeyboardInterrupt:
+            interrupted = True
+    show(front_view(api.front(name, storage)))
+    if interrupted:
+        print("Interrupted; the same command goes on.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
 
 
 def _work(config: StudyConfig, storage: str, output: Path) -> None:

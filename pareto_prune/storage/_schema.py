@@ -12,6 +12,7 @@
                                       pareto_events         what happened
                                       pareto_references     named references
                                       pareto_measurements   costs of shapes, measured once
+                                      pareto_confirmations  trials retrained after the search
 
 Optuna's tables hold each trial as any Optuna tool expects it; ours hold what Optuna cannot. Both
 are written in the same transactions. Trials are keyed by study and number, not by Optuna's ids:
@@ -40,7 +41,7 @@ from sqlalchemy import (
 
 from pareto_prune.errors import MismatchError, Problem
 
-VERSION = 1
+VERSION = 2
 metadata = MetaData()
 
 _NAME = String(512)
@@ -152,12 +153,36 @@ measurements = Table(
     Column("measurement", Text, nullable=False),
 )
 
-OF_A_STUDY = (trials, results, rungs, leases, workers, events, references, measurements, studies)
+confirmations = Table(
+    "pareto_confirmations",
+    metadata,
+    _study_id(),
+    _number(),
+    Column("confirmation", Text, nullable=False),
+)
+
+OF_A_STUDY = (
+    trials,
+    results,
+    rungs,
+    leases,
+    workers,
+    events,
+    references,
+    measurements,
+    confirmations,
+    studies,
+)
 """Tables with rows of one study, in the order in which those can be deleted."""
 
 Migration = Callable[[Connection], None]
 
-MIGRATIONS: Sequence[Migration] = ()
+
+def _confirmations(connection: Connection) -> None:
+    confirmations.create(connection, checkfirst=True)
+
+
+MIGRATIONS: Sequence[Migration] = (_confirmations,)
 """``MIGRATIONS[i]`` turns tables of version ``i + 1`` into those of version ``i + 2``."""
 
 

@@ -23,7 +23,13 @@ from pareto_prune.storage._study import LEASE_SECONDS, StoredStudy
 from pareto_prune.storage._url import checked, file_of
 
 _PREPARATIONS = 20
-_COPIED = (_schema.results, _schema.rungs, _schema.references, _schema.measurements)
+_COPIED = (
+    _schema.results,
+    _schema.rungs,
+    _schema.references,
+    _schema.measurements,
+    _schema.confirmations,
+)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pareto_prune.config import StudyConfig
 from pareto_prune.errors import MismatchError, Problem, UserError
 from pareto_prune.records import (
     Candidate,
+    Confirmation,
     DenseReference,
     Measurement,
     Rung,
@@ -32,6 +33,7 @@ from pareto_prune.storage._events import StudyEvent
 from pareto_prune.storage._process import identity
 from pareto_prune.storage._rows import text_of
 from pareto_prune.storage._schema import (
+    confirmations,
     leases,
     measurements,
     references,
@@ -106,7 +108,7 @@ class StoredStudy:
         with self._lock, _rows.uncollected():
             last = max(self._finished, default=-1)
             gaps = [number for number in range(last + 1) if number not in self._finished]
-            row, rows, named = self._database.read(lambda c: self._rows(c, last, gaps))
+            row, rows, named, confirmed = self._database.read(lambda c: self._rows(c, last, gaps))
             open_ = [self._remembered(_rows.to_trial(one)) for one in rows]
             running = [trial for trial in open_ if not trial.state.finished]
             listed = sorted((*self._finished.values(), *running), key=lambda trial: trial.number)
@@ -118,17 +120,20 @@ class StoredStudy:
             reference=_reference(row.reference),
             references=tuple(TrialResult.model_validate_json(one) for one in named),
             trials=tuple(listed),
+            confirmations=tuple(Confirmation.model_validate_json(one) for one in confirmed),
         )
 
     def _rows(
         self, connection: Connection, last: int, gaps: Collection[int]
-    ) -> tuple[Row[Any], list[Row[Any]], list[str]]:
+    ) -> tuple[Row[Any], list[Row[Any]], list[str], list[str]]:
         named = select(references.c.result).where(references.c.study_id == self._id)
-        ordered = named.order_by(references.c.name)
+        texts = confirmations.c.confirmation
+        confirmed = select(texts).where(confirmations.c.study_id == self._id)
         return (
             self._row(connection),
             _rows.trial_rows(connection, self._id, last, gaps),
-            list(connection.scalars(ordered)),
+            list(connection.scalars(named.order_by(references.c.name))),
+            list(connection.scalars(confirmed.order_by(confirmations.c.number))),
         )
 
     def _remembered(self, trial: Trial) -> Trial:
@@ -498,6 +503,13 @@ class StoredStudy:
         mine = (references.c.study_id == self._id) & (references.c.name == name)
         row = {"study_id": self._id, "name": name, "result": text_of(result)}
         self._database.write(lambda c: _replace(c, references, mine, row))
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        """Write what a trial found out when it was retrained, in place of an earlier time."""
+        number = confirmation.number
+        mine = (confirmations.c.study_id == self._id) & (confirmations.c.number == number)
+        row = {"study_id": self._id, "number": number, "confirmation": text_of(confirmation)}
+        self._database.write(lambda c: _replace(c, confirmations, mine, row))
 
     def measurement(self, key: str) -> Measurement | None:
         """Return what was measured under ``key`` on the study's device, if it was."""

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from pareto_prune.errors import MismatchError, ParetoPruneError, UserError
+from pareto_prune.records import Confirmation
 from pareto_prune.storage import _schema, open_storage
 from pareto_prune.storage._database import Database, Idle, transient
 from pareto_prune.storage._url import checked, shown
@@ -178,12 +179,32 @@ def test_an_older_schema_is_brought_up_to_date(own_url: str) -> None:
     def third(connection: Connection) -> None:
         connection.execute(text("UPDATE pareto_events SET colour = 'red'"))
 
-    database.write(lambda c: _schema.migrate(c, (second, third), newest=3))
-    assert database.read(_schema.version_of) == 3
+    steps, newest = (*_schema.MIGRATIONS, second, third), _schema.VERSION + 2
+    database.write(lambda c: _schema.migrate(c, steps, newest))
+    assert database.read(_schema.version_of) == newest
     columns = database.read(lambda c: sqlalchemy.inspect(c).get_columns("pareto_events"))
     assert "colour" in {column["name"] for column in columns}
-    with pytest.raises(MismatchError, match="version 3, this program knows 1"):
+    with pytest.raises(MismatchError, match=rf"version {newest}, .* knows {_schema.VERSION}"):
         open_storage(own_url).studies()
+    database.close()
+
+
+def test_a_study_from_before_confirmations_is_brought_up_to_date(own_url: str) -> None:
+    database = Database(checked(own_url))
+
+    def back(connection: Connection) -> None:
+        _schema.confirmations.drop(connection)
+        version = _schema.MIGRATIONS.index(_schema._confirmations) + 1
+        connection.execute(text(f"UPDATE pareto_schema SET version = {version}"))
+
+    database.write(back)
+    study = open_storage(own_url).create(study_config())
+    assert study.read().confirmations == ()
+    found = Confirmation(number=3, steps=9, metrics=(0.8,), values={"accuracy": 0.8})
+    study.confirm(found.model_copy(update={"steps": 1}))
+    study.confirm(found)
+    assert study.read().confirmations == (found,)
+    assert open_storage(own_url).copy("scripted", "copy").read().confirmations == (found,)
     database.close()
 
 

@@ -1,0 +1,217 @@
+"""Confirming a front: its trials retrained longer, with several seeds, and measured afresh.
+
+::
+
+    candidate ─► the same plan ─► three times the steps, three seeds ─► mean metric, interval
+                                └► measured, never from the cache ─────► latency and energy
+
+Picking the best of many trials on the same validation examples is optimistic; what was chosen
+for luck does not repeat it here. The values stand beside those of the search, and samplers never
+see them. The model that is kept is that of the median seed, so that no new luck is picked.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from pareto_prune import artifacts
+from pareto_prune.bench import Bench, prepare
+from pareto_prune.errors import ParetoPruneError, Problem, TrialError, UserError
+from pareto_prune.front import front_of, standard_error
+from pareto_prune.progress import Progress, Silent
+from pareto_prune.records import (
+    Candidate,
+    Confirmation,
+    DenseReference,
+    Interval,
+    Quality,
+    Study,
+    Trial,
+    TrialState,
+)
+from pareto_prune.reference import take_reference
+from pareto_prune.storage import StoredStudy
+from pareto_prune.trial import (
+    DENSE,
+    Timings,
+    TrialContext,
+    context_of,
+    measure_pruned,
+    objective_values,
+    prune_candidate,
+    quality_of,
+    size_of,
+)
+from pareto_prune.worker import trial_seed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from pareto_prune.pruning.context import Pruned
+
+SEEDS = 3
+"""Retrainings of a trial."""
+LONGER = 3
+"""Steps of each, in multiples of the study's."""
+
+
+def confirm_study(
+    study: StoredStudy,
+    folder: Path,
+    numbers: Sequence[int] = (),
+    progress: Progress | None = None,
+) -> list[Confirmation]:
+    """Retrain and measure trials afresh; each is written as soon as it is done.
+
+    Args:
+        study: in its storage.
+        folder: where its models are kept.
+        numbers: of the trials; by default those of the front that are not confirmed yet.
+        progress: told what is going on.
+
+    Raises:
+        UserError: there is no such trial, or it cannot be confirmed; the model or data do not
+            serve; the device is not the study's.
+        ParetoPruneError: a retraining failed; the others were done all the same.
+    """
+    chosen = to_confirm(study.read(), numbers)
+    if not chosen:
+        return []
+    shown = progress or Silent()
+    bench = prepare(study.config, folder, shown)
+    study.bind_profile(bench.measurer.profile())
+    reference = take_reference(study, bench)
+    found, failed = [], []
+    for trial in chosen:
+        try:
+            found.append(_confirmed(bench, trial, reference, folder))
+            study.confirm(found[-1])
+        except TrialError as error:
+            failed.append(f"trial {trial.number}: {error}")
+            shown.note(failed[-1])
+    if failed:
+        raise ParetoPruneError(f"not confirmed: {'; '.join(failed)}")
+    return found
+
+
+def to_confirm(study: Study, numbers: Sequence[int] = ()) -> list[Trial]:
+    """Return the trials to confirm, best metric first; the dense model is never one of them.
+
+    Raises:
+        UserError: a number is of no trial that can be confirmed.
+    """
+    trials = {trial.number: trial for trial in study.trials}
+    if numbers:
+        return [_allowed(study, trials.get(number), number) for number in dict.fromkeys(numbers)]
+    members = front_of(study).members
+    done = {one.number for one in study.confirmations}
+    return [trials[p.number] for p in members if p.starter != DENSE and p.number not in done]
+
+
+def _allowed(study: Study, trial: Trial | None, number: int) -> Trial:
+    wrong = None
+    if trial is None:
+        wrong = "there is no such trial"
+    elif trial.state not in (TrialState.COMPLETE, TrialState.STOPPED):
+        wrong = f"is {trial.state.value}"
+    elif trial.candidate is None or trial.candidate.starter == DENSE:
+        wrong = "is the dense model, which is not retrained"
+    if trial is None or wrong is not None:
+        listed = ", ".join(str(p.number) for p in front_of(study).members if p.starter != DENSE)
+        allowed = f"on the front: {listed or 'none'}"
+        raise UserError(Problem(f"trial {number}", str(wrong), allowed))
+    return trial
+
+
+def _confirmed(bench: Bench, trial: Trial, reference: DenseReference, folder: Path) -> Confirmation:
+    began = perf_counter()
+    candidate, number = _candidate(trial), trial.number
+    own = trial_seed(bench.config.seed, number)
+    bench.progress.note(f"confirming trial {number}")
+    pruned = _again(bench, trial, own)
+    seeds = [trial_seed(own, index + 1) for index in range(SEEDS)]
+    contexts = [_longer(bench, candidate, seed) for seed in seeds]
+    measurement = measure_pruned(contexts[0], pruned.model, fresh=True)
+    trained = [_retrained(context, pruned.model) for context in contexts]
+    metric = bench.config.metric
+    mean = together([quality for _, quality in trained], metric)
+    values, intervals = objective_values(reference, mean, measurement, size_of(pruned.model))
+    model = _median(trained, metric)
+    tokenizer = bench.whole.dense.tokenizer
+    kept = artifacts.keep(folder, number, model, tokenizer, pruned.plan, artifacts.CONFIRMED)
+    return Confirmation(
+        number=number,
+        steps=contexts[0].steps,
+        metrics=tuple(quality.metrics[metric] for _, quality in trained),
+        values=values,
+        intervals=intervals,
+        measurement=measurement,
+        artifact=str(kept),
+        seconds=perf_counter() - began,
+        environment=bench.environment,
+    )
+
+
+def _candidate(trial: Trial) -> Candidate:
+    assert trial.candidate is not None
+    return trial.candidate
+
+
+def _again(bench: Bench, trial: Trial, seed: int) -> Pruned:
+    """Return the trial's pruned model, made as it was then, before any fine-tuning.
+
+    Raises:
+        TrialError: it has become another plan.
+    """
+    candidate = _candidate(trial)
+    context = context_of(bench, bench.whole, candidate, seed, lambda: None, Timings())
+    pruned = prune_candidate(context)
+    wanted = trial.result.plan_digest if trial.result else None
+    if wanted is not None and pruned.plan.digest() != wanted:
+        reason = "its candidate ends in another plan here than it did in the trial"
+        raise TrialError("other_plan", reason)
+    return pruned
+
+
+def _longer(bench: Bench, candidate: Candidate, seed: int) -> TrialContext:
+    return context_of(bench, bench.whole, candidate, seed, lambda: None, Timings(), LONGER)
+
+
+def _retrained(context: TrialContext, model: PreTrainedModel) -> tuple[PreTrainedModel, Quality]:
+    trained = copy.deepcopy(model)
+    context.finish(trained)
+    return trained, quality_of(context, trained)
+
+
+def _median(trained: Sequence[tuple[PreTrainedModel, Quality]], metric: str) -> PreTrainedModel:
+    ordered = sorted(trained, key=lambda one: one[1].metrics[metric])
+    return ordered[len(ordered) // 2][0]
+
+
+def together(found: Sequence[Quality], metric: str) -> Quality:
+    """Return the mean over retrainings.
+
+    The interval of the metric is ±1.96 √(e² + s²/n): e the standard error of one model on these
+    examples, which n retrainings share, s the spread between them.
+    """
+    import numpy as np
+
+    metrics = {
+        name: float(np.mean([quality.metrics[name] for quality in found]))
+        for name in found[0].metrics
+    }
+    values = np.array([quality.metrics[metric] for quality in found])
+    spread = float(values.std(ddof=1) ** 2 / len(values)) if len(values) > 1 else 0.0
+    examples = float(np.mean([standard_error(quality, metric) for quality in found]))
+    half = 1.96 * float(np.sqrt(examples**2 + spread))
+    interval: Interval = (metrics[metric] - half, metrics[metric] + half)
+    return Quality(
+        metrics=metrics,
+        intervals={metric: interval},
+        examples=found[0].examples,
+        loss=float(np.mean([quality.loss for quality in found])),
+    )

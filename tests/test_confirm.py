@@ -1,0 +1,210 @@
+"""Confirming: what is retrained, what it finds, and where that shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pareto_prune
+from pareto_prune import api, bench, confirm, tables
+from pareto_prune.confirm import to_confirm, together
+from pareto_prune.errors import ParetoPruneError, TrialError, UserError
+from pareto_prune.front import front_of
+from pareto_prune.records import Confirmation, Interval, Quality, TrialState
+from pareto_prune.storage import open_storage
+from tests.small_study import ScriptedMeasurer, make_study
+from tests.synthetic import study_of, trial
+
+
+def values(accuracy: float, latency: float) -> dict[str, float]:
+    return {"accuracy": accuracy, "latency_ms": latency, "energy_j": latency / 200}
+
+
+def confirmation(number: int, accuracy: float, latency: float, half: float = 0.01) -> Confirmation:
+    known = values(accuracy, latency)
+    intervals: dict[str, Interval] = {"accuracy": (accuracy - half, accuracy + half)}
+    costs = ("latency_ms", "energy_j")
+    intervals |= {name: (0.98 * known[name], 1.02 * known[name]) for name in costs}
+    return Confirmation(
+        number=number, steps=180, metrics=(accuracy,) * 3, values=known, intervals=intervals
+    )
+
+
+def test_the_front_is_confirmed_but_for_the_dense_model_and_what_is_done() -> None:
+    made = study_of(
+        trial(0, values(0.842, 15.0), starter="dense"),
+        trial(1, values(0.80, 5.0)),
+        trial(2, values(0.82, 8.0)),
+        trial(3, values(0.70, 9.0)),
+        confirmations=(confirmation(2, 0.81, 8.0),),
+    )
+    assert [one.number for one in to_confirm(made)] == [1]
+    assert [one.number for one in to_confirm(made, [3, 2, 3])] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "is the dense model"), (1, "is failed"), (9, "there is no such trial")],
+)
+def test_what_cannot_be_confirmed_says_what_can(number: int, said: str) -> None:
+    made = study_of(
+        trial(0, values(0.842, 15.0), starter="dense"),
+        trial(1, {}, state=TrialState.FAILED),
+        trial(2, values(0.80, 5.0)),
+    )
+    with pytest.raises(UserError, match=rf"trial {number}: .*{said}.*on the front: 2"):
+        to_confirm(made, [number])
+
+
+def test_together_is_the_mean_with_both_kinds_of_noise() -> None:
+    """Of 80, 82 and 84 %: the mean 82 %, ± 1.96 √(1 % ² + (2 % / √3)²)."""
+    found = [
+        Quality(
+            metrics={"accuracy": a},
+            intervals={"accuracy": (a - 0.0196, a + 0.0196)},
+            examples=9,
+            loss=0.5,
+        )
+        for a in (0.80, 0.82, 0.84)
+    ]
+    mean = together(found, "accuracy")
+    half = 1.96 * (0.01**2 + 0.02**2 / 3) ** 0.5
+    assert mean.metrics["accuracy"] == pytest.approx(0.82)
+    assert mean.intervals["accuracy"] == pytest.approx((0.82 - half, 0.82 + half))
+    assert together(found[:1], "accuracy").intervals["accuracy"] == pytest.approx((0.7804, 0.8196))
+
+
+def confirmed_front() -> Any:
+    """1 and 2 cannot be told apart, 3 is no better than 1 and dearer, 4 is better than all."""
+    return front_of(
+        study_of(
+            trial(1, values(0.80, 5.0)),
+            trial(2, values(0.81, 5.1)),
+            trial(3, values(0.82, 8.0)),
+            trial(4, values(0.84, 9.0)),
+            trial(5, values(0.70, 14.0)),
+            confirmations=(
+                confirmation(1, 0.800, 5.0),
+                confirmation(2, 0.801, 5.05),
+                confirmation(3, 0.805, 8.0),
+                confirmation(4, 0.840, 9.0),
+                confirmation(5, 0.800, 1.0),
+            ),
+        )
+    )
+
+
+def test_the_front_says_which_points_are_tied() -> None:
+    points = {point.number: point for point in confirmed_front().members}
+    assert set(points) == {1, 2, 3, 4}
+    found = {number: point.confirmation for number, point in points.items()}
+    assert all(point.confirmed for point in points.values())
+    assert {number: one.tied for number, one in found.items()} == {1: (2,), 2: (1,), 3: (), 4: ()}
+    assert {n: one.matched_by for n, one in found.items()} == {1: None, 2: 1, 3: 1, 4: None}
+    assert found[3].relative["latency_ms"] == pytest.approx(8 / 15)
+
+
+def test_search_values_and_what_is_made_of_them_stay() -> None:
+    plain = study_of(trial(1, values(0.80, 5.0)), trial(2, values(0.81, 5.1)))
+    more = plain.model_copy(update={"confirmations": (confirmation(1, 0.5, 5.0),)})
+    before, after = front_of(plain), front_of(more)
+    assert after.hypervolume == before.hypervolume
+    assert [p.values for p in after.members] == [p.values for p in before.members]
+    assert [p.confirmed for p in after.members] == [False, True]
+
+
+def test_the_table_shows_both_and_says_what_is_tied() -> None:
+    from rich.console import Console
+
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(tables.front_view(confirmed_front()))
+    text = console.export_text()
+    assert text.count("confirmed ×3") == 4
+    assert "statistically tied: trials 2, 1" in text
+    assert "trial 3: accuracy within noise of trial 1, which is cheaper" in text
+
+
+def test_json_and_csv_hold_both() -> None:
+    found = json.loads(tables.front_json(confirmed_front()))
+    point = next(one for one in found["trials"] if one["number"] == 3)
+    assert point["confirmed"] is True
+    assert point["values"]["accuracy"] == 0.82
+    assert point["confirmation"]["values"]["accuracy"] == 0.805
+    rows = list(csv.DictReader(io.StringIO(tables.front_csv(confirmed_front()))))
+    assert [row["accuracy_confirmed"] for row in rows] == ["", "0.84", "0.805", "0.801", "0.8"]
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A finished tiny study; its URL."""
+    monkeypatch.setattr(bench, "_measurer", lambda _c, dense, *_: ScriptedMeasurer(dense.model))
+    monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
+    url = f"sqlite:///{tmp_path}/study.db"
+    api.run(make_study(tmp_path, limits={"trials": 3}), url, output=tmp_path / "out")
+    return url
+
+
+def test_a_study_is_confirmed_and_goes_on_as_if_nothing_had_been(
+    tmp_path: Path, study: str
+) -> None:
+    before = open_storage(study).open_study("small").read()
+    members = [p.number for p in api.front("small", study).members if p.starter != "dense"]
+    assert members
+    found = api.confirm("small", (), study, output=tmp_path / "out")
+    assert sorted(one.number for one in found) == sorted(members)
+    after = open_storage(study).open_study("small").read()
+    assert after.trials == before.trials
+    assert list(after.confirmations) == sorted(found, key=lambda one: one.number)
+    for one in found:
+        assert one.steps == 9
+        assert len(one.metrics) == 3
+        assert one.values["accuracy"] == pytest.approx(sum(one.metrics) / 3)
+        assert one.values["latency_ms"] == after.trials[one.number].result.values["latency_ms"]
+    assert api.confirm("small", (), study, output=tmp_path / "out") == []
+
+
+def test_a_trial_whose_weights_are_gone_gets_new_ones(tmp_path: Path, study: str) -> None:
+    front = api.front("small", study, every=True)
+    number = next(p.number for p in front.trials if p.starter != "dense")
+    shutil.rmtree(tmp_path / "out/small/trials" / str(number), ignore_errors=True)
+    with pytest.raises(UserError, match=f"retrain it: pareto-prune confirm small {number}"):
+        api.export("small", number, tmp_path / "to", storage=study)
+    (found,) = api.confirm("small", [number], study, output=tmp_path / "out")
+    folder = api.export("small", number, tmp_path / "to", storage=study)
+    model = pareto_prune.load(folder)
+    assert sum(p.numel() for p in model.parameters()) == front.point(number).parameters
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"| accuracy | {found.values['accuracy']:.4g} |" in card
+
+
+def test_one_retraining_that_fails_does_not_cost_the_others(
+    tmp_path: Path, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, wanted = confirm._again, [1, 2]
+
+    def fails_once(given: Any, one: Any, seed: int) -> Any:
+        if one.number == wanted[0]:
+            raise TrialError("other_plan", "the candidate ends in another plan")
+        return real(given, one, seed)
+
+    monkeypatch.setattr(confirm, "_again", fails_once)
+    with pytest.raises(ParetoPruneError, match="not confirmed: trial 1: other_plan"):
+        api.confirm("small", wanted, study, output=tmp_path / "out")
+    stored = open_storage(study).open_study("small").read()
+    assert [one.number for one in stored.confirmations] == [2]
+
+
+def test_a_plan_that_is_another_now_is_noticed(tmp_path: Path, study: str) -> None:
+    made = open_storage(study).open_study("small").read()
+    changed = made.trials[1].result.model_copy(update={"plan_digest": "other"})
+    other = made.trials[1].model_copy(update={"result": changed})
+    config = open_storage(study).open_study("small").config
+    held = bench.prepare(config, tmp_path / "out/small", confirm.Silent())
+    with pytest.raises(TrialError, match="another plan"):
+        confirm._again(held, other, 1)
