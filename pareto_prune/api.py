@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pareto_prune.architecture import Architecture
 from pareto_prune.config import StudyConfig
 from pareto_prune.early_stopping import savings
 from pareto_prune.errors import Problem, UserError
-from pareto_prune.front import Front, front_of
-from pareto_prune.records import Confirmation, Trial, TrialState
+from pareto_prune.front import Front, front_of, plateaued
+from pareto_prune.records import Candidate, Confirmation, Trial, TrialState
 from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
 from pareto_prune.tables import Status, StudyRow, WorkerStatus
 
@@ -47,6 +48,7 @@ def run(
     *,
     output: str | Path = DEFAULT_OUTPUT,
     watcher: Watcher | None = None,
+    start_from: str | None = None,
 ) -> Outcome:
     """Run a study in this process, or go on with it, until it has its trials.
 
@@ -55,16 +57,22 @@ def run(
         storage: URL of the database.
         output: folder for models and the page, in a folder of the study's name.
         watcher: told of stages and trials.
+        start_from: name of a study whose front gives the first candidates, where this one has no
+            trial yet.
 
     Raises:
         UserError: the study file, model, data, storage or output folder do not serve.
         RepeatedFailureError: three trials in a row failed in the same way.
     """
     from pareto_prune.running import run_study
+    from pareto_prune.search_space import SearchSpace
 
     config = _config(study)
     folder = writable(Path(output).expanduser().resolve() / config.name)
+    first = _first_candidates(config, storage, start_from) if start_from else []
     stored = open_storage(storage).create(config)
+    if first:
+        stored.enqueue(first, SearchSpace.of(config, _architecture(config)))
     stopped_by = None
     try:
         run_study(stored, folder, watcher)
@@ -75,7 +83,9 @@ def run(
     asked = config.limits.trials
     done = sum(trial.state.finished for trial in finished.trials)
     if stopped_by is None and done < asked:
-        stopped_by = f"{done} of {asked} trials: the time limit was reached"
+        flat = plateaued(finished, stored.config.limits.plateau)
+        why = "the hypervolume does not rise any more" if flat else "the time limit was reached"
+        stopped_by = f"{done} of {asked} trials: {why}"
     return Outcome(front_of(finished), page, stopped_by)
 
 
@@ -224,6 +234,24 @@ def _config(study: StudyConfig | Mapping[str, Any] | str | Path) -> StudyConfig:
     if isinstance(study, Mapping):
         return parse_study(dict(study))
     return read_study(Path(study))
+
+
+def _first_candidates(config: StudyConfig, storage: str, source: str) -> list[Candidate]:
+    """Return the candidates that a study starts from another's front with."""
+    from pareto_prune.warm_start import OPTION, warm_candidates
+
+    if source == config.name:
+        wrong = "a study cannot start from itself"
+        raise UserError(Problem(f"{OPTION} {source}", wrong, "allowed: another study"))
+    other = open_storage(storage).open_study(source).read()
+    return warm_candidates(other, config, _architecture(config))
+
+
+def _architecture(config: StudyConfig) -> Architecture:
+    from pareto_prune.checkpoint import Checkpoint
+
+    model = config.model
+    return Checkpoint.find(model.path, model.revision, model.attention).architecture()
 
 
 def _write_page(stored: StoredStudy, path: Path) -> Path:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune import demo
+from pareto_prune.architecture import Architecture
 from pareto_prune.errors import Problem, StudyFileError
-from pareto_prune.models import family_of
+from pareto_prune.models import architecture, family_of
 from pareto_prune.tasks import Task
 
 if TYPE_CHECKING:
@@ -67,6 +68,19 @@ class Checkpoint:
         if problems := family_of(config).problems(config):
             raise StudyFileError(*problems)
         return config
+
+    def architecture(self) -> Architecture:
+        """Return the shape of its model, from the configuration alone.
+
+        Raises:
+            UserError: there is none, it cannot be reached, or its family is not supported.
+        """
+        import torch
+        from transformers import AutoModel
+
+        config = self.config()
+        with torch.device("meta"), quiet_transformers():
+            return architecture(AutoModel.from_config(config))
 
     def head_names(self) -> tuple[str, ...] | None:
         """Return the class names of the checkpoint's head, or ``None`` if they are just numbers."""

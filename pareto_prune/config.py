@@ -273,6 +273,8 @@ class LimitsTable(Table):
     """Wall-clock limit of one `run`, such as `12min`."""
     trial_time: Duration | None = None
     """Wall-clock limit of one trial."""
+    plateau: Count | None = None
+    """Stop once this many trials in a row have raised the hypervolume by less than 1 %."""
 
 
 class SamplerTable(pydantic.BaseModel):

@@ -41,6 +41,7 @@ DENSE = "dense"
 QUALITY_SHARE = 0.2
 TIMES_CHEAPER = 16.0
 POINTS_LOST = (1, 2, 3)
+PLATEAU_RISE = 0.01
 _LONGEST_PAUSE = 60.0
 _SPEEDS = ("latency_ms", "latency_p95_ms", "throughput")
 _DEFAULT_OBJECTIVES = ("accuracy", "latency_ms", "energy_j")
@@ -392,6 +393,19 @@ def history(study: Study) -> list[HistoryPoint]:
             volume, front = _grown(volume, front, added)
         points.append(HistoryPoint(count, trial.number, seconds[count - 1], volume))
     return points
+
+
+def plateaued(study: Study, trials: int | None) -> bool:
+    """Whether the last ``trials`` finished trials raised the hypervolume by less than 1 %.
+
+    Never before there is a hypervolume above 0, nor without a number of trials.
+    """
+    if trials is None:
+        return False
+    volumes = [point.hypervolume for point in history(study)]
+    if len(volumes) <= trials or volumes[-trials - 1] <= 0:
+        return False
+    return volumes[-1] < (1 + PLATEAU_RISE) * volumes[-trials - 1]
 
 
 def competes(trial: Trial, measure: Yardstick) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from pareto_prune import artifacts
 from pareto_prune.bench import Bench, calibrate, prepare
 from pareto_prune.config import seconds
 from pareto_prune.early_stopping import StopRule
-from pareto_prune.front import Front, front_of
+from pareto_prune.front import Front, front_of, plateaued
 from pareto_prune.progress import Progress, Silent
 from pareto_prune.records import Candidate, DenseReference, Trial, TrialResult, TrialState
 from pareto_prune.reference import take_reference
@@ -67,23 +68,31 @@ def run_study(study: StoredStudy, folder: Path, watcher: Watcher | None = None) 
     study.enqueue(starting_candidates(study.config, space), space)
     limit = study.config.limits.time
     left = None if limit is None else max(0.0, seconds(limit) - (time.monotonic() - began))
-    work(study, runner.run, space, on_event=runner.watch, time_limit=left)
+    work(study, runner.run, space, on_event=runner.watch, time_limit=left, stop=runner.stop)
 
 
 def _done(study: StoredStudy) -> bool:
     counts = study.counts()
-    return sum(n for s, n in counts.items() if s.finished) >= study.trials_asked
+    finished = sum(n for s, n in counts.items() if s.finished)
+    plateau = study.config.limits.plateau
+    return finished >= study.trials_asked or (
+        plateau is not None and plateaued(study.read(), plateau)
+    )
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs the trials of one study on one bench, keeps their models, tells the watcher."""
+    """Runs the trials of one study on one bench, keeps their models, tells the watcher.
+
+    ``stop`` is set once the hypervolume has stopped to rise, where the study says so.
+    """
 
     study: StoredStudy
     bench: Bench
     folder: Path
     reference: DenseReference
     watcher: Watcher
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, assignment: Assignment) -> TrialResult:
         """Run one trial and keep its model."""
@@ -118,3 +127,5 @@ class Runner:
             study = self.study.read()
             artifacts.sweep(self.folder, study)
             self.watcher.trial_finished(trial, front_of(study))
+            if plateaued(study, self.study.config.limits.plateau):
+                self.stop.set()

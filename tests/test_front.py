@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareto_prune.dominance import hypervolume
-from pareto_prune.front import Front, competes, front_of, history, yardstick
+from pareto_prune.front import Front, competes, front_of, history, plateaued, yardstick
 from pareto_prune.records import TrialState
 from tests import synthetic
 from tests.synthetic import DENSE_VALUES, study_of, trial
@@ -305,3 +305,21 @@ def test_reading_a_front_loads_neither_torch_nor_optuna():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_plateau_is_so_many_trials_without_a_rise():
+    """One trial makes the front; four more are dominated, the last is better by much."""
+    first = trial(0, values(0.842, 0.5, 0.5))
+    worse = [trial(number, values(0.80, 0.6, 0.6)) for number in range(1, 5)]
+    flat = study_of(first, *worse)
+    assert plateaued(flat, 4)
+    assert not plateaued(flat, 5)
+    assert not plateaued(flat, None)
+    risen = study_of(first, *worse, trial(5, values(0.842, 0.25, 0.25)))
+    assert not plateaued(risen, 4)
+
+
+def test_a_study_without_hypervolume_has_no_plateau():
+    useless = [trial(number, values(0.5, 0.9, 0.9)) for number in range(9)]
+    assert not plateaued(study_of(*useless), 3)
+    assert not plateaued(study_of(*useless, reference=None), 3)

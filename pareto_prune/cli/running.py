@@ -46,6 +46,10 @@ def run(
     time_limit: Annotated[
         str | None, typer.Option(metavar="TIME", help="Wall-clock limit: 90s, 12min, 2h.")
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", help="Start from the front of another study."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run, how long, how much disk.")
     ] = False,
@@ -65,7 +69,7 @@ def run(
 
         print(dry.estimate(config, storage, output))
         return
-    _work(config, storage, output)
+    _work(config, storage, output, start_from)
 
 
 @app.command()
@@ -117,14 +121,14 @@ def confirm(
         raise typer.Exit(INTERRUPTED)
 
 
-def _work(config: StudyConfig, storage: str, output: Path) -> None:
+def _work(config: StudyConfig, storage: str, output: Path, start_from: str | None = None) -> None:
     from pareto_prune import api
     from pareto_prune.config import seconds
     from pareto_prune.display import Display
 
     limit = None if config.limits.time is None else seconds(config.limits.time)
     with Display(time_limit=limit) as display:
-        outcome = api.run(config, storage, output=output, watcher=display)
+        outcome = api.run(config, storage, output=output, watcher=display, start_from=start_from)
     from pareto_prune.tables import front_view
 
     show(front_view(outcome.front))
