@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ PROBE = 512
 """Training examples that are held out for strategies that test as they go."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fold:
     """One data set with the dense model made for it, and what was computed from that.
 
@@ -71,6 +71,28 @@ class Bench:
     measurer: Measurer
     environment: Environment
     progress: Progress
+    _lengths: dict[int, tuple[Fold, ...]] = field(default_factory=dict)
+
+    def at_length(self, fold: Fold, max_length: int | None) -> Fold:
+        """Return a fold with its texts cut off behind ``max_length`` tokens.
+
+        The dense model's logits stay those of the whole texts: what a shorter one should say.
+        """
+        if max_length is None or max_length >= self.config.data.max_length:
+            return fold
+        if max_length not in self._lengths:
+            self._lengths[max_length] = tuple(_shortened(self, max_length))
+        return self._lengths[max_length][[self.whole, *self.folds].index(fold)]
+
+
+def _shortened(bench: Bench, max_length: int) -> Iterator[Fold]:
+    table = bench.config.data.model_copy(update={"max_length": max_length})
+    config = bench.config.model_copy(update={"data": table})
+    data = data_sets.load(config, bench.progress)
+    parts = folds(data, len(bench.folds), config.seed) if bench.folds else []
+    for fold, part in zip((bench.whole, *bench.folds), (data, *parts), strict=True):
+        kept, held_out = _probe(part, config.seed)
+        yield replace(fold, data=part, kept=kept, probe=held_out)
 
 
 def prepare(config: StudyConfig, folder: Path, progress: Progress) -> Bench:
@@ -119,7 +141,7 @@ def _fold(
     costs: EngineCosts,
     progress: Progress,
 ) -> Fold:
-    kept, held_out = probe(data, min(PROBE, len(data.train) // 4), config.seed)
+    kept, held_out = _probe(data, config.seed)
     return Fold(
         data=data,
         dense=dense,
@@ -131,13 +153,19 @@ def _fold(
     )
 
 
+def _probe(data: TaskData, seed: int) -> tuple[Indices, Split]:
+    return probe(data, min(PROBE, len(data.train) // 4), seed)
+
+
 def _measurer(
     config: StudyConfig, dense: DenseModel, data: TaskData, progress: Progress
 ) -> Measurer:
     workload = Workload.of(data.validation, config.measure, config.seed)
     progress.stage("calibrating the meter")
     progress.quiet()
-    return Measurer(config.measure, dense.model, workload)
+    measurer = Measurer(config.measure, dense.model, workload)
+    measurer.check(dict(config.search.deployment.items()))
+    return measurer
 
 
 def calibrate(bench: Bench) -> None:

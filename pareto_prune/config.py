@@ -165,6 +165,8 @@ class SearchTable(Table):
     """Round widths to what the hardware likes."""
     starters: tuple[str, ...] = ("dense", "balanced", "half_depth", "uniform")
     """Candidates put in at the start; see `pareto-prune list starters`."""
+    references: tuple[str, ...] = ("float16", "int8", "short_texts", "unstructured")
+    """Alternatives to pruning, put on the plot; see `pareto-prune list references`."""
     deployment: dict[
         Literal["dtype", "max_length", "threads"], tuple[str, ...] | tuple[int, ...]
     ] = {}
@@ -253,7 +255,7 @@ class MeasureTable(Table):
     tokens: Annotated[int, Field(ge=0)] = 0
     """Length of the latency input in tokens; 0 takes the validation texts' median."""
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
-    """Number format that is measured; the metric is taken in float32."""
+    """Number format that is deployed: what is measured, and what the metric is taken in."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: Annotated[int, Field(ge=0)] = 0

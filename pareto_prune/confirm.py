@@ -44,7 +44,6 @@ from pareto_prune.trial import (
     objective_values,
     prune_candidate,
     quality_of,
-    size_of,
 )
 from pareto_prune.worker import trial_seed
 
@@ -139,7 +138,8 @@ def _confirmed(bench: Bench, trial: Trial, reference: DenseReference, folder: Pa
     trained = [_retrained(context, pruned.model) for context in contexts]
     metric = bench.config.metric
     mean = together([quality for _, quality in trained], metric)
-    values, intervals = objective_values(reference, mean, measurement, size_of(pruned.model))
+    sizes = contexts[0].deployment.size(pruned.model)
+    values, intervals = objective_values(reference, mean, measurement, sizes)
     model = _median(trained, metric)
     tokenizer = bench.whole.dense.tokenizer
     kept = artifacts.keep(folder, number, model, tokenizer, pruned.plan, artifacts.CONFIRMED)

@@ -12,6 +12,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "importances": ("pareto_prune.pruning.importance", "importances"),
     "samplers": ("pareto_prune.samplers", "samplers"),
     "starters": ("pareto_prune.starters", "starters"),
+    "references": ("pareto_prune.named_references", "named_references"),
     "meters": ("pareto_prune.measure.energy", "meters"),
     "engines": ("pareto_prune.measure.engines", "engines"),
     "tasks": ("pareto_prune.tasks", "tasks"),

@@ -1,13 +1,15 @@
-"""The dense model's own numbers, taken once a study: the yardstick of every trial."""
+"""What trials are held against, taken once a study: the dense model, and named references."""
 
 from __future__ import annotations
 
 from pareto_prune.bench import Bench
 from pareto_prune.dense import chance
-from pareto_prune.evaluation import evaluate
-from pareto_prune.records import DenseReference
+from pareto_prune.deployment import Deployment
+from pareto_prune.named_references import Alternative, Setting, named_references
+from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.records import Candidate, DenseReference, TrialResult
 from pareto_prune.storage import StoredStudy
-from pareto_prune.trial import size_of
+from pareto_prune.trial import objective_values
 
 
 def take_reference(study: StoredStudy, bench: Bench) -> DenseReference:
@@ -19,10 +21,13 @@ def take_reference(study: StoredStudy, bench: Bench) -> DenseReference:
 def _measured(bench: Bench) -> DenseReference:
     progress, whole = bench.progress, bench.whole
     progress.stage("evaluating the dense model")
-    quality = evaluate(whole.dense.model, whole.data.validation, bench.task)
+    deployment = Deployment.of(bench.config, {})
+    quality = deployment.quality(
+        whole.dense.model, whole.data.validation, bench.task, bench.measurer
+    )
     progress.stage("measuring the dense model")
     progress.quiet()
-    sizes = size_of(whole.dense.model)
+    sizes = deployment.size(whole.dense.model)
     return DenseReference(
         architecture=whole.architecture,
         parameters=sizes["parameters"],
@@ -31,5 +36,51 @@ def _measured(bench: Bench) -> DenseReference:
         chance=chance(whole.data, bench.config.metric),
         measurement=bench.measurer.reference(),
         digest=whole.dense.digest,
+        environment=bench.environment,
+    )
+
+
+def take_named_references(study: StoredStudy, bench: Bench, dense: DenseReference) -> None:
+    """Measure and evaluate the named references that the study asks for and does not have yet."""
+    there, setting = study.named_references(), _setting(bench)
+    for name in bench.config.search.references:
+        if name in there:
+            continue
+        made = named_references.create(name, where="search.references").alternative(setting)
+        if made is not None:
+            study.keep_reference(name, _alternative(bench, name, made, dense))
+
+
+def _setting(bench: Bench) -> Setting:
+    return Setting(
+        model=bench.whole.dense.model,
+        validation=bench.whole.data.validation,
+        device=bench.measurer.device,
+        dtypes=bench.measurer.dtypes(),
+        dtype=bench.config.measure.dtype,
+    )
+
+
+def _alternative(bench: Bench, name: str, made: Alternative, dense: DenseReference) -> TrialResult:
+    bench.progress.stage(f"named reference {name}")
+    deployment = Deployment.of(bench.config, made.deployment)
+    fold = bench.at_length(bench.whole, deployment.max_length)
+    quality = deployment.quality(made.model, fold.data.validation, bench.task, bench.measurer)
+    bench.progress.quiet()
+    found = bench.measurer.measure(made.model, made.own_cost, **deployment.knobs())
+    sizes = deployment.size(made.model)
+    values, intervals = objective_values(dense, quality, found, sizes)
+    return TrialResult(
+        candidate=Candidate(
+            strategy="none", importance="none", starter=name, deployment=made.deployment
+        ),
+        architecture=bench.whole.architecture,
+        plan_digest=PruningPlan.dense(bench.whole.architecture).digest(),
+        parameters=sizes["parameters"],
+        bytes=sizes["bytes"],
+        quality=quality,
+        measurement=found,
+        values=values,
+        intervals=intervals,
         environment=bench.environment,
     )

@@ -15,7 +15,7 @@ from pareto_prune.early_stopping import StopRule
 from pareto_prune.front import Front, front_of, plateaued
 from pareto_prune.progress import Progress, Silent
 from pareto_prune.records import Candidate, DenseReference, Trial, TrialResult, TrialState
-from pareto_prune.reference import take_reference
+from pareto_prune.reference import take_named_references, take_reference
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.starters import starting_candidates
 from pareto_prune.storage import StoredStudy
@@ -62,8 +62,10 @@ def run_study(study: StoredStudy, folder: Path, watcher: Watcher | None = None) 
     shown = watcher or Unwatched()
     bench = prepare(study.config, folder, shown)
     study.bind_profile(bench.measurer.profile())
-    runner = Runner(study, bench, folder, take_reference(study, bench), shown)
+    reference = take_reference(study, bench)
+    runner = Runner(study, bench, folder, reference, shown)
     calibrate(bench)
+    take_named_references(study, bench, reference)
     space = SearchSpace.of(study.config, bench.whole.architecture)
     study.enqueue(starting_candidates(study.config, space), space)
     limit = study.config.limits.time

@@ -18,12 +18,17 @@ from pareto_prune.config import LimitsTable, StudyConfig
 from pareto_prune.errors import Problem, StudyFileError, UserError, unknown_name
 from pareto_prune.measure.energy import meters
 from pareto_prune.measure.engines import engines
+from pareto_prune.named_references import named_references
 from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.registry import UNKNOWN_KEY, Registry, unknown_key, validation_problems
 from pareto_prune.samplers import samplers
 from pareto_prune.starters import starters
 from pareto_prune.tasks import tasks
+
+DTYPES = ("float32", "bfloat16", "float16", "int8")
+_BOUNDS: dict[str, tuple[int, int | None]] = {"max_length": (4, None), "threads": (1, 1024)}
+"""Least and highest value of a knob; ``None``: ``data.max_length``."""
 
 
 def read_study(path: Path) -> StudyConfig:
@@ -96,6 +101,7 @@ def _name_problems(content: dict[str, Any], where: str) -> list[Problem]:
         *_unknown(strategies, search.get("strategies"), f"{where}search.strategies"),
         *_unknown(importances, search.get("importances"), f"{where}search.importances"),
         *_unknown(starters, search.get("starters"), f"{where}search.starters"),
+        *_unknown(named_references, search.get("references"), f"{where}search.references"),
         *_unknown(tasks, [_table(content, "data").get("task")], f"{where}data.task"),
         *_unknown(engines, [measure.get("engine")], f"{where}measure.engine", ("auto",)),
         *_unknown(meters, [measure.get("meter")], f"{where}measure.meter", ("auto",)),
@@ -153,12 +159,23 @@ def _metric_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
 
 
 def _deployment_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
-    # Accuracy is taken in float32 at data.max_length: a searched dtype or length would get the
-    # latency of the one and the accuracy of the other.
-    if config.search.deployment:
-        wrong = "cannot be searched yet, since the metric does not follow it"
-        allowed = "allowed: leave it out, and set measure.dtype, data.max_length, measure.threads"
-        yield Problem(f"{where}search.deployment", wrong, allowed)
+    knobs: dict[str, tuple[Any, ...]] = dict(config.search.deployment.items())
+    here = f"{where}search.deployment"
+    for dtype in knobs.get("dtype", ()):
+        if dtype not in DTYPES:
+            yield Problem(f"{here}.dtype", f"{dtype!r}", f"allowed: {', '.join(DTYPES)}")
+    for name, (low, high) in _BOUNDS.items():
+        top = config.data.max_length if high is None else high
+        for value in knobs.get(name, ()):
+            if not isinstance(value, int) or not low <= value <= top:
+                yield Problem(f"{here}.{name}", f"{value!r}", f"allowed: {low} to {top}")
+    if "max_length" in knobs and _splits_words(config.data.task):
+        wrong = "words that are cut off would not be counted"
+        yield Problem(f"{here}.max_length", wrong, f"allowed: leave it out for {config.data.task}")
+
+
+def _splits_words(task: str) -> bool:
+    return task in tasks.names() and tasks.create(task).splits_words
 
 
 def with_limits(config: StudyConfig, trials: int | None, time: str | None) -> StudyConfig:

@@ -20,11 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from pareto_prune.architecture import Architecture
 from pareto_prune.bench import Bench, Fold
 from pareto_prune.config import bound
+from pareto_prune.deployment import Deployment
 from pareto_prune.early_stopping import (
     PREDICTABLE,
     TABLED,
@@ -125,6 +126,11 @@ class TrialContext:
     def calibration(self) -> Calibration:
         """What was computed once for the dense model."""
         return self.fold.calibration
+
+    @property
+    def deployment(self) -> Deployment:
+        """How the candidate is deployed."""
+        return Deployment.of(self.bench.config, self.candidate.deployment)
 
     @property
     def round_widths(self) -> bool:
@@ -282,7 +288,7 @@ class Course:
 
     def known(self) -> tuple[dict[str, float], dict[str, Interval]]:
         """Return the objectives that are known by now, and their intervals."""
-        sizes = size_of(self.pruned.model) if self.pruned else {}
+        sizes = self.context.deployment.size(self.pruned.model) if self.pruned else {}
         return objective_values(self.reference, self.quality, self.measurement, sizes)
 
     def _predict(self) -> None:
@@ -348,9 +354,10 @@ def context_of(
     """Return what a trial offers its strategy, with ``longer`` times the steps of the study."""
     import torch
 
+    length = Deployment.of(bench.config, candidate.deployment).max_length
     return TrialContext(
         bench=bench,
-        fold=fold,
+        fold=bench.at_length(fold, length),
         candidate=candidate,
         seed=seed,
         check=check,
@@ -392,26 +399,7 @@ def measure_pruned(
     context.bench.progress.stage("measure")
     context.bench.progress.quiet()
     with context.timings("measure"):
-        return context.bench.measurer.measure(model, fresh=fresh, **_knobs(context.candidate))
-
-
-class Knobs(TypedDict, total=False):
-    """How a candidate is deployed, where that differs from the study."""
-
-    dtype: str
-    max_length: int
-    threads: int
-
-
-def _knobs(candidate: Candidate) -> Knobs:
-    given, knobs = candidate.deployment, Knobs()
-    if "dtype" in given:
-        knobs["dtype"] = str(given["dtype"])
-    if "max_length" in given:
-        knobs["max_length"] = int(given["max_length"])
-    if "threads" in given:
-        knobs["threads"] = int(given["threads"])
-    return knobs
+        return context.bench.measurer.measure(model, fresh=fresh, **context.deployment.knobs())
 
 
 def quality_of(context: TrialContext, model: PreTrainedModel) -> Quality:
@@ -419,7 +407,9 @@ def quality_of(context: TrialContext, model: PreTrainedModel) -> Quality:
     context.bench.progress.stage("evaluate")
     context.check()
     with context.timings("evaluate"):
-        return evaluate(model, context.fold.data.validation, context.bench.task)
+        return context.deployment.quality(
+            model, context.fold.data.validation, context.bench.task, context.bench.measurer
+        )
 
 
 def _cross_validated(whole: TrialContext) -> Quality:
@@ -457,7 +447,7 @@ def _result(course: Course) -> TrialResult:
     context, pruned, stop = course.context, course.pruned, course.referee.stop
     config, (values, intervals) = context.bench.config, course.known()
     stopped = stop is not None and not course.referee.audited
-    sizes = size_of(pruned.model) if pruned else {}
+    sizes = context.deployment.size(pruned.model) if pruned else {}
     if not stopped:
         _check_known(config.objectives, values, course.measurement)
     return TrialResult(
@@ -490,15 +480,6 @@ def _taught(course: Course) -> dict[str, float]:
 
 def _finite(stop: Stop | None) -> float | None:
     return stop.optimistic if stop is not None and math.isfinite(stop.optimistic) else None
-
-
-def size_of(model: PreTrainedModel) -> dict[str, int]:
-    """Return the number of parameters of a model and their bytes."""
-    parameters = list(model.parameters())
-    return {
-        "parameters": sum(p.numel() for p in parameters),
-        "bytes": sum(p.numel() * p.element_size() for p in parameters),
-    }
 
 
 def objective_values(

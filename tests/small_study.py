@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pareto_prune.measure import BlockCosts, Measurer
+from pareto_prune.measure.engines import Settings
+from pareto_prune.measure.engines.eager import Eager
 from pareto_prune.records import Measurement, Reading
 from tests.tasks.words import sentiment, words_tokenizer
 from tests.tiny import tiny_model
@@ -32,6 +34,7 @@ def make_study(folder: Path, **tables: dict[str, Any]) -> Path:
             "strategies": ["layer_wise", "l1"],
             "importances": ["l2", "l1"],
             "starters": ["dense"],
+            "references": [],
         },
         "calibration": {"samples": 32, "sensitivity_samples": 16},
         "finetune": {"steps": 3, "batch": 8},
@@ -69,13 +72,23 @@ class ScriptedMeasurer(Measurer):
     def profile(self) -> dict[str, str]:
         return {"device": "scripted"}
 
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def dtypes(self) -> tuple[str, ...]:
+        return ("float32", "int8")
+
+    def session(self, model: Any, dtype: str | None = None, threads: int | None = None) -> Any:
+        return Eager().prepare(model, Settings(dtype=dtype or "float32"))
+
     def details(self) -> dict[str, str]:
         return {"meter": "script"}
 
     def reference(self, long: bool = True) -> Measurement:
         return self._measurement(1.0)
 
-    def measure(self, model: Any, **_: Any) -> Measurement:
+    def measure(self, model: Any, cache_key: Any = None, **_: Any) -> Measurement:
         return self._measurement(self._size(model) / self._dense)
 
     def block_costs(self, heads: Any, neurons: Any, batch: str = "throughput") -> BlockCosts:

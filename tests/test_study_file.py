@@ -74,7 +74,10 @@ def test_name_model_and_data_are_all_that_is_needed() -> None:
         (study(measure={"engine": "onnx"}), "s.toml: measure.engine", "onnxruntime"),
         (study(measure={"meter": "nvm"}), "s.toml: measure.meter", "did you mean 'nvml'"),
         (study(name="a b"), "s.toml: name", "match pattern"),
-        (study(search={"deployment": {"dtype": ["int8"]}}), "search.deployment", "measure.dtype"),
+        (study(search={"deployment": {"dtype": ["int4"]}}), "search.deployment.dtype", "bfloat16"),
+        (study(search={"deployment": {"max_length": [4096]}}), "max_length", "4 to 128"),
+        (study(search={"deployment": {"threads": [0]}}), "search.deployment.threads", "1 to"),
+        (study(search={"references": ["int9"]}), "search.references", "int8"),
     ],
 )
 def test_a_problem_says_where_and_what_is_allowed(

@@ -81,6 +81,15 @@ class Measurer:
         """The locks of the device."""
         return self._quiet
 
+    @property
+    def device(self) -> str:
+        """The device that models run on: ``cpu`` or ``cuda:N``."""
+        return self._settings.device
+
+    def dtypes(self) -> tuple[str, ...]:
+        """Return the dtypes that the engine has on this device."""
+        return self._engine.dtypes(self._settings.device)
+
     def pause(self) -> None:
         """Wait while another process measures on this device."""
         self._quiet.pause()

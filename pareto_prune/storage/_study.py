@@ -511,6 +511,11 @@ class StoredStudy:
         row = {"study_id": self._id, "number": number, "confirmation": text_of(confirmation)}
         self._database.write(lambda c: _replace(c, confirmations, mine, row))
 
+    def named_references(self) -> list[str]:
+        """Return the names of the named references that are there."""
+        query = select(references.c.name).where(references.c.study_id == self._id)
+        return list(self._database.read(lambda c: c.scalars(query).all()))
+
     def measurement(self, key: str) -> Measurement | None:
         """Return what was measured under ``key`` on the study's device, if it was."""
         mine = (measurements.c.study_id == self._id) & (measurements.c.key == key)

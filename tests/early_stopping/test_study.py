@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from pareto_prune import api, bench
-from pareto_prune import trial as trial_module
+from pareto_prune import api, bench, deployment
 from pareto_prune.errors import TrialError
 from pareto_prune.models import architecture
 from pareto_prune.pruning.strategies.layer_wise import LayerWise
@@ -80,7 +79,7 @@ def test_hopeless_trials_end_at_a_rung_and_keep_no_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is dear and bad is dominated by what is cheap and good, once one of those is there."""
-    monkeypatch.setattr(trial_module, "evaluate", cheap_is_better)
+    monkeypatch.setattr(deployment, "evaluate", cheap_is_better)
     early = {"after": 1, "quantile": 0.0, "audit": 0.0, "rungs": [0.5], "rung_cost": 100.0}
     trials = run(
         tmp_path,

@@ -1,0 +1,83 @@
+"""How a candidate is deployed: number format, length of the texts, threads.
+
+A knob that a candidate does not have is the study's own. The metric follows all of them: it is
+taken at the length, and in the number format of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from pareto_prune.config import StudyConfig
+from pareto_prune.evaluation import evaluate, logits_by
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from pareto_prune.examples import Split
+    from pareto_prune.measure import Measurer
+    from pareto_prune.records import Quality
+    from pareto_prune.tasks import Task
+
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Knobs of deployment.
+
+    Attributes:
+        dtype: of weights and activations.
+        max_length: tokens behind which texts are cut off; ``None``: the study's.
+        threads: of the engine; ``None``: the study's.
+    """
+
+    dtype: str = "float32"
+    max_length: int | None = None
+    threads: int | None = None
+
+    @classmethod
+    def of(cls, config: StudyConfig, given: Mapping[str, str | int]) -> Self:
+        """Read what a candidate says, the study's dtype where it says none."""
+        length, threads = given.get("max_length"), given.get("threads")
+        return cls(
+            dtype=str(given.get("dtype", config.measure.dtype)),
+            max_length=None if length is None else int(length),
+            threads=None if threads is None else int(threads),
+        )
+
+    def knobs(self) -> dict[str, Any]:
+        """Return the arguments of :meth:`pareto_prune.measure.Measurer.measure`."""
+        return {"dtype": self.dtype, "max_length": self.max_length, "threads": self.threads}
+
+    def quality(
+        self, model: PreTrainedModel, split: Split, task: Task, measurer: Measurer
+    ) -> Quality:
+        """Return the quality of a model as it is deployed, on texts of the deployed length."""
+        if self.dtype == "float32":
+            return evaluate(model, split, task)
+        return task.quality(logits_by(measurer.session(model, self.dtype).logits, split), split)
+
+    def size(self, model: PreTrainedModel) -> dict[str, int]:
+        """Return ``parameters`` of a model and the ``bytes`` of its weights as deployed.
+
+        In int8 projections take one byte a weight, all else four.
+        """
+        shapes = {name: p.numel() for name, p in model.named_parameters()}
+        count = sum(shapes.values())
+        if self.dtype in _BYTES:
+            return {"parameters": count, "bytes": count * _BYTES[self.dtype]}
+        narrow = sum(p.numel() for p in _projections(model))
+        return {"parameters": count, "bytes": narrow + 4 * (count - narrow)}
+
+
+def _projections(model: PreTrainedModel) -> list[Any]:
+    from torch import nn
+
+    return [
+        module.weight
+        for module in model.modules()
+        if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+    ]
