@@ -7,8 +7,9 @@ damaged one is noticed by the SHA-256 in it.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pareto_prune.config import StudyConfig
 from pareto_prune.errors import Problem, UserError
@@ -16,6 +17,7 @@ from pareto_prune.export import Examples, check_folder, exporters
 from pareto_prune.front import front_of
 from pareto_prune.manifest import Card, CardObjective, Manifest
 from pareto_prune.objectives import OBJECTIVES
+from pareto_prune.origin import Origin
 from pareto_prune.records import DenseReference, Reading, Study, Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 TRIALS = "trials"
 CONFIRMED = "confirmed"
+DENSE = "dense"
+"""Where a study's folder holds its dense model."""
 
 
 def keep(
@@ -69,13 +73,28 @@ def export_trial(
     check_folder(to)
     from pareto_prune.loading import load, load_tokenizer
 
-    return made.export(
+    folder = made.export(
         load(kept),
         load_tokenizer(kept),
         Manifest.read(kept).plan,
         to,
         card_of(study, trial),
         _examples(study) if made.compares else None,
+    )
+    origin_of(study, trial, kept).write(folder)
+    return folder
+
+
+def origin_of(study: Study, trial: Trial, kept: Path) -> Origin:
+    """Return where the model of a trial comes from; ``kept`` is its folder of weights."""
+    assert study.reference is not None
+    result, metric = _result(trial), StudyConfig.from_json(study.config).metric
+    return Origin(
+        study=study.config,
+        dense=str(kept.parent.parent / DENSE),
+        dense_digest=study.reference.digest,
+        untrained=result.rungs[0].quality.metrics.get(metric) if result.rungs else None,
+        validation=result.values.get(metric),
     )
 
 
@@ -108,8 +127,14 @@ def card_of(study: Study, trial: Trial) -> Card:
         objectives=_objectives(config, result, study.reference),
         machine=environment.device if environment else None,
         data=config.data.path,
-        settings={"max_length": config.data.max_length, "text": list(config.data.text)},
+        settings=_settings(config, result.candidate.deployment),
     )
+
+
+def _settings(config: StudyConfig, deployment: Mapping[str, str | int]) -> dict[str, Any]:
+    """Return what predicting needs, the knobs of deployment that the trial searched included."""
+    length = deployment.get("max_length", config.data.max_length)
+    return {"max_length": length, "text": list(config.data.text), "deployment": {**deployment}}
 
 
 def _objectives(

@@ -129,6 +129,23 @@ class Quality(Record):
     loss: float
 
 
+class Difference(Record):
+    """A metric of one model less that of another, on the same examples.
+
+    Attributes:
+        interval: 95 % interval by a paired bootstrap over examples.
+    """
+
+    value: float
+    interval: Interval
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether 0 lies in the interval."""
+        low, high = self.interval
+        return low <= 0 <= high
+
+
 class Rung(Record):
     """The quality of a trial part of the way: after ``step`` training steps."""
 

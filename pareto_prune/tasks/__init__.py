@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pareto_prune.records import Quality
+from pareto_prune.records import Difference, Quality
 from pareto_prune.registry import Registry
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ class Task(Protocol):
             logits: shape (examples, classes), or (tokens, classes) if the split is ``by_token``.
             split: the examples they belong to.
         """
+
+    def differences(
+        self, logits: NDArray[np.float32], other: NDArray[np.float32], split: Split
+    ) -> dict[str, Difference]:
+        """Return every metric of ``logits`` less that of ``other``, on the same examples."""
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
         """Return precision, recall, F1 and support of every class, averages, and confusions."""

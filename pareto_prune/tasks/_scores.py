@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.records import Interval
+from pareto_prune.records import Difference, Interval
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -64,6 +64,34 @@ def interval(counts: Counts, score: Callable[[Counts], Floats]) -> Interval:
     """
     low, high = np.quantile(score(resampled(counts)), (0.025, 0.975))
     return (float(low), float(high))
+
+
+def difference(
+    examples: Counts, first: Callable[[Counts, Counts], Floats], width: int
+) -> Difference:
+    """Return how much better the first of two models is, with a paired 95 % interval.
+
+    Both are scored on the same bootstrap draws of examples, so that what is hard for both cancels
+    out (Efron and Tibshirani 1993, section 8.3).
+
+    Args:
+        examples: what became of each example: ``width`` numbers for the first model, and as many
+            for the second.
+        first: from distinct outcomes (distinct, width) and counts of them (…, distinct) to scores.
+        width: numbers a model.
+    """
+    outcomes, counts = np.unique(examples, axis=0, return_counts=True)
+
+    def apart(drawn: Counts) -> Floats:
+        return first(outcomes[:, :width], drawn) - first(outcomes[:, width:], drawn)
+
+    return Difference(value=float(apart(counts)), interval=interval(counts, apart))
+
+
+def accuracy(counts: Counts) -> Floats:
+    """Return the share on the diagonal of confusions (..., gold, predicted)."""
+    shares: Floats = np.trace(counts, axis1=-2, axis2=-1) / np.maximum(counts.sum((-2, -1)), 1)
+    return shares
 
 
 def macro_f1(counts: Counts) -> Floats:

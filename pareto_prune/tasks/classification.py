@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pareto_prune.examples import IGNORED, Indices, Rows, Split
-from pareto_prune.records import Quality
+from pareto_prune.records import Difference, Quality
 from pareto_prune.tasks import _encoding, _labels, _scores, tasks
 
 if TYPE_CHECKING:
@@ -85,6 +86,18 @@ class Classification:
             loss=_scores.cross_entropy(logits, split.labels),
         )
 
+    def differences(
+        self, logits: NDArray[np.float32], other: NDArray[np.float32], split: Split
+    ) -> dict[str, Difference]:
+        """Return every metric of ``logits`` less that of ``other``, paired by example."""
+        classes = logits.shape[-1]
+        cells = [split.labels * classes + found.argmax(-1) for found in (logits, other)]
+        scores = {"accuracy": _scores.accuracy, "f1": _scores.macro_f1, "mcc": _scores.mcc}
+        return {
+            name: _scores.difference(np.column_stack(cells), partial(_of_cells, score, classes), 1)
+            for name, score in scores.items()
+        }
+
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
         """Return the scores of every class, their averages, and the confusions."""
         return _scores.class_report(split.labels, logits.argmax(-1), split.label_names)
@@ -93,6 +106,25 @@ class Classification:
         """Return the majority class's share for accuracy, 0 for the others."""
         share = float(np.bincount(split.labels).max() / len(split))
         return {"accuracy": share, "f1": 0.0, "mcc": 0.0}
+
+
+def _of_cells(
+    score: Callable[[_scores.Counts], _scores.Floats],
+    classes: int,
+    cells: _scores.Counts,
+    drawn: _scores.Counts,
+) -> _scores.Floats:
+    """Return the score of draws, given how often each cell of the confusions was drawn.
+
+    Draw by draw, because confusions of many classes are large.
+    """
+
+    def of(counts: _scores.Counts) -> _scores.Floats:
+        flat = np.bincount(cells[:, 0], counts, classes**2)
+        return score(flat.reshape(classes, classes).astype(np.int64))
+
+    scores: _scores.Floats = np.apply_along_axis(of, -1, drawn)
+    return scores
 
 
 def _names(rows: Rows) -> list[str]:

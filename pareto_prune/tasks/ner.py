@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pareto_prune.examples import IGNORED, Indices, Rows, Split
-from pareto_prune.records import Quality
+from pareto_prune.records import Difference, Quality
 from pareto_prune.tasks import _encoding, _labels, _scores, tasks
 from pareto_prune.tasks._spans import SpanCounter, split_tag, to_iob2
 
@@ -92,6 +92,23 @@ class Ner:
             examples=len(split),
             loss=_scores.cross_entropy(logits[tagged], gold),
         )
+
+    def differences(
+        self, logits: NDArray[np.float32], other: NDArray[np.float32], split: Split
+    ) -> dict[str, Difference]:
+        """Return every metric of ``logits`` less that of ``other``, paired by sentence."""
+        tagged, sentence = _tagged(split)
+        gold, names = split.labels[tagged], split.label_names
+        totals = [
+            _totals(gold, found[tagged].argmax(-1), sentence, names) for found in (logits, other)
+        ]
+        scores = {"span_f1": _scores.f1_of_totals, "accuracy": _accuracy}
+        return {
+            name: _scores.difference(
+                np.hstack(totals), partial(_of_drawn, score), totals[0].shape[1]
+            )
+            for name, score in scores.items()
+        }
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
         """Return two reports: ``spans`` by entity type (seqeval), ``tokens`` by tag, with ``O``."""

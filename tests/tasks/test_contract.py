@@ -43,6 +43,36 @@ def test_better_logits_score_better(case):
         assert task.chance(split)[metric] < 1
 
 
+def test_differences_are_paired(case):
+    task, split = case[0], case[1].take(np.arange(60) % len(case[1]))
+    good = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
+    known = split.labels >= 0
+    good[known, split.labels[known]] = 4
+    better, same = task.differences(good, -good, split), task.differences(good, good, split)
+    assert set(better) == set(same) == set(task.metrics)
+    for metric in task.metrics:
+        scores = [task.quality(logits, split).metrics[metric] for logits in (good, -good)]
+        assert better[metric].value == pytest.approx(scores[0] - scores[1])
+        assert better[metric].interval[0] > 0
+        assert not better[metric].within_noise
+        assert (same[metric].value, same[metric].interval) == (0.0, (0.0, 0.0))
+        assert same[metric].within_noise
+
+
+def test_a_paired_interval_is_narrower_than_two_of_their_own(case):
+    task, split = case
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, len(split), 400)
+    large = split.take(rows)
+    logits = rng.normal(size=(targets(large), len(large.label_names))).astype(np.float32)
+    nearly = logits.copy()
+    nearly[:5] = -nearly[:5]
+    for metric, difference in task.differences(nearly, logits, large).items():
+        low, high = task.quality(logits, large).intervals[metric]
+        assert difference.interval[0] <= difference.value <= difference.interval[1]
+        assert difference.interval[1] - difference.interval[0] < 0.5 * (high - low)
+
+
 def test_reports_are_plain_json(case):
     import json
 

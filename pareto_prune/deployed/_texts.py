@@ -1,0 +1,117 @@
+"""Texts to predict for: from arguments, a file, or standard input; each knows where it stood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pareto_prune.errors import Problem, UserError
+from pareto_prune.sources import SUFFIXES, file_source
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text, or a pair.
+
+    Attributes:
+        where: what messages call it (``reviews.txt, line 3``).
+        parts: one or two texts, or one list of words.
+    """
+
+    where: str
+    parts: tuple[str | tuple[str, ...], ...]
+
+    @property
+    def content(self) -> Any:
+        """The text, the pair or the words, as plain JSON."""
+        return self.parts[0] if len(self.parts) == 1 else list(self.parts)
+
+
+def from_arguments(texts: Sequence[str], columns: int) -> Iterator[Text]:
+    """Yield texts of the command line.
+
+    Raises:
+        UserError: one is empty, or not a pair where pairs are wanted.
+    """
+    for number, text in enumerate(texts, start=1):
+        yield _checked(f"text {number}", text, columns)
+
+
+def from_stream(stream: BinaryIO, name: str, columns: int) -> Iterator[Text]:
+    """Yield the lines of a stream, one text each, as they come; a tab parts the texts of a pair.
+
+    Raises:
+        UserError: a line is empty, not UTF-8, or not a pair where pairs are wanted.
+    """
+    for number, line in enumerate(stream, start=1):
+        where = f"{name}, line {number}"
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            wrong = f"is not UTF-8 (byte 0x{line[error.start]:02x} at {error.start + 1})"
+            raise UserError(Problem(where, wrong, "allowed: text in UTF-8")) from error
+        yield _checked(where, text.rstrip("\r\n"), columns)
+
+
+def from_file(path: Path, columns: Sequence[str], words: bool) -> Iterable[Text]:
+    """Return the texts of a file, all of which were looked at: lines, or a table by its columns.
+
+    Args:
+        path: plain text, one text a line; or CSV, TSV, JSON or Parquet.
+        columns: names of the columns of texts.
+        words: whether a table may hold lists of words.
+
+    Raises:
+        UserError: no such file, a column is missing, or a text is empty or not UTF-8.
+    """
+    if not path.is_file():
+        raise UserError(Problem("--file", f"no such file: {path}", "allowed: one that is there"))
+    if path.suffix.lower() in SUFFIXES:
+        return _from_table(path, columns, words)
+    for _ in _lines(path, len(columns)):
+        pass
+    return _lines(path, len(columns))
+
+
+def _lines(path: Path, columns: int) -> Iterator[Text]:
+    with path.open("rb") as stream:
+        yield from from_stream(stream, path.name, columns)
+
+
+def _from_table(path: Path, columns: Sequence[str], words: bool) -> list[Text]:
+    table = file_source(path, words).table()
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        there = f"there: {', '.join(table.columns)}"
+        raise UserError(*(Problem(str(path), f"no column {name!r}", there) for name in missing))
+    rows = zip(*(table.read(name) for name in columns), strict=True)
+    return [_row(f"{path.name}, row {number}", row) for number, row in enumerate(rows, start=1)]
+
+
+def _row(where: str, row: tuple[Any, ...]) -> Text:
+    parts = tuple(tuple(part) if isinstance(part, list) else part for part in row)
+    if not all(_says_something(part) for part in parts):
+        raise _empty(where)
+    return Text(where, parts)
+
+
+def _says_something(part: Any) -> bool:
+    if isinstance(part, tuple):
+        return bool(part) and all(isinstance(word, str) and word.strip() for word in part)
+    return isinstance(part, str) and bool(part.strip())
+
+
+def _checked(where: str, text: str, columns: int) -> Text:
+    parts = text.split("\t", 1) if columns == 2 else [text]
+    if len(parts) < columns:
+        wrong = "is one text, but the model takes pairs"
+        raise UserError(Problem(where, wrong, "allowed: two texts with a tab between them"))
+    if not all(part.strip() for part in parts):
+        raise _empty(where)
+    return Text(where, tuple(parts))
+
+
+def _empty(where: str) -> UserError:
+    return UserError(Problem(where, "is empty", "allowed: a text with something in it"))
