@@ -143,6 +143,21 @@ class Split:
         return _padded(self.labels[tokens], inside, IGNORED)
 
 
+def joined(first: Split, second: Split) -> Split:
+    """Return the examples of both, the first split's first; the classes are the first's."""
+    types = None
+    if first.types is not None or second.types is not None:
+        given = ((split.types, np.zeros(len(split.ids), np.int8)) for split in (first, second))
+        types = np.concatenate([zeros if found is None else found for found, zeros in given])
+    return replace(
+        first,
+        ids=np.concatenate([first.ids, second.ids]),
+        offsets=np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
+        labels=np.concatenate([first.labels, second.labels]),
+        types=types,
+    )
+
+
 def _padded(flat: NDArray[Any], inside: NDArray[np.bool_], fill: int) -> Indices:
     padded = np.full(inside.shape, fill, dtype=np.int64)
     padded[inside] = flat

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import app
+from pareto_prune.cli._app import AsJson, app, show
 from pareto_prune.errors import Problem, UserError
 
 Folder = Annotated[
@@ -47,3 +47,74 @@ def predict(
         cut, total = cut + ("truncated" in prediction), total + 1
     if cut:
         print(f"{cut} of {total} texts were too long: the model read their start", file=sys.stderr)
+
+
+@app.command("test")
+def score(
+    folder: Folder,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Labelled texts, instead of the study's test split."),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Take latency and joules again.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Score an exported model on data that the search has not seen.
+
+    Against the dense model, with paired intervals; by class; latency and joules again.
+
+    Example: pareto-prune test smaller-model
+    """
+    from pareto_prune.deployed import scoring
+    from pareto_prune.deployed.views import scorecard_view
+    from pareto_prune.display import Display
+
+    with Display() as display:
+        card = scoring.score(folder, data, measure=measure, progress=display)
+    if as_json:
+        print(card.model_dump_json(indent=1))
+    else:
+        show(scorecard_view(card))
+
+
+@app.command()
+def refresh(
+    folder: Folder,
+    data: Annotated[Path, typer.Option(metavar="FILE", help="New labelled texts.")],
+    to: Annotated[Path, typer.Option(metavar="NEW", help="A new folder.")],
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=1, metavar="X", help="How much of the metric may be lost.")
+    ] = 0.01,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="Of the new folder.")
+    ] = "huggingface",
+    dtype: Annotated[str, typer.Option(metavar="DTYPE", help="Of its weights.")] = "float32",
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune an exported model on new labelled data, as a new version beside the old one.
+
+    Refuses where the new one is worse on the study's test split or on held-out new texts.
+
+    Example: pareto-prune refresh smaller-model --data march.csv --to smaller-model-2
+    """
+    from pareto_prune.deployed import refreshing
+    from pareto_prune.deployed.views import refresh_view
+    from pareto_prune.display import Display
+
+    with Display() as display:
+        found = refreshing.refresh(
+            folder,
+            data,
+            to,
+            tolerance=tolerance,
+            exporter=format_,
+            dtype=dtype,
+            progress=display,
+        )
+    if as_json:
+        print(found.model_dump_json(indent=1))
+    else:
+        show(refresh_view(found))
+        print(f"\n{to}")

@@ -143,10 +143,21 @@ class Measurer:
             return known
         began = self._clock.now()
         with self._alone():
-            found = self._compare(model, settings, workload, began, self._plan)
+            session = self._engine.prepare(model, settings)
+            found = self._compare(session, workload, began, self._plan)
         if not fresh:
             _write(path, found)
         return found
+
+    def measure_session(self, session: Session) -> Measurement:
+        """Measure something else that runs, such as an exported graph, against the dense model.
+
+        Args:
+            session: with as many threads as :meth:`profile` says.
+        """
+        began = self._clock.now()
+        with self._alone():
+            return self._compare(session, self._workload, began, self._plan)
 
     def reference(self, long: bool = True) -> Measurement:
         """Return the dense model's own values, measured against itself.
@@ -157,7 +168,8 @@ class Measurer:
         plan = _longer(self._plan) if long else self._plan
         began = self._clock.now()
         with self._alone():
-            return self._compare(self._model, self._settings, self._workload, began, plan)
+            session = self._engine.prepare(self._model, self._settings)
+            return self._compare(session, self._workload, began, plan)
 
     def profile(self) -> dict[str, str]:
         """Return what must be the same on every worker of a study."""
@@ -254,13 +266,11 @@ class Measurer:
 
     def _compare(
         self,
-        model: PreTrainedModel,
-        settings: Settings,
+        first: Session,
         workload: Workload,
         began: float,
         plan: Protocol,
     ) -> Measurement:
-        first = self._engine.prepare(model, settings)
         arms = _placed((first, workload), (self._dense, self._workload), plan.placements)
         arm, dense = protocol.warm_up(arms, plan, self._clock)
         taken = protocol.measure(arm, dense, self._gauge, plan, began + plan.limit)

@@ -1,0 +1,78 @@
+"""Labelled data for an exported model: the study's own, or a file in the same columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pareto_prune import data as data_sets
+from pareto_prune.config import StudyConfig
+from pareto_prune.dense import DenseModel, load_dense
+from pareto_prune.errors import Problem, StudyFileError, UserError
+from pareto_prune.examples import Split, TaskData
+from pareto_prune.loading import load_tokenizer
+from pareto_prune.manifest import Manifest
+from pareto_prune.origin import Origin
+from pareto_prune.progress import Progress
+from pareto_prune.sources import file_source
+from pareto_prune.tasks import tasks
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def as_deployed(config: StudyConfig, manifest: Manifest) -> StudyConfig:
+    """Return the study with texts cut where the exported model cuts them."""
+    length = int(manifest.card.settings.get("max_length", config.data.max_length))
+    data = config.data.model_copy(update={"max_length": length})
+    return config.model_copy(update={"data": data})
+
+
+def study_data(config: StudyConfig, progress: Progress) -> TaskData:
+    """Return the study's three splits.
+
+    Raises:
+        UserError: the data is not at hand any more.
+    """
+    return data_sets.load(config, progress)
+
+
+def labelled_file(path: Path, folder: Path, manifest: Manifest, config: StudyConfig) -> Split:
+    """Return a labelled file in the columns of the study, with the classes of the model.
+
+    Raises:
+        UserError: no such file, a column is missing, or a class is new.
+    """
+    task = tasks.create(config.data.task)
+    try:
+        source = file_source(path, task.splits_words, "--data")
+        rows = data_sets.rows_of(source.table(), config.data)
+        return task.encode(
+            rows, _tokenizer(folder, manifest), manifest.labels, config.data.max_length
+        )
+    except StudyFileError as error:
+        where = f"--data {path}"
+        problems = (Problem(where, found.wrong, found.allowed) for found in error.problems)
+        raise UserError(*problems) from error
+
+
+def _tokenizer(folder: Path, manifest: Manifest) -> PreTrainedTokenizerBase:
+    if manifest.format == "huggingface":
+        return load_tokenizer(folder)
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder)
+    return tokenizer
+
+
+def dense_of(origin: Origin, config: StudyConfig) -> DenseModel:
+    """Return the dense model that an exported model was cut from.
+
+    Raises:
+        UserError: its folder is gone, damaged, or holds another one.
+    """
+    dense = load_dense(config, Path(origin.dense))
+    if dense.digest != origin.dense_digest:
+        wrong = "holds another dense model than the one that was cut"
+        raise UserError(Problem(origin.dense, wrong, "allowed: the study's own, or export again"))
+    return dense

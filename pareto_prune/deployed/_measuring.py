@@ -1,0 +1,90 @@
+"""Latency and joules of an exported model against its dense model, in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pareto_prune.config import StudyConfig
+from pareto_prune.deployed._folder import ONNX, session_of
+from pareto_prune.environment import environment
+from pareto_prune.manifest import Manifest
+from pareto_prune.measure import Measurer, Workload
+from pareto_prune.progress import Progress
+from pareto_prune.records import Measurement
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pareto_prune.dense import DenseModel
+    from pareto_prune.examples import Split
+
+    Inputs = Mapping[str, NDArray[np.int64]]
+
+
+def measured(
+    folder: Path,
+    manifest: Manifest,
+    config: StudyConfig,
+    dense: DenseModel,
+    split: Split,
+    progress: Progress,
+) -> tuple[Measurement, str]:
+    """Return what a folder's model costs against the dense one, and the machine.
+
+    A graph is measured as it stands in the folder, the dense model beside it on ONNX Runtime, too.
+
+    Raises:
+        UserError: the study's engine, meter or device cannot be used here.
+    """
+    progress.stage("measuring")
+    progress.quiet()
+    workload = Workload.of(split, config.measure, config.seed)
+    if manifest.format == ONNX:
+        table = config.measure.model_copy(update={"engine": "onnxruntime", "device": "cpu"})
+        measurer = Measurer(table, dense.model, workload)
+        session = FolderSession.of(folder, int(measurer.profile()["threads"]))
+        found = measurer.measure_session(session)
+    else:
+        from pareto_prune.loading import load
+
+        measurer = Measurer(config.measure, dense.model, workload)
+        knobs = {
+            name: value
+            for name, value in manifest.card.settings.get("deployment", {}).items()
+            if name in ("dtype", "threads")
+        }
+        found = measurer.measure(load(folder), fresh=True, **knobs)
+    return found, environment(details=measurer.details()).device
+
+
+@dataclass(frozen=True)
+class FolderSession:
+    """The graph of a folder as a :class:`pareto_prune.measure.engines.Session`."""
+
+    folder: Path
+    threads: int
+    running: Any
+
+    @classmethod
+    def of(cls, folder: Path, threads: int) -> FolderSession:
+        """Start a session of a folder's graph."""
+        return cls(folder, threads, session_of(folder, threads))
+
+    def bind(self, inputs: Inputs) -> Callable[[], Any]:
+        """Return a call that runs the graph."""
+        names = [given.name for given in self.running.get_inputs()]
+        run, feed = self.running.run, {name: inputs[name] for name in names}
+        return lambda: run(None, feed)
+
+    def logits(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Return the logits of these inputs."""
+        logits: NDArray[np.float32] = self.bind(inputs)()[0]
+        return logits
+
+    def twin(self) -> FolderSession:
+        """Return another session of the same graph."""
+        return self.of(self.folder, self.threads)

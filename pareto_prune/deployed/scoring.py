@@ -1,0 +1,205 @@
+"""Score an exported model on data that the search has not seen, against its dense model.
+
+::
+
+    folder ─► logits ─┐
+    dense  ─► logits ─┼─► metrics, paired differences, a report by class
+    dense, cut ───────┘
+    folder, dense ─► latency and joules, in interleaved pairs
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+
+from pareto_prune.architecture import Record
+from pareto_prune.cache import replacing
+from pareto_prune.config import StudyConfig
+from pareto_prune.deployed._data import as_deployed, dense_of, labelled_file, study_data
+from pareto_prune.deployed._folder import call_of, opened
+from pareto_prune.deployed._measuring import measured
+from pareto_prune.errors import Problem, UserError
+from pareto_prune.evaluation import logits_by, logits_of
+from pareto_prune.manifest import Manifest
+from pareto_prune.origin import Origin
+from pareto_prune.progress import Progress, Silent
+from pareto_prune.records import Difference, Measurement, Quality
+from pareto_prune.tasks import Task, tasks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pareto_prune.dense import DenseModel
+    from pareto_prune.examples import Split
+
+    Logits = NDArray[np.float32]
+
+FILE = "test.json"
+
+
+class Scorecard(Record):
+    """What an exported model reached on a test split.
+
+    Attributes:
+        folder, format, dtype: what was tested.
+        data: the study's test split, or the name of a file.
+        metric: the study's own among the metrics.
+        model: quality of the exported model.
+        dense: of the dense model; ``None`` where it is not at hand.
+        cut: of the dense model cut by the plan alone, neither repaired nor trained: where the
+            trial began.
+        differences: by metric, exported - dense, with a paired interval.
+        untrained, validation: the metric on the validation split as the search saw it, before and
+            after its fine-tune.
+        report: precision, recall, F1 and support by class, averages and confusions; for tags
+            ``spans`` and ``tokens``.
+        measurement: latency and joules against the dense model.
+        machine: what those were taken on.
+        earlier: how often this folder had been scored on the same data before.
+        notes: what is missing, and why.
+    """
+
+    folder: str
+    format: str
+    dtype: str
+    data: str
+    when: str
+    metric: str
+    model: Quality
+    dense: Quality | None = None
+    cut: Quality | None = None
+    differences: dict[str, Difference] = pydantic.Field(default_factory=dict)
+    untrained: float | None = None
+    validation: float | None = None
+    report: dict[str, Any]
+    measurement: Measurement | None = None
+    machine: str | None = None
+    earlier: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def score(
+    folder: str | Path,
+    data: str | Path | None = None,
+    *,
+    measure: bool = True,
+    progress: Progress | None = None,
+) -> Scorecard:
+    """Score an exported model, and write what was found to ``test.json`` in its folder.
+
+    Args:
+        folder: written by ``pareto-prune export``.
+        data: a labelled file in the columns of the study; the study's test split by default.
+        measure: whether to take latency and joules again (half a minute).
+        progress: told what is going on.
+
+    Raises:
+        UserError: not such a folder, its weights were changed, the data is not at hand, or it has
+            a class that the model does not know.
+    """
+    progress = progress or Silent()
+    folder = Path(folder)
+    manifest = opened(folder)
+    origin = Origin.read(folder)
+    config = as_deployed(origin.config, manifest)
+    progress.stage("reading data")
+    split = (
+        study_data(config, progress).test
+        if data is None
+        else labelled_file(Path(data), folder, manifest, config)
+    )
+    name = f"test split of {config.data.path}" if data is None else Path(data).name
+    session = _Session(folder, manifest, origin, config, split, progress)
+    card = session.scored(name, measure)
+    _remember(folder, card)
+    return card
+
+
+@dataclass(frozen=True)
+class _Session:
+    folder: Path
+    manifest: Manifest
+    origin: Origin
+    config: StudyConfig
+    split: Split
+    progress: Progress
+
+    @property
+    def task(self) -> Task:
+        return tasks.create(self.config.data.task)
+
+    def scored(self, name: str, measure: bool) -> Scorecard:
+        self.progress.stage("scoring the exported model")
+        logits = logits_by(call_of(self.folder, self.manifest), self.split)
+        card = Scorecard(
+            folder=str(self.folder),
+            format=self.manifest.format,
+            dtype=self.manifest.dtype,
+            data=name,
+            when=datetime.now(UTC).isoformat(timespec="seconds"),
+            metric=self.config.metric,
+            model=self.task.quality(logits, self.split),
+            untrained=self.origin.untrained,
+            validation=self.origin.validation,
+            report=self.task.report(logits, self.split),
+            earlier=sum(card["data"] == name for card in _remembered(self.folder)),
+        )
+        try:
+            dense = dense_of(self.origin, self.config)
+        except UserError as error:
+            note = f"not compared with the dense model: {error.problems[0]}"
+            return card.model_copy(update={"notes": (note,)})
+        compared = card.model_copy(update=self._against(dense, logits))
+        return compared.model_copy(update=self._measured(dense)) if measure else compared
+
+    def _against(self, dense: DenseModel, logits: Logits) -> dict[str, Any]:
+        from pareto_prune.pruning.surgery import cut_copy
+
+        self.progress.stage("scoring the dense model")
+        dense_logits = logits_of(dense.model, self.split)
+        cut = cut_copy(dense.model, self.manifest.plan)
+        quality = self.task.quality
+        return {
+            "dense": quality(dense_logits, self.split),
+            "cut": quality(logits_of(cut, self.split), self.split),
+            "differences": self.task.differences(logits, dense_logits, self.split),
+        }
+
+    def _measured(self, dense: DenseModel) -> dict[str, Any]:
+        try:
+            found, machine = measured(
+                self.folder, self.manifest, self.config, dense, self.split, self.progress
+            )
+        except UserError as error:
+            return {"notes": (f"not measured: {error.problems[0]}",)}
+        return {"measurement": found, "machine": machine}
+
+
+def _remember(folder: Path, card: Scorecard) -> None:
+    """Add a scorecard to those of a folder.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    try:
+        with replacing(folder / FILE) as beside:
+            content = [*_remembered(folder), card.to_json()]
+            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        wrong = f"cannot be written: {error.strerror}"
+        raise UserError(Problem(str(folder / FILE), wrong, "allowed: a copy elsewhere")) from error
+
+
+def _remembered(folder: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [card for card in found if isinstance(card, dict) and "data" in card]
