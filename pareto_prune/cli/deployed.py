@@ -93,9 +93,9 @@ def refresh(
     dtype: Annotated[str, typer.Option(metavar="DTYPE", help="Of its weights.")] = "float32",
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune an exported model on new labelled data, as a new version beside the old one.
+    """Fine-tune an exported model again, on new labelled data.
 
-    Refuses where the new one is worse on the study's test split or on held-out new texts.
+    The new version stands beside the old one. Refuses where the new one is worse on the study's test split or on held-out new texts.
 
     Example: pareto-prune refresh smaller-model --data march.csv --to smaller-model-2
     """
