@@ -95,7 +95,8 @@ def refresh(
 ) -> None:
     """Fine-tune an exported model again, on new labelled data.
 
-    The new version stands beside the old one. Refuses where the new one is worse on the study's test split or on held-out new texts.
+    The new version stands beside the old one. Refuses where it is worse on the study's test split
+    or on held-out new texts.
 
     Example: pareto-prune refresh smaller-model --data march.csv --to smaller-model-2
     """
