@@ -1,7 +1,7 @@
 """The verbs of the command line, for notebooks and other programs.
 
 Nothing here prints; errors are those of :mod:`pareto_prune.errors`. Only :func:`run`,
-:func:`confirm` and :func:`export` load torch.
+:func:`work`, :func:`confirm` and :func:`export` load torch.
 """
 
 from __future__ import annotations
@@ -21,10 +21,44 @@ from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
 from pareto_prune.tables import Status, StudyRow, WorkerStatus
 
 if TYPE_CHECKING:
+    from pareto_prune.launch import Launcher
     from pareto_prune.progress import Progress
     from pareto_prune.running import Watcher
 
 DEFAULT_OUTPUT = Path("pareto_prune_output")
+INTERRUPTED = "Interrupted"
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who runs the trials of a study, on the command line's terms.
+
+    Attributes:
+        count: how many; ``None`` for what the launcher thinks right.
+        launcher_name: where; ``None`` for this process, or processes where ``count`` is above 1.
+        gpus: that each one has.
+    """
+
+    count: int | None = None
+    launcher_name: str | None = None
+    gpus: int | None = None
+
+    def launcher(self) -> Launcher:
+        """Return the launcher.
+
+        Raises:
+            UserError: there is none of this name, or it has no such workers.
+        """
+        from pareto_prune.launch import launchers
+
+        several = (self.count or 1) > 1 or self.gpus is not None
+        name = self.launcher_name or ("processes" if several else "inline")
+        if name == "inline" and several:
+            wrong = "has one worker, in this process"
+            raise UserError(Problem("--launcher inline", wrong, "allowed: --launcher processes"))
+        given = {"workers": self.count, "gpus_per_worker": self.gpus}
+        options = {key: value for key, value in given.items() if value is not None}
+        return launchers.create(name, {} if name == "inline" else options, "--launcher")
 
 
 @dataclass(frozen=True)
@@ -33,12 +67,12 @@ class Outcome:
 
     Attributes:
         front: of the study as it stands.
-        page: the report.
+        page: the report; ``None`` where none was written.
         stopped_by: why it ended before the study had its trials, if it did.
     """
 
     front: Front
-    page: Path
+    page: Path | None
     stopped_by: str | None = None
 
 
@@ -49,8 +83,10 @@ def run(
     output: str | Path = DEFAULT_OUTPUT,
     watcher: Watcher | None = None,
     start_from: str | None = None,
+    workers: Workers | None = None,
+    artifacts: str | None = None,
 ) -> Outcome:
-    """Run a study in this process, or go on with it, until it has its trials.
+    """Run a study, or go on with it, until it has its trials.
 
     Args:
         study: a configuration, the content of a study file, or its path.
@@ -59,34 +95,73 @@ def run(
         watcher: told of stages and trials.
         start_from: name of a study whose front gives the first candidates, where this one has no
             trial yet.
+        workers: who runs its trials; one in this process by default.
+        artifacts: folder or URL for models instead; a study that has begun keeps its own.
 
     Raises:
         UserError: the study file, model, data, storage or output folder do not serve.
         RepeatedFailureError: three trials in a row failed in the same way.
     """
-    from pareto_prune.running import run_study
     from pareto_prune.search_space import SearchSpace
 
     config = _config(study)
+    chosen = (workers or Workers()).launcher()
     folder = writable(Path(output).expanduser().resolve() / config.name)
     first = _first_candidates(config, storage, start_from) if start_from else []
     stored = open_storage(storage).create(config)
     if first:
         stored.enqueue(first, SearchSpace.of(config, _architecture(config)))
-    stopped_by = None
-    try:
-        run_study(stored, folder, watcher)
-    except KeyboardInterrupt:
-        stopped_by = "Interrupted"
-    finished = stored.read()
+    stored.keep_artifacts_at(_root(artifacts, folder, config.name))
+    stopped_by = _worked(stored, storage, watcher, chosen)
     page = _write_page(stored, folder / "report.html")
-    asked = config.limits.trials
-    done = sum(trial.state.finished for trial in finished.trials)
-    if stopped_by is None and done < asked:
-        flat = plateaued(finished, stored.config.limits.plateau)
-        why = "the hypervolume does not rise any more" if flat else "the time limit was reached"
-        stopped_by = f"{done} of {asked} trials: {why}"
-    return Outcome(front_of(finished), page, stopped_by)
+    return Outcome(front_of(stored.read()), page, stopped_by)
+
+
+def work(
+    name: str,
+    storage: str = DEFAULT_URL,
+    *,
+    watcher: Watcher | None = None,
+    workers: Workers | None = None,
+) -> Outcome:
+    """Work on a study that another host may have begun, until it has its trials.
+
+    Raises:
+        UserError: no such study, or it was never run, or its models are not in reach.
+        RepeatedFailureError: three trials in a row failed in the same way.
+    """
+    chosen = (workers or Workers()).launcher()
+    stored = open_storage(storage).open_study(name)
+    if not stored.artifacts:
+        wrong = "has no place for its models yet"
+        raise UserError(Problem(f"study {name!r}", wrong, "allowed: begin it with `run`"))
+    stopped_by = _worked(stored, storage, watcher, chosen)
+    return Outcome(front_of(stored.read()), None, stopped_by)
+
+
+def _worked(
+    stored: StoredStudy, url: str, watcher: Watcher | None, launcher: Launcher
+) -> str | None:
+    """Work on a study; return what stopped it before it had its trials, if something did."""
+    from pareto_prune.running import run_study
+
+    try:
+        run_study(stored, url, watcher, launcher)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    study, asked = stored.read(), stored.trials_asked
+    done = sum(trial.state.finished for trial in study.trials)
+    if done >= asked:
+        return None
+    flat = plateaued(study, stored.config.limits.plateau)
+    why = "the hypervolume does not rise any more" if flat else "the time limit was reached"
+    return f"{done} of {asked} trials: {why}"
+
+
+def _root(artifacts: str | None, folder: Path, name: str) -> str:
+    from pareto_prune.artifact_store import check_root
+
+    return str(folder) if artifacts is None else check_root(f"{artifacts.rstrip('/')}/{name}")
 
 
 def front(name: str, storage: str = DEFAULT_URL, *, every: bool = False) -> Front:
@@ -117,7 +192,7 @@ def confirm(
         name: of the study.
         trials: their numbers; by default those on the front that are not confirmed yet.
         storage: URL of the database.
-        output: folder for models, in a folder of the study's name.
+        output: folder for models, in a folder of the study's name, where the study has none.
         progress: told what is going on.
 
     Raises:
@@ -127,8 +202,9 @@ def confirm(
     from pareto_prune.confirm import confirm_study
 
     stored = open_storage(storage).open_study(name)
-    folder = writable(Path(output).expanduser().resolve() / name)
-    return confirm_study(stored, folder, trials, progress)
+    if not stored.artifacts:
+        stored.keep_artifacts_at(str(writable(Path(output).expanduser().resolve() / name)))
+    return confirm_study(stored, trials, progress)
 
 
 def status(name: str, storage: str = DEFAULT_URL) -> Status:

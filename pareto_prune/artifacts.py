@@ -1,16 +1,13 @@
-"""The weights of trials: kept while a trial is on the front, and made into what a user takes home.
-
-A kept model is a folder of the ``huggingface`` exporter, written beside and moved, so that a
-damaged one is noticed by the SHA-256 in it.
-"""
+"""What a user takes home: the kept model of a trial, with its card."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pareto_prune.artifact_store import dense_beside, local_path, opened
 from pareto_prune.config import StudyConfig
 from pareto_prune.errors import Problem, UserError
 from pareto_prune.export import Examples, check_folder, exporters
@@ -19,42 +16,6 @@ from pareto_prune.manifest import Card, CardObjective, Manifest
 from pareto_prune.objectives import OBJECTIVES
 from pareto_prune.origin import Origin
 from pareto_prune.records import DenseReference, Reading, Study, Trial, TrialResult
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from pareto_prune.pruning.plan import PruningPlan
-
-TRIALS = "trials"
-CONFIRMED = "confirmed"
-DENSE = "dense"
-"""Where a study's folder holds its dense model."""
-
-
-def keep(
-    folder: Path,
-    number: int,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    plan: PruningPlan,
-    part: str = TRIALS,
-) -> Path:
-    """Write the model of a trial below the study's ``folder`` and return where it is.
-
-    What an earlier, interrupted attempt at the same trial left is replaced.
-    """
-    path = folder / part / str(number)
-    shutil.rmtree(path, ignore_errors=True)
-    return exporters.create("huggingface").export(model, tokenizer, plan, path, Card())
-
-
-def sweep(folder: Path, study: Study) -> None:
-    """Remove the kept models of finished trials that are not on the front."""
-    members = {str(point.number) for point in front_of(study).members}
-    finished = {str(trial.number) for trial in study.trials if trial.state.finished}
-    for path in (folder / TRIALS).glob("*"):
-        if path.name in finished - members:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def export_trial(
@@ -69,29 +30,29 @@ def export_trial(
     exporters.member(exporter, "--format")
     made = exporters.create(exporter, {"dtype": dtype})
     trial = _finished(study, number)
-    kept = _artifact(study, trial)
     check_folder(to)
     from pareto_prune.loading import load, load_tokenizer
 
-    folder = made.export(
-        load(kept),
-        load_tokenizer(kept),
-        Manifest.read(kept).plan,
-        to,
-        card_of(study, trial),
-        _examples(study) if made.compares else None,
-    )
-    origin_of(study, trial, kept).write(folder)
+    with _kept(study, trial) as kept:
+        folder = made.export(
+            load(kept),
+            load_tokenizer(kept),
+            Manifest.read(kept).plan,
+            to,
+            card_of(study, trial),
+            _examples(study) if made.compares else None,
+        )
+    origin_of(study, trial).write(folder)
     return folder
 
 
-def origin_of(study: Study, trial: Trial, kept: Path) -> Origin:
-    """Return where the model of a trial comes from; ``kept`` is its folder of weights."""
+def origin_of(study: Study, trial: Trial) -> Origin:
+    """Return where the model of a trial comes from, one whose weights are kept."""
     assert study.reference is not None
     result, metric = _result(trial), StudyConfig.from_json(study.config).metric
     return Origin(
         study=study.config,
-        dense=str(kept.parent.parent / DENSE),
+        dense=dense_beside(str(result.artifact)),
         dense_digest=study.reference.digest,
         untrained=result.rungs[0].quality.metrics.get(metric) if result.rungs else None,
         validation=result.values.get(metric),
@@ -187,6 +148,7 @@ def _as_confirmed(study: Study, trial: Trial) -> Trial:
     if found is None or trial.result is None:
         return trial
     update = {"values": found.values, "intervals": found.intervals, "artifact": found.artifact}
+    update["artifact_digest"] = found.artifact_digest
     measured = {"measurement": found.measurement, "environment": found.environment}
     return trial.model_copy(update={"result": trial.result.model_copy(update=update | measured)})
 
@@ -196,11 +158,15 @@ def _result(trial: Trial) -> TrialResult:
     return trial.result
 
 
-def _artifact(study: Study, trial: Trial) -> Path:
-    path = _result(trial).artifact
-    if path is None or not Path(path).is_dir():
+@contextmanager
+def _kept(study: Study, trial: Trial) -> Iterator[Path]:
+    """Yield the folder with the model of a trial."""
+    result = _result(trial)
+    path = None if result.artifact is None else local_path(result.artifact)
+    if result.artifact is None or (path is not None and not path.is_dir()):
         listed = ", ".join(str(point.number) for point in front_of(study).members)
-        wrong = f"its weights are not kept ({path or 'it was not on the front'})"
+        wrong = f"its weights are not kept ({result.artifact or 'it was not on the front'})"
         again = f"retrain it: pareto-prune confirm {study.name} {trial.number}"
         raise UserError(Problem(f"trial {trial.number}", wrong, f"{again}; on the front: {listed}"))
-    return Path(path)
+    with opened(result.artifact, result.artifact_digest) as folder:
+        yield folder

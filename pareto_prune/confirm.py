@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from pareto_prune import artifacts
+from pareto_prune.artifact_store import CONFIRMED, Artifacts
 from pareto_prune.bench import Bench, prepare
 from pareto_prune.errors import ParetoPruneError, Problem, TrialError, UserError
 from pareto_prune.front import front_of, standard_error
@@ -60,15 +59,13 @@ LONGER = 3
 
 def confirm_study(
     study: StoredStudy,
-    folder: Path,
     numbers: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> list[Confirmation]:
     """Retrain and measure trials afresh; each is written as soon as it is done.
 
     Args:
-        study: in its storage.
-        folder: where its models are kept.
+        study: in its storage, with the place of its models.
         numbers: of the trials; by default those of the front that are not confirmed yet.
         progress: told what is going on.
 
@@ -81,13 +78,15 @@ def confirm_study(
     if not chosen:
         return []
     shown = progress or Silent()
-    bench = prepare(study.config, folder, shown)
+    store = Artifacts(study.artifacts)
+    store.fetch_dense()
+    bench = prepare(study.config, store.folder, shown)
     study.bind_profile(bench.measurer.profile())
     reference = take_reference(study, bench)
     found, failed = [], []
     for trial in chosen:
         try:
-            found.append(_confirmed(bench, trial, reference, folder))
+            found.append(_confirmed(bench, trial, reference, store))
             study.confirm(found[-1])
         except TrialError as error:
             failed.append(f"trial {trial.number}: {error}")
@@ -126,7 +125,9 @@ def _allowed(study: Study, trial: Trial | None, number: int) -> Trial:
     return trial
 
 
-def _confirmed(bench: Bench, trial: Trial, reference: DenseReference, folder: Path) -> Confirmation:
+def _confirmed(
+    bench: Bench, trial: Trial, reference: DenseReference, store: Artifacts
+) -> Confirmation:
     began = perf_counter()
     candidate, number = _candidate(trial), trial.number
     own = trial_seed(bench.config.seed, number)
@@ -142,7 +143,7 @@ def _confirmed(bench: Bench, trial: Trial, reference: DenseReference, folder: Pa
     values, intervals = objective_values(reference, mean, measurement, sizes)
     model = _median(trained, metric)
     tokenizer = bench.whole.dense.tokenizer
-    kept = artifacts.keep(folder, number, model, tokenizer, pruned.plan, artifacts.CONFIRMED)
+    kept = store.keep(number, model, tokenizer, pruned.plan, CONFIRMED)
     return Confirmation(
         number=number,
         steps=contexts[0].steps,
@@ -150,7 +151,8 @@ def _confirmed(bench: Bench, trial: Trial, reference: DenseReference, folder: Pa
         values=values,
         intervals=intervals,
         measurement=measurement,
-        artifact=str(kept),
+        artifact=kept.place,
+        artifact_digest=kept.digest,
         seconds=perf_counter() - began,
         environment=bench.environment,
     )

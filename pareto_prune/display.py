@@ -105,6 +105,7 @@ class Display:
         self._done = 0
         self._trials_asked = 0
         self._kept: list[Text] = []
+        self._running: dict[int, str] = {}
         self._now = Snapshot(began=self._began)
         moving = self._console.is_terminal and not self._console.is_dumb_terminal
         make = TerminalView if moving else LogView
@@ -162,7 +163,8 @@ class Display:
             self._first_trial = self._clock()
         self._trials_asked = total
         made = f", {made_from(candidate)}" if candidate else ""
-        self._now.trial = f"trial {number} of {total}{made}"
+        self._running[number] = f"trial {number} of {total}{made}"
+        self._now.trial = self._in_hand()
         self._now.stage, self._now.steps, self._now.total = "prune", 0, None
         self._now.began = self._clock()
 
@@ -170,11 +172,25 @@ class Display:
         """Say that ``trial`` has ended, and what the front of the study is now."""
         self._wake()
         self._done += 1
-        self._now.trial = None
-        self._now.stage, self._now.steps, self._now.total = "next trial", 0, None
+        self._running.pop(trial.number, None)
+        self._now.trial = self._in_hand()
+        if self._now.trial is None:
+            self._now.stage, self._now.steps, self._now.total = "next trial", 0, None
         self._now.found = found(front)
         self._now.finish = self._finish(front)
         self._safely(lambda: self._view.line(trial_line(trial, front, self._trials_asked)))
+
+    def trial_dropped(self, number: int) -> None:
+        """Say that trial ``number`` is not run here any more."""
+        self._running.pop(number, None)
+        self._now.trial = self._in_hand()
+
+    def _in_hand(self) -> str | None:
+        """Return what runs: one trial in full, several by their numbers."""
+        if len(self._running) > 1:
+            numbers = ", ".join(map(str, sorted(self._running)))
+            return f"trials {numbers} of {self._trials_asked}"
+        return next(iter(self._running.values()), None)
 
     def _finish(self, front: Front) -> float | None:
         """Return when the run will end, by the pace of its trials so far."""

@@ -209,6 +209,8 @@ class TrialResult(Record):
         audited: whether it ran on although it was to be stopped.
         optimistic: metric that a trial stopped early could still have reached, by the bound of
             the stop decision; what samplers learn from it.
+        artifact: path or URL of its model, where that is kept.
+        artifact_digest: SHA-256 of the files there.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -232,6 +234,7 @@ class TrialResult(Record):
     timings: dict[str, float] = pydantic.Field(default_factory=dict)
     environment: Environment | None = None
     artifact: str | None = None
+    artifact_digest: str | None = None
 
     @property
     def state(self) -> TrialState:

@@ -1,26 +1,23 @@
-"""Running a study in this process: the bench, the dense model's measure, then trial after trial."""
+"""Running a study: its workers, wherever a launcher puts them, and whoever watches.
+
+Loads no torch: what runs the trials, :mod:`pareto_prune.runner`, is loaded by the workers.
+"""
 
 from __future__ import annotations
 
+import functools
 import threading
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol
 
-from pareto_prune import artifacts
-from pareto_prune.bench import Bench, calibrate, prepare
 from pareto_prune.config import seconds
-from pareto_prune.early_stopping import StopRule
 from pareto_prune.front import Front, front_of, plateaued
+from pareto_prune.launch import Job, Launcher, launchers
 from pareto_prune.progress import Progress, Silent
-from pareto_prune.records import Candidate, DenseReference, Trial, TrialResult, TrialState
-from pareto_prune.reference import take_named_references, take_reference
+from pareto_prune.records import Candidate, Trial
 from pareto_prune.search_space import SearchSpace
-from pareto_prune.starters import starting_candidates
-from pareto_prune.storage import StoredStudy
-from pareto_prune.trial import run_trial
-from pareto_prune.worker import Assignment, WorkerEvent, work
+from pareto_prune.storage import StoredStudy, open_storage
+from pareto_prune.worker import RunTrial, WorkerEvent
 
 
 class Watcher(Progress, Protocol):
@@ -32,6 +29,9 @@ class Watcher(Progress, Protocol):
     def trial_finished(self, trial: Trial, front: Front) -> None:
         """Say that a trial has ended, and what the front is now."""
 
+    def trial_dropped(self, number: int) -> None:
+        """Say that a trial is not run here any more: handed back, or another worker's."""
+
 
 class Unwatched(Silent):
     """Nobody watches."""
@@ -42,35 +42,58 @@ class Unwatched(Silent):
     def trial_finished(self, trial: Trial, front: Front) -> None:
         """Do nothing."""
 
+    def trial_dropped(self, number: int) -> None:
+        """Do nothing."""
 
-def run_study(study: StoredStudy, folder: Path, watcher: Watcher | None = None) -> None:
+
+def run_study(
+    study: StoredStudy,
+    url: str,
+    watcher: Watcher | None = None,
+    launcher: Launcher | None = None,
+) -> None:
     """Work on a study until it has its trials or its time is over.
 
     Args:
-        study: in its storage.
-        folder: where its models are kept.
+        study: in its storage, with the place of its artifacts.
+        url: of that storage, for the workers.
         watcher: told of stages and trials.
+        launcher: where its workers run; one in this process by default.
 
     Raises:
         UserError: the model or data do not serve, or the device is not the study's.
         RepeatedFailureError: three trials in a row failed in the same way.
-        KeyboardInterrupt: SIGINT or SIGTERM came; the trial in hand waits to be run again.
+        TrialError: no worker could prepare.
+        KeyboardInterrupt: SIGINT or SIGTERM came; trials in hand wait to be run again.
     """
-    began = time.monotonic()
     if _done(study):
         return
     shown = watcher or Unwatched()
-    bench = prepare(study.config, folder, shown)
-    study.bind_profile(bench.measurer.profile())
-    reference = take_reference(study, bench)
-    runner = Runner(study, bench, folder, reference, shown)
-    calibrate(bench)
-    take_named_references(study, bench, reference)
-    space = SearchSpace.of(study.config, bench.whole.architecture)
-    study.enqueue(starting_candidates(study.config, space), space)
     limit = study.config.limits.time
-    left = None if limit is None else max(0.0, seconds(limit) - (time.monotonic() - began))
-    work(study, runner.run, space, on_event=runner.watch, time_limit=left, stop=runner.stop)
+    job = Job(
+        storage=url,
+        study=study.name,
+        prepare=functools.partial(prepare, url, study.name),
+        space=functools.partial(_space, study),
+        time_limit=None if limit is None else seconds(limit),
+        progress=shown,
+    )
+    chosen = launcher or launchers.create("inline")
+    stop = threading.Event()
+    chosen.launch(job, Watch(study, shown, stop), stop)
+
+
+def prepare(url: str, name: str, progress: Progress) -> RunTrial:
+    """Return what runs the trials of a study, in a worker's process."""
+    from pareto_prune.runner import runner_of
+
+    return runner_of(open_storage(url).open_study(name), progress).run
+
+
+def _space(study: StoredStudy) -> SearchSpace:
+    reference = study.reference
+    assert reference is not None, "a worker has prepared"
+    return SearchSpace.of(study.config, reference.architecture)
 
 
 def _done(study: StoredStudy) -> bool:
@@ -83,51 +106,35 @@ def _done(study: StoredStudy) -> bool:
 
 
 @dataclass(frozen=True)
-class Runner:
-    """Runs the trials of one study on one bench, keeps their models, tells the watcher.
+class Watch:
+    """Shows what the workers of one run do, and drops the models that left the front.
 
     ``stop`` is set once the hypervolume has stopped to rise, where the study says so.
     """
 
     study: StoredStudy
-    bench: Bench
-    folder: Path
-    reference: DenseReference
     watcher: Watcher
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event
 
-    def run(self, assignment: Assignment) -> TrialResult:
-        """Run one trial and keep its model."""
-        finished = run_trial(
-            self.bench,
-            assignment.candidate,
-            self.reference,
-            seed=assignment.seed,
-            check=assignment.check,
-            on_rung=assignment.report_rung,
-            rule=lambda: StopRule.of(self.study.read(), self.study.config),
-        )
-        if finished.result.state is TrialState.STOPPED or not (finished.model and finished.plan):
-            return finished.result
-        tokenizer = self.bench.whole.dense.tokenizer
-        path = artifacts.keep(
-            self.folder, assignment.number, finished.model, tokenizer, finished.plan
-        )
-        return finished.result.model_copy(update={"artifact": str(path)})
-
-    def watch(self, event: WorkerEvent) -> None:
-        """Show what the worker says, and drop the models that left the front."""
+    def __call__(self, event: WorkerEvent) -> None:
+        """Take one event in."""
         if event.trial is None:
             return
         asked = self.study.config.limits.trials
         if event.kind == "claimed":
             self.watcher.trial_started(event.trial.number, asked, event.trial.candidate)
         if event.kind in ("told", "failed"):
-            assert event.result is not None
-            ended = {"state": event.result.state, "result": event.result}
-            trial = event.trial.model_copy(update=ended)
-            study = self.study.read()
-            artifacts.sweep(self.folder, study)
-            self.watcher.trial_finished(trial, front_of(study))
-            if plateaued(study, self.study.config.limits.plateau):
-                self.stop.set()
+            self._ended(event, event.trial)
+        if event.kind in ("lost", "handed_back"):
+            self.watcher.trial_dropped(event.trial.number)
+
+    def _ended(self, event: WorkerEvent, trial: Trial) -> None:
+        from pareto_prune.artifact_store import Artifacts
+
+        assert event.result is not None
+        ended = trial.model_copy(update={"state": event.result.state, "result": event.result})
+        study = self.study.read()
+        Artifacts(self.study.artifacts).sweep(study)
+        self.watcher.trial_finished(ended, front_of(study))
+        if plateaued(study, self.study.config.limits.plateau):
+            self.stop.set()

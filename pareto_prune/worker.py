@@ -294,7 +294,7 @@ class Worker:
     def _run(self, trial: Trial, interruptions: Interruptions) -> None:
         start = time.monotonic()
         self._say("claimed", trial)
-        with Keeper(self.study, trial) as keeper:
+        with Keeper(lambda: self.study.renew(trial), self.study.lease_seconds) as keeper:
             result, error = self._result(trial, keeper)
         if keeper.lost.is_set():
             self._say("lost", trial)
@@ -364,23 +364,27 @@ class Worker:
 
 
 class Keeper:
-    """Renews the lease on a trial from a thread for the length of a ``with`` block.
+    """Renews a lease from a thread for the length of a ``with`` block.
+
+    Args:
+        renew: renews it once; returns whether it was still held.
+        seconds: how long it lasts.
 
     Attributes:
         lost: set once the lease is somebody else's.
     """
 
-    def __init__(self, study: StoredStudy, trial: Trial) -> None:
+    def __init__(self, renew: Callable[[], bool], seconds: float) -> None:
         self.lost = threading.Event()
-        self._study = study
-        self._trial = trial
+        self._held = renew
+        self._seconds = seconds
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     def _renew(self) -> None:
-        while not self._done.wait(self._study.lease_seconds / 4):
+        while not self._done.wait(self._seconds / 4):
             with suppress(ParetoPruneError):
-                if not self._study.renew(self._trial):
+                if not self._held():
                     self.lost.set()
                     return
 

@@ -133,7 +133,7 @@ def test_a_terminal_shows_stage_trial_best_front_volume_and_time_left():
     clock = Hands()
     study = synthetic.study()
     display = Display(console(True), clock=clock)
-    display.trial_started(0, 50, CANDIDATE)
+    display.trial_started(17, 50, CANDIDATE)
     clock.now = 30
     display.trial_finished(study.trials[17], front_of(study))
     display.trial_started(41, 50, CANDIDATE)

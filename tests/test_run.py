@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pareto_prune
-from pareto_prune import api, bench
+from pareto_prune import api, artifact_store, bench
 from pareto_prune.errors import MismatchError, RepeatedFailureError, TrialError, UserError
 from pareto_prune.manifest import Manifest
 from pareto_prune.pruning.strategies.layer_wise import LayerWise
@@ -41,6 +41,12 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def url(tmp_path):
     return f"sqlite:///{tmp_path}/study.db"
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch):
+    """Models that left the front go at once."""
+    monkeypatch.setattr(artifact_store, "GRACE_SECONDS", -3600.0)
 
 
 def trials_of(url):

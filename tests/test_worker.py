@@ -301,24 +301,14 @@ def _stolen(study: StoredStudy):
     return dataclasses.replace(study._claims[1], token="another's")
 
 
-def test_the_lease_is_renewed_while_a_trial_runs(
-    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lease_is_renewed_while_it_is_kept() -> None:
     renewed = threading.Semaphore(0)
-    monkeypatch.setattr(study, "lease_seconds", 0.004)
-    monkeypatch.setattr(study, "renew", lambda trial: renewed.release() or True)
-    trial = study.claim("w")
-    assert trial is not None
-    with Keeper(study, trial) as keeper:
+    with Keeper(lambda: renewed.release() or True, 0.004) as keeper:
         for _ in range(3):
             assert renewed.acquire(timeout=10)
     assert not keeper.lost.is_set()
 
 
-def test_who_loses_the_lease_is_told(study: StoredStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "lease_seconds", 0.004)
-    monkeypatch.setattr(study, "renew", lambda trial: False)
-    trial = study.claim("w")
-    assert trial is not None
-    with Keeper(study, trial) as keeper:
+def test_who_loses_the_lease_is_told() -> None:
+    with Keeper(lambda: False, 0.004) as keeper:
         assert keeper.lost.wait(timeout=10)

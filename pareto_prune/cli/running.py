@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +20,19 @@ from pareto_prune.cli._app import (
 )
 
 if TYPE_CHECKING:
+    from pareto_prune.api import Outcome
     from pareto_prune.config import StudyConfig
+    from pareto_prune.display import Display
+
+Count = Annotated[
+    int | None, typer.Option("--workers", min=1, metavar="N", help="How many work at once.")
+]
+LauncherName = Annotated[
+    str | None, typer.Option("--launcher", metavar="NAME", help="See `list launchers`.")
+]
+Gpus = Annotated[
+    int | None, typer.Option("--gpus-per-worker", min=1, metavar="N", help="That each one has.")
+]
 
 
 @app.command()
@@ -54,10 +65,18 @@ def run(
         bool, typer.Option("--dry-run", help="Say what would run, how long, how much disk.")
     ] = False,
     output: Output = DEFAULT_OUTPUT,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Folder or fsspec URL for models, instead of DIR."),
+    ] = None,
+    workers: Count = None,
+    launcher: LauncherName = None,
+    gpus_per_worker: Gpus = None,
 ) -> None:
     """Run a study, or go on with it, and show its front.
 
-    Ctrl-C ends the trial in hand and leaves the study whole; the same command goes on.
+    Ctrl-C ends the trial in hand and leaves the study whole; the same command goes on. Several
+    hosts may run one study at once, on a storage and artifacts that all of them reach.
 
     Example: pareto-prune run studies/quickstart.toml --trials 40
     """
@@ -69,22 +88,41 @@ def run(
 
         print(dry.estimate(config, storage, output))
         return
-    _work(config, storage, output, start_from)
+    from pareto_prune import api
+
+    chosen = api.Workers(workers, launcher, gpus_per_worker)
+    with _display(config) as display:
+        outcome = api.run(
+            config,
+            storage,
+            output=output,
+            watcher=display,
+            start_from=start_from,
+            workers=chosen,
+            artifacts=artifacts,
+        )
+    _end(outcome)
 
 
 @app.command()
 def worker(
     name: Name,
     storage: StorageUrl = DEFAULT_STORAGE,
-    output: Output = DEFAULT_OUTPUT,
+    workers: Count = None,
+    launcher: LauncherName = None,
+    gpus_per_worker: Gpus = None,
 ) -> None:
     """Work on a study that is in the storage, until it has its trials.
 
     Example: pareto-prune worker quickstart --storage postgresql+psycopg://localhost/studies
     """
+    from pareto_prune import api
     from pareto_prune.storage import open_storage
 
-    _work(open_storage(storage).open_study(name).config, storage, output)
+    chosen = api.Workers(workers, launcher, gpus_per_worker)
+    with _display(open_storage(storage).open_study(name).config) as display:
+        outcome = api.work(name, storage, watcher=display, workers=chosen)
+    _end(outcome)
 
 
 @app.command()
@@ -121,19 +159,23 @@ def confirm(
         raise typer.Exit(INTERRUPTED)
 
 
-def _work(config: StudyConfig, storage: str, output: Path, start_from: str | None = None) -> None:
-    from pareto_prune import api
+def _display(config: StudyConfig) -> Display:
     from pareto_prune.config import seconds
     from pareto_prune.display import Display
 
     limit = None if config.limits.time is None else seconds(config.limits.time)
-    with Display(time_limit=limit) as display:
-        outcome = api.run(config, storage, output=output, watcher=display, start_from=start_from)
+    return Display(time_limit=limit)
+
+
+def _end(outcome: Outcome) -> None:
+    """Show what a run came to, and exit as it ended."""
+    from pareto_prune.api import INTERRUPTED as BY_SIGNAL
     from pareto_prune.tables import front_view
 
     show(front_view(outcome.front))
-    print(f"\nThe page: {outcome.page}")
+    if outcome.page is not None:
+        print(f"\nThe page: {outcome.page}")
     if outcome.stopped_by is not None:
         print(f"{outcome.stopped_by}; the same command goes on.", file=sys.stderr)
-    if outcome.stopped_by == "Interrupted":
+    if outcome.stopped_by == BY_SIGNAL:
         raise typer.Exit(INTERRUPTED)

@@ -6,13 +6,19 @@ A launcher is given a job and returns once the study has its trials, or raises w
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from pareto_prune.progress import Progress, Silent
 from pareto_prune.registry import Registry
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.worker import OnEvent, PlanOf, RunTrial
+
+Prepare = Callable[[Progress], RunTrial]
+"""Makes what runs a trial: models, data, calibration. The first worker of a study makes what is
+made once a study; the others wait for it."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +28,32 @@ class Job:
     Attributes:
         storage: URL, with its password.
         study: name of the study.
-        space: of the study.
-        prepare: makes what runs a trial, once a process: models, data, calibration. A function of
-            a module, or a :func:`functools.partial` of one, so that other processes can have it.
-        time_limit: seconds after which no trial is begun; ``None`` for never.
+        prepare: called once a process. A function of a module, or a :func:`functools.partial` of
+            one, so that other processes can have it.
+        space: of the study; called once a worker has prepared.
+        time_limit: seconds from now after which no trial is begun; ``None`` for never.
         lease_seconds: how long a worker may be silent.
         plan_of: plans known beforehand, where this process knows any.
+        progress: told of stages, by all workers.
+        began: value of :func:`time.monotonic` at the start of the run.
     """
 
     storage: str
     study: str
-    space: SearchSpace
-    prepare: Callable[[], RunTrial]
+    prepare: Prepare
+    space: Callable[[], SearchSpace]
     time_limit: float | None = None
     lease_seconds: float = 60.0
     plan_of: PlanOf | None = None
+    progress: Progress = field(default_factory=Silent)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds of the time limit that are left, if there is one; at least 0."""
+        if self.time_limit is None:
+            return None
+        return max(0.0, self.time_limit - (time.monotonic() - self.began))
 
 
 class Launcher(Protocol):
@@ -52,6 +69,7 @@ class Launcher(Protocol):
 
         Raises:
             RepeatedFailureError: trials fail in the same way again and again.
+            TrialError: no worker could prepare.
             KeyboardInterrupt: the user or the system said stop; nothing is left running.
         """
 

@@ -3,11 +3,12 @@
 ::
 
     worker (this process)                          child
-    IsolatedTrials ── sys.path, prepare ─────────► prepare()
+    IsolatedTrials ── sys.path, prepare ─────────► prepare(progress)
                    ◄───────────────────── ready ──
                    ── candidate, number, seed ───► run_trial
                    ◄────────────── rung, rung … ──   │ checks between steps
                    ◄────────────── result / failed ──┘
+                   ◄──── stage, advance, note … ── at any time
 
 Out of memory, a CUDA error or a hang then costs one trial. The child ends when its pipe closes:
 it does not outlive its worker.
@@ -30,8 +31,11 @@ from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from pareto_prune.errors import TrialError, UserError
+from pareto_prune.launch import Prepare
+from pareto_prune.launch._told import ToldProgress, tell
+from pareto_prune.progress import Progress, Silent
 from pareto_prune.records import Candidate, Rung, TrialResult
-from pareto_prune.worker import Assignment, RunTrial, failure_of
+from pareto_prune.worker import Assignment, RunTrial, TrialAbortedError, failure_of
 
 _STEP_SECONDS = 0.2
 _GRACE_SECONDS = 5.0
@@ -45,15 +49,18 @@ class IsolatedTrials:
         prepare: makes what runs a trial, in the child.
         environment: variables that the child gets besides this process's own.
         grace: seconds that a child may take beyond a trial's time limit before it is killed.
+        progress: told of the child's stages.
     """
 
     def __init__(
         self,
-        prepare: Callable[[], RunTrial],
+        prepare: Prepare,
         environment: Mapping[str, str] | None = None,
         grace: float = _GRACE_SECONDS,
+        progress: Progress | None = None,
     ) -> None:
         self._prepare = prepare
+        self._progress = progress or Silent()
         self._environment = dict(environment or {})
         self._grace = grace
         self._prepared = 0.0
@@ -68,13 +75,34 @@ class IsolatedTrials:
                 (``killed``, ``crashed``).
         """
         try:
-            pipe = self._ready(assignment)
+            pipe = self._ready(lambda: self._patiently(assignment, assignment.check))
             self._send(pipe, assignment)
             return self._result(pipe, assignment)
         except BaseException as error:
             if not isinstance(error, _ChildError):
                 self.close()
             raise
+
+    def prepare(self, stop: threading.Event) -> bool:
+        """Start the child and wait until it can run trials.
+
+        Returns:
+            ``False`` where ``stop`` was set first.
+
+        Raises:
+            TrialError: it failed, or its process died.
+            UserError: it found what only the user can change.
+        """
+
+        def check() -> None:
+            if stop.is_set():
+                raise TrialAbortedError
+
+        try:
+            self._ready(check)
+        except TrialAbortedError:
+            return False
+        return True
 
     def close(self) -> None:
         """End the child, if there is one, whatever it is doing."""
@@ -85,7 +113,7 @@ class IsolatedTrials:
         if process is not None:
             _end(process)
 
-    def _ready(self, assignment: Assignment) -> Connection:
+    def _ready(self, check: Callable[[], None]) -> Connection:
         """Return the pipe to a child that is ready; what it takes to prepare is no trial's time."""
         begun, self._prepared = time.monotonic(), 0.0
         if self._process is not None and self._process.poll() is None and self._pipe is not None:
@@ -93,7 +121,7 @@ class IsolatedTrials:
         self.close()
         pipe = self._start()
         self._prepared = math.inf
-        kind, *rest = self._message(pipe, assignment)
+        kind, *rest = self._message(pipe, check)
         self._prepared = time.monotonic() - begun
         if kind == "failed":
             raise TrialError(*rest)
@@ -129,8 +157,9 @@ class IsolatedTrials:
         pipe.send_bytes(json.dumps(order).encode())
 
     def _result(self, pipe: Connection, assignment: Assignment) -> TrialResult:
+        check = functools.partial(self._patiently, assignment, assignment.check)
         while True:
-            kind, *rest = self._message(pipe, assignment)
+            kind, *rest = self._message(pipe, check)
             if kind == "rung":
                 rung = Rung.model_validate_json(rest[0])
                 self._patiently(assignment, functools.partial(assignment.report_rung, rung))
@@ -141,15 +170,17 @@ class IsolatedTrials:
             else:
                 raise _ChildError(*rest)
 
-    def _message(self, pipe: Connection, assignment: Assignment) -> list[str]:
+    def _message(self, pipe: Connection, check: Callable[[], None]) -> list[str]:
         """Wait for the child's next message; look in between whether the trial must end."""
-        while not pipe.poll(_STEP_SECONDS):
-            self._patiently(assignment, assignment.check)
-        try:
-            message: list[str] = json.loads(pipe.recv_bytes())
-        except (EOFError, ConnectionError):
-            raise self._died() from None
-        return message
+        while True:
+            while not pipe.poll(_STEP_SECONDS):
+                check()
+            try:
+                message: list[str] = json.loads(pipe.recv_bytes())
+            except (EOFError, ConnectionError):
+                raise self._died() from None
+            if not tell(self._progress, message):
+                return message
 
     def _patiently(self, assignment: Assignment, check: Callable[[], None]) -> None:
         """Check, with a time limit later by what preparing took and by the child's grace."""
@@ -204,12 +235,12 @@ def child() -> None:
     pipe = Connection(int(os.environ.pop("PARETO_PRUNE_PIPE")))
     lock = threading.Lock()
 
-    def say(*message: str) -> None:
+    def say(*message: str | int | None) -> None:
         with lock:
             pipe.send_bytes(json.dumps(message).encode())
 
     try:
-        run_trial: RunTrial = pickle.loads(pipe.recv_bytes())()
+        run_trial: RunTrial = pickle.loads(pipe.recv_bytes())(ToldProgress(say))
     except UserError as error:
         return say("refused", str(error))
     except Exception as error:

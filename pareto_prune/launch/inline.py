@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pareto_prune.launch import Job, launchers
 from pareto_prune.storage import open_storage
-from pareto_prune.worker import OnEvent, work
+from pareto_prune.worker import Interruptions, OnEvent, work
 
 
 @launchers.register("inline")
@@ -19,13 +19,15 @@ class Inline:
         """Run trials one after the other, here."""
         storage = open_storage(job.storage, lease_seconds=job.lease_seconds)
         try:
+            with Interruptions():
+                run_trial = job.prepare(job.progress)
             work(
                 storage.open_study(job.study),
-                job.prepare(),
-                job.space,
+                run_trial,
+                job.space(),
                 on_event=on_event,
                 stop=stop,
-                time_limit=job.time_limit,
+                time_limit=job.seconds_left,
                 plan_of=job.plan_of,
             )
         finally:

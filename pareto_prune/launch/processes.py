@@ -11,7 +11,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pareto_prune.errors import Problem, UserError
 from pareto_prune.launch import Job, launchers
+from pareto_prune.launch._crew import Crew
 from pareto_prune.launch._isolated import IsolatedTrials
 from pareto_prune.storage import Storage, open_storage
 from pareto_prune.worker import (
@@ -32,15 +34,22 @@ class Processes:
     """Several workers on this host, one for each GPU; a trial that crashes costs itself only.
 
     Attributes:
-        workers: how many; 0 takes the number of GPUs, or 1.
+        workers: how many; 0 takes one for each share of GPUs, or 1.
         threads: that each one computes with; 0 divides the cores among them.
+        gpus_per_worker: that each one sees, where there are any.
     """
 
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
+    gpus_per_worker: Annotated[int, Field(ge=1)] = 1
 
     def launch(self, job: Job, on_event: OnEvent, stop: threading.Event) -> None:
-        """Drive one child process a worker, from threads of this process."""
+        """Drive one child process a worker, from threads of this process.
+
+        Raises:
+            UserError: there are fewer GPUs than one worker is to have.
+        """
+        self._check(gpus())
         storage = open_storage(job.storage, lease_seconds=job.lease_seconds)
         try:
             for future in self._drive_all(storage, job, on_event, stop):
@@ -54,10 +63,16 @@ class Processes:
         """Run all workers to their end, each in a thread."""
         environments = self.environments(gpus(), len(os.sched_getaffinity(0)))
         streak, said = FailureStreak(), _one_at_a_time(on_event)
+        crew = Crew(job.progress, len(environments))
         with Interruptions(), ThreadPoolExecutor(len(environments)) as pool:
             futures = [
-                pool.submit(_drive, storage, job, index, environment, said, stop, streak)
-                for index, environment in enumerate(environments)
+                pool.submit(
+                    _drive, storage, job, f"{default_name()}/{index}", trials, said, stop, streak
+                )
+                for index, trials in enumerate(
+                    IsolatedTrials(job.prepare, environment, progress=crew.member())
+                    for environment in environments
+                )
             ]
             try:
                 _wait(futures)
@@ -66,15 +81,22 @@ class Processes:
                 raise
         return futures
 
+    def _check(self, gpus: list[str]) -> None:
+        if self.gpus_per_worker > max(1, len(gpus)):
+            wrong = f"{self.gpus_per_worker} is more than there are"
+            raise UserError(Problem("--gpus-per-worker", wrong, f"allowed: at most {len(gpus)}"))
+
     def environments(self, gpus: list[str], cores: int) -> list[dict[str, str]]:
-        """Return the environment variables of every worker: its GPU and its threads."""
-        count = self.workers or max(1, len(gpus))
+        """Return the environment variables of every worker: its GPUs and its threads."""
+        share = self.gpus_per_worker
+        places = [gpus[i : i + share] for i in range(0, len(gpus) - share + 1, share)]
+        count = self.workers or max(1, len(places))
         threads = self.threads or max(1, cores // count)
         listed = []
         for index in range(count):
             environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-            if gpus:
-                environment["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
+            if places:
+                environment["CUDA_VISIBLE_DEVICES"] = ",".join(places[index % len(places)])
             listed.append(environment)
         return listed
 
@@ -96,23 +118,24 @@ def gpus() -> list[str]:
 def _drive(
     storage: Storage,
     job: Job,
-    index: int,
-    environment: dict[str, str],
+    name: str,
+    trials: IsolatedTrials,
     on_event: OnEvent,
     stop: threading.Event,
     streak: FailureStreak,
 ) -> None:
     """Be one worker: claim here, run in the child. Whatever ends it early ends the others."""
-    trials = IsolatedTrials(job.prepare, environment)
     try:
+        if not trials.prepare(stop):
+            return
         work(
             storage.open_study(job.study),
             trials,
-            job.space,
-            worker_name=f"{default_name()}/{index}",
+            job.space(),
+            worker_name=name,
             on_event=on_event,
             stop=stop,
-            time_limit=job.time_limit,
+            time_limit=job.seconds_left,
             streak=streak,
             plan_of=job.plan_of,
         )

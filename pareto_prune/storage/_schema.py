@@ -41,7 +41,7 @@ from sqlalchemy import (
 
 from pareto_prune.errors import MismatchError, Problem
 
-VERSION = 2
+VERSION = 3
 metadata = MetaData()
 
 _NAME = String(512)
@@ -68,6 +68,7 @@ studies = Table(
     Column("created", Double, nullable=False),
     Column("profile", Text),
     Column("reference", Text),
+    Column("artifacts", Text),
 )
 
 trials = Table(
@@ -182,7 +183,11 @@ def _confirmations(connection: Connection) -> None:
     confirmations.create(connection, checkfirst=True)
 
 
-MIGRATIONS: Sequence[Migration] = (_confirmations,)
+def _place_of_artifacts(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE pareto_studies ADD COLUMN artifacts TEXT")
+
+
+MIGRATIONS: Sequence[Migration] = (_confirmations, _place_of_artifacts)
 """``MIGRATIONS[i]`` turns tables of version ``i + 1`` into those of version ``i + 2``."""
 
 

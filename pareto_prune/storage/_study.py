@@ -486,6 +486,16 @@ class StoredStudy:
             advice = "allowed: the same device, or a new study started --from this one"
             raise MismatchError(Problem(f"study {self.name!r}", wrong, advice))
 
+    @property
+    def artifacts(self) -> str:
+        """Folder or URL where its models are kept; empty until that is said."""
+        query = select(studies.c.artifacts).where(studies.c.study_id == self._id)
+        return str(self._database.read(lambda c: c.scalar(query)) or "")
+
+    def keep_artifacts_at(self, root: str) -> str:
+        """Say where its models are kept, once; return the place that stands."""
+        return self._write_once("artifacts", root)
+
     def _write_once(self, column: str, text: str) -> str:
         """Write a column of the study that has no value yet; return the value that stands."""
         field = studies.c[column]

@@ -9,12 +9,13 @@ import threading
 from pathlib import Path
 
 from pareto_prune.errors import TrialError, UserError
+from pareto_prune.progress import Progress
 from pareto_prune.records import TrialResult
 from pareto_prune.worker import Assignment, RunTrial
 from tests.storage.scripted import result_of, run_scripted, rung_of
 
 
-def prepare() -> RunTrial:
+def prepare(progress: Progress) -> RunTrial:
     """Trials that say in which process they ran, with which variables."""
 
     def run(assignment: Assignment) -> TrialResult:
@@ -25,7 +26,7 @@ def prepare() -> RunTrial:
     return run
 
 
-def prepare_dying(folder: str, how: str) -> RunTrial:
+def prepare_dying(folder: str, how: str, progress: Progress) -> RunTrial:
     """Trials of which number 2 kills its process, once a folder."""
 
     def run(assignment: Assignment) -> TrialResult:
@@ -39,7 +40,7 @@ def prepare_dying(folder: str, how: str) -> RunTrial:
     return run
 
 
-def prepare_failing() -> RunTrial:
+def prepare_failing(progress: Progress) -> RunTrial:
     """Trials that fail in their own ways."""
 
     def run(assignment: Assignment) -> TrialResult:
@@ -50,7 +51,7 @@ def prepare_failing() -> RunTrial:
     return run
 
 
-def prepare_hanging() -> RunTrial:
+def prepare_hanging(progress: Progress) -> RunTrial:
     """Trials of which number 1 never ends and never checks."""
 
     def run(assignment: Assignment) -> TrialResult:
@@ -61,7 +62,7 @@ def prepare_hanging() -> RunTrial:
     return run
 
 
-def prepare_long(folder: str) -> RunTrial:
+def prepare_long(folder: str, progress: Progress) -> RunTrial:
     """Trials that leave their process id and then wait for ever."""
 
     def run(assignment: Assignment) -> TrialResult:
@@ -73,11 +74,11 @@ def prepare_long(folder: str) -> RunTrial:
     return run
 
 
-def prepare_nothing() -> RunTrial:
+def prepare_nothing(progress: Progress) -> RunTrial:
     """Preparing finds what only the user can change."""
     raise UserError("the data is gone")
 
 
-def prepare_broken() -> RunTrial:
+def prepare_broken(progress: Progress) -> RunTrial:
     """Preparing fails."""
     raise ZeroDivisionError("in preparing")

@@ -15,7 +15,7 @@ if __name__ == "__main__":
     url, folder = sys.argv[1:]
     study = open_storage(url).open_study("scripted")
     prepare = functools.partial(prepare_long, folder)
-    job = Job(url, "scripted", space_of(study.config), prepare)
+    job = Job(url, "scripted", prepare, functools.partial(space_of, study.config))
     launcher = launchers.create("processes", {"workers": 2})
     try:
         launcher.launch(job, lambda event: print(event.kind, flush=True), threading.Event())

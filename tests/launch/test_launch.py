@@ -9,18 +9,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pareto_prune.errors import RepeatedFailureError, UserError
-from pareto_prune.launch import Job, launchers
+from pareto_prune.errors import TrialError, UserError
+from pareto_prune.launch import Job, Prepare, launchers
 from pareto_prune.launch._isolated import IsolatedTrials
 from pareto_prune.launch.processes import Processes, gpus
 from pareto_prune.records import Failure, TrialState
 from pareto_prune.storage import StoredStudy, open_storage
-from pareto_prune.worker import RunTrial, WorkerEvent
+from pareto_prune.worker import WorkerEvent
 from tests.launch import jobs
 from tests.storage.scripted import prepare_scripted, space_of, study_config
 
@@ -40,12 +40,12 @@ def study(url: str) -> StoredStudy:
 def launch(
     url: str,
     study: StoredStudy,
-    prepare: Callable[[], RunTrial],
+    prepare: Prepare,
     name: str = "processes",
     **options,
 ) -> list[WorkerEvent]:
     events: list[WorkerEvent] = []
-    job = Job(url, study.name, space_of(study.config), prepare)
+    job = Job(url, study.name, prepare, functools.partial(space_of, study.config))
     launchers.create(name, options).launch(job, events.append, threading.Event())
     return events
 
@@ -124,10 +124,13 @@ def test_a_hang_costs_one_trial(
     assert failure.kind == "time_limit"
 
 
-def test_what_fails_again_and_again_while_preparing_stops(url: str, study: StoredStudy) -> None:
-    with pytest.raises(RepeatedFailureError, match="ZeroDivisionError: in preparing"):
-        launch(url, study, jobs.prepare_broken)
-    assert study.counts()[TrialState.FAILED] == 3
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_fails_while_preparing_costs_no_trial(
+    url: str, study: StoredStudy, workers: int
+) -> None:
+    with pytest.raises(TrialError, match="ZeroDivisionError: in preparing"):
+        launch(url, study, jobs.prepare_broken, workers=workers)
+    assert sum(study.counts().values()) == 0
 
 
 @pytest.fixture

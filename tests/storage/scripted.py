@@ -7,6 +7,7 @@ from typing import Any
 
 from pareto_prune.architecture import Architecture, LayerShape
 from pareto_prune.config import StudyConfig
+from pareto_prune.progress import Progress
 from pareto_prune.records import (
     Candidate,
     DenseReference,
@@ -110,6 +111,6 @@ def run_blocking(assignment: Assignment) -> TrialResult:
     return result_of(assignment.candidate)
 
 
-def prepare_scripted() -> RunTrial:
+def prepare_scripted(progress: Progress) -> RunTrial:
     """Return what runs a trial at once; for processes."""
     return run_scripted

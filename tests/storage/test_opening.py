@@ -208,6 +208,22 @@ def test_a_study_from_before_confirmations_is_brought_up_to_date(own_url: str) -
     database.close()
 
 
+def test_a_study_from_before_places_of_models_is_brought_up_to_date(own_url: str) -> None:
+    database = Database(checked(own_url))
+
+    def back(connection: Connection) -> None:
+        connection.execute(text("ALTER TABLE pareto_studies DROP COLUMN artifacts"))
+        version = _schema.MIGRATIONS.index(_schema._place_of_artifacts) + 1
+        connection.execute(text(f"UPDATE pareto_schema SET version = {version}"))
+
+    database.write(back)
+    study = open_storage(own_url).create(study_config())
+    assert study.artifacts == ""
+    assert study.keep_artifacts_at("/here") == "/here"
+    assert study.keep_artifacts_at("/there") == study.artifacts == "/here"
+    database.close()
+
+
 def test_a_passing_failure_is_tried_again_until_patience_ends(storage_url: str) -> None:
     waits: list[float] = []
     database = Database(checked(storage_url), sleep=waits.append, patience=60)
