@@ -184,7 +184,9 @@ def _confirmations(connection: Connection) -> None:
 
 
 def _place_of_artifacts(connection: Connection) -> None:
-    connection.exec_driver_sql("ALTER TABLE pareto_studies ADD COLUMN artifacts TEXT")
+    columns = {column["name"] for column in inspect(connection).get_columns(studies.name)}
+    if "artifacts" not in columns:
+        connection.exec_driver_sql("ALTER TABLE pareto_studies ADD COLUMN artifacts TEXT")
 
 
 MIGRATIONS: Sequence[Migration] = (_confirmations, _place_of_artifacts)
