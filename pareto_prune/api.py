@@ -104,7 +104,7 @@ def run(
     """
     from pareto_prune.search_space import SearchSpace
 
-    config = _config(study)
+    config = configuration(study)
     chosen = (workers or Workers()).launcher()
     folder = writable(Path(output).expanduser().resolve() / config.name)
     first = _first_candidates(config, storage, start_from) if start_from else []
@@ -302,7 +302,12 @@ def writable(folder: Path) -> Path:
     return folder
 
 
-def _config(study: StudyConfig | Mapping[str, Any] | str | Path) -> StudyConfig:
+def configuration(study: StudyConfig | Mapping[str, Any] | str | Path) -> StudyConfig:
+    """Return a study's configuration, from itself, the content of a study file, or its path.
+
+    Raises:
+        UserError: the study file has problems.
+    """
     from pareto_prune.study_file import parse_study, read_study
 
     if isinstance(study, StudyConfig):

@@ -15,10 +15,11 @@ from pareto_prune.trial import objective_values
 def take_reference(study: StoredStudy, bench: Bench) -> DenseReference:
     """Return the study's reference, measured now if it has none; the first one written stands."""
     standing = study.reference
-    return standing if standing is not None else study.set_reference(_measured(bench))
+    return standing if standing is not None else study.set_reference(measured_reference(bench))
 
 
-def _measured(bench: Bench) -> DenseReference:
+def measured_reference(bench: Bench) -> DenseReference:
+    """Return the dense model's quality and costs, measured now."""
     progress, whole = bench.progress, bench.whole
     progress.stage("evaluating the dense model")
     deployment = Deployment.of(bench.config, {})

@@ -1,0 +1,60 @@
+"""A front as a pandas DataFrame: one row a trial, one column an objective."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pareto_prune.front import Front, Point
+from pareto_prune.objectives import OBJECTIVES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_ABOUT = ("strategy", "importance", "starter", "state", "on_front", "feasible", "confirmed")
+
+
+def frame(front: Front) -> DataFrame:
+    """Return the listed trials of a front, by trial number.
+
+    Columns: what made the trial, each objective with the ends of its 95 % interval (``_low``,
+    ``_high``), each cost as a share of the dense model's (``_relative``), and ``parameters``.
+    ``attrs`` holds what is of the front as a whole: ``study``, ``hypervolume``, ``metric``,
+    ``objectives``, and the dense model's values under ``reference``.
+    """
+    from pandas import DataFrame, Index
+
+    names = [objective.name for objective in front.objectives]
+    rows = [_row(point, names, front.costs) for point in front.trials]
+    index = Index([point.number for point in front.trials], name="trial", dtype=int)
+    columns = list(_row(Point(number=0, state="complete"), names, front.costs))  # type: ignore[arg-type]
+    made = DataFrame(rows, index=index, columns=columns)
+    made.attrs = {
+        "study": front.study,
+        "hypervolume": front.hypervolume,
+        "metric": front.metric,
+        "objectives": [_objective(front, name) for name in names],
+        "reference": front.reference,
+        "recommended": front.recommended.trial if front.recommended else None,
+        "named_references": {found.name: found.values for found in front.references},
+    }
+    return made
+
+
+def _row(point: Point, names: list[str], costs: tuple[str, ...]) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(point, name) for name in _ABOUT}
+    row["state"] = point.state.value
+    for name in names:
+        low, high = point.intervals.get(name, (None, None))
+        row |= {name: point.values.get(name), f"{name}_low": low, f"{name}_high": high}
+    row |= {f"{name}_relative": point.relative.get(name) for name in costs}
+    return row | {"parameters": point.parameters}
+
+
+def _objective(front: Front, name: str) -> dict[str, Any]:
+    known = OBJECTIVES[name]
+    return {
+        "name": name,
+        "label": known.label,
+        "unit": known.unit,
+        "estimated": front.estimated(name),
+    }
