@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune import data as data_sets
+from pareto_prune.artifact_store import opened as at_hand
 from pareto_prune.config import StudyConfig
 from pareto_prune.dense import DenseModel, load_dense
 from pareto_prune.errors import Problem, StudyFileError, UserError
@@ -71,7 +72,8 @@ def dense_of(origin: Origin, config: StudyConfig) -> DenseModel:
     Raises:
         UserError: its folder is gone, damaged, or holds another one.
     """
-    dense = load_dense(config, Path(origin.dense))
+    with at_hand(origin.dense, None) as folder:
+        dense = load_dense(config, folder)
     if dense.digest != origin.dense_digest:
         wrong = "holds another dense model than the one that was cut"
         raise UserError(Problem(origin.dense, wrong, "allowed: the study's own, or export again"))

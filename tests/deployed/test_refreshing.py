@@ -101,7 +101,7 @@ def test_bad_input_is_named_before_anything_is_trained(exported, new_data, tmp_p
     content = json.loads((exported.huggingface / "origin.json").read_text())
     content["dense"] = str(tmp_path / "gone")
     (exported.huggingface / "origin.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="no whole dense model"):
+    with pytest.raises(UserError, match="gone: is not there"):
         refresh(exported.huggingface, new_data, to)
     assert not to.exists()
 
