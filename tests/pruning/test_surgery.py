@@ -133,6 +133,20 @@ def test_frozen_parameters_stay_frozen():
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("task", ["classification", "ner"])
+def test_a_model_read_from_a_folder_may_be_cut_again(model_type, task, tmp_path):
+    stock = tiny_model(model_type, task)
+    stock.save_pretrained(tmp_path)
+    model = type(stock).from_pretrained(tmp_path)
+    once = cut_copy(model, PruningPlan.of([(range(3), range(9))] * LAYERS))
+    again = PruningPlan.of([(range(2), range(4))] * LAYERS)
+    twice = cut_copy(once, again)
+    assert type(twice) is type(once)
+    batch = tiny_batch(task=task)
+    assert torch.equal(logits(twice, batch), logits(cut_copy(model, again), batch))
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
 @pytest.mark.parametrize("plan", [UNEVEN, SKIPPING, NARROW], ids=["uneven", "skipping", "narrow"])
 def test_gradients_equal_those_of_the_masked_model(model_type, plan):
     model, batch = tiny_model(model_type), tiny_batch()
