@@ -38,6 +38,20 @@ def test_every_shipped_study_is_valid(path: Path) -> None:
     assert read_study(path).name == path.stem
 
 
+def test_every_shipped_study_is_in_the_table() -> None:
+    table = (SHIPPED[0].parent / "README.md").read_text(encoding="utf-8")
+    for path in SHIPPED:
+        [row] = [line for line in table.splitlines() if f"]({path.name})" in line]
+        assert row.count("|") == 4
+
+
+def test_every_strategy_has_a_study_of_its_own() -> None:
+    from pareto_prune.pruning.strategies import strategies
+
+    alone = [read_study(path).search.strategies for path in SHIPPED]
+    assert {found[0] for found in alone if len(found) == 1} == set(strategies.names())
+
+
 def test_name_model_and_data_are_all_that_is_needed() -> None:
     config = parse_study(study())
     assert config.metric == "accuracy"
