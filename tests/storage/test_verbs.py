@@ -416,4 +416,5 @@ def test_the_stored_study_file_is_plain_json(study: StoredStudy) -> None:
         "trials": 12,
         "time": None,
         "trial_time": None,
+        "plateau": None,
     }

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -43,6 +43,7 @@ def test_macro_f1_and_mcc_are_those_of_scikit_learn(drawn):
     assert _scores.mcc(counts) == pytest.approx(expected, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(labels)
 def test_report_agrees_with_the_metrics(drawn):
     gold, predicted, counts = counted(drawn)
