@@ -52,7 +52,7 @@ from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.records import Candidate, DenseReference, Study, Trial, TrialResult, TrialState
 from pareto_prune.reference import take_reference
 from pareto_prune.storage import open_storage
-from pareto_prune.trial import objective_values, size_of
+from pareto_prune.trial import objective_values
 from pareto_prune.worker import trial_seed
 
 ARMS = ("ours", "random", "plain")
@@ -124,7 +124,7 @@ def plain(arm: Arm) -> Study:
             seed=trial_seed(arm.seed, trial.number),
         )
         quality = evaluate(model, bench.whole.data.validation, bench.task)
-        values, _ = objective_values(reference, quality, measurement, size_of(model))
+        values, _ = objective_values(reference, quality, measurement, {})
         return values["accuracy"], values["latency_ms"], values["energy_j"]
 
     left = _left(arm, _as_study(arm, study, reference))
@@ -242,22 +242,25 @@ def _spent(study: Study) -> float:
 
 
 def rows_of(arm: Arm, study: Study) -> Iterator[dict[str, Any]]:
-    """Yield hypervolume and speed-up of one arm at each mark it has reached, and at its end."""
+    """Yield hypervolume and speed-up of one arm at each mark it has reached, and at its end.
+
+    A quick run has one row of all its trials; its dense model seldom beats chance, and then there
+    is no hypervolume.
+    """
     found = history(study)
     limit = arm.seconds or _spent(study)
     marks = [60 * mark for mark in MARKS if 60 * mark < limit]
     for mark in [*marks, limit]:
         reached = [point for point in found if point.seconds <= mark + 1e-6]
         numbers = {point.number for point in reached}
-        until = study.model_copy(
-            update={"trials": tuple(t for t in study.trials if t.number in numbers)}
-        )
+        kept = tuple(t for t in study.trials if arm.seconds is None or t.number in numbers)
+        until = study.model_copy(update={"trials": kept})
         at_loss = next((a for a in front_of(until).at_points_lost if a.points == POINTS_LOST), None)
         yield {
             "arm": arm.name,
             "seed": arm.seed,
             "minutes": round(mark / 60, 2),
-            "trials": len(reached),
+            "trials": sum(trial.state.finished for trial in kept),
             "stopped": sum(trial.state is TrialState.STOPPED for trial in until.trials),
             "failed": sum(trial.state is TrialState.FAILED for trial in until.trials),
             "hypervolume": reached[-1].hypervolume if reached else 0.0,
@@ -316,6 +319,7 @@ def config_of(name: str, seed: int, folder: Path, quick: bool) -> StudyConfig:
         content["calibration"] = {"samples": 32, "sensitivity_samples": 16}
         content["finetune"] = {"steps": 2}
         content["limits"] = {"trials": 3}
+        content["search"] = {"references": []}
     return StudyConfig.from_json(content)
 
 
