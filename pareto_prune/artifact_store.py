@@ -181,7 +181,7 @@ def dense_beside(place: str) -> str:
 
 def joins(study: Study, number: int, result: TrialResult) -> bool:
     """Return whether a trial that ends so would be on the front."""
-    if result.failure is not None or result.stop_reason is not None:
+    if result.state is not TrialState.COMPLETE:
         return False
     others = tuple(trial for trial in study.trials if trial.number != number)
     ended = Trial(number=number, state=TrialState.COMPLETE, result=result)

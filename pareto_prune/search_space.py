@@ -168,9 +168,9 @@ class SearchSpace:
             **{name: values[name] for name in ALPHAS},
             learning_rate=values["learning_rate"],
             deployment={
-                name.removeprefix(_DEPLOYMENT): value
+                name.removeprefix(DEPLOYMENT): value
                 for name, value in values.items()
-                if name.startswith(_DEPLOYMENT)
+                if name.startswith(DEPLOYMENT)
             },
             starter=starter,
         )
@@ -183,7 +183,7 @@ class SearchSpace:
         if gene.field == "sublayers":
             return candidate.sublayers[int(gene.name.removeprefix(_SUBLAYER))]
         if gene.field == "deployment":
-            return candidate.deployment.get(gene.name.removeprefix(_DEPLOYMENT), gene.only)
+            return candidate.deployment.get(gene.name.removeprefix(DEPLOYMENT), gene.only)
         value: Value = getattr(candidate, gene.name)
         return value
 
@@ -220,7 +220,9 @@ class SearchSpace:
         return FloatDistribution(0.0, max(1.0, gene.high))
 
 
-_SUBLAYER, _DEPLOYMENT = "sublayer_", "deployment_"
+_SUBLAYER = "sublayer_"
+DEPLOYMENT = "deployment_"
+"""What the names of deployment genes begin with."""
 _EVERYTHING = frozenset(Candidate.model_fields)
 
 
@@ -266,7 +268,7 @@ def _possible(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]
     low, high = search.learning_rate
     yield Gene("learning_rate", "learning_rate", low=low, high=high, log=True, step=0.02)
     for name, choices in search.deployment.items():
-        yield Gene(_DEPLOYMENT + name, "deployment", choices=tuple(choices))
+        yield Gene(DEPLOYMENT + name, "deployment", choices=tuple(choices))
 
 
 def _ranged(name: str, low: float, high: float) -> Gene:

@@ -292,9 +292,14 @@ class Course:
         return objective_values(self.reference, self.quality, self.measurement, sizes)
 
     def _predict(self) -> None:
-        """Look costs up in the tables, where a constraint asks for one and the shape is known."""
+        """Look costs up in the tables, where a constraint asks for one and the shape is known.
+
+        The tables are of models deployed as the study says, not as a candidate may.
+        """
         constrained = set(self.context.bench.config.constraints)
         if self.referee.rule is None or not constrained & set(PREDICTABLE):
+            return
+        if self.context.candidate.deployment:
             return
         self.shape = _shape(self.context)
         if self.shape is not None:

@@ -15,7 +15,7 @@ from pareto_prune.config import StudyConfig
 from pareto_prune.errors import MismatchError, Problem, UserError
 from pareto_prune.front import DENSE, front_of
 from pareto_prune.records import Candidate, Study
-from pareto_prune.search_space import SearchSpace, first_population
+from pareto_prune.search_space import DEPLOYMENT, Gene, SearchSpace, Value, first_population
 from pareto_prune.starters import starting_candidates
 
 OPTION = "--from"
@@ -71,13 +71,28 @@ def _said(shape: Architecture) -> str:
 def _front(source: Study, space: SearchSpace) -> Iterable[Candidate]:
     """Yield the candidates of the front that the space can hold, best metric first."""
     candidates = {trial.number: trial.candidate for trial in source.trials}
-    importances = space.gene("importance")
     for point in front_of(source).members:
         candidate = candidates[point.number]
         if candidate is None or point.starter == DENSE or candidate.strategy not in space.reads:
             continue
-        if importances is None or candidate.importance in importances.choices:
-            yield candidate
+        if all(_holds(gene, value) for gene, value in _genes(candidate, space)):
+            yield _deployed(candidate, space)
+
+
+def _genes(candidate: Candidate, space: SearchSpace) -> Iterable[tuple[Gene, Value]]:
+    params = space.to_params(candidate)
+    return [(gene, params[gene.name]) for gene in space.genes if gene.field != "strategy"]
+
+
+def _holds(gene: Gene, value: Value) -> bool:
+    return not gene.choices or value in gene.choices
+
+
+def _deployed(candidate: Candidate, space: SearchSpace) -> Candidate:
+    """Return the candidate without the deployment knobs that the study does not search."""
+    searched = {gene.name for gene in space.genes if gene.field == "deployment"}
+    kept = {k: v for k, v in candidate.deployment.items() if DEPLOYMENT + k in searched}
+    return candidate.model_copy(update={"deployment": kept})
 
 
 def _spread(candidates: list[Candidate], room: int) -> list[Candidate]:

@@ -57,6 +57,17 @@ def test_what_the_study_cannot_hold_is_left_out() -> None:
     assert sum(one.starter == "from other" for one in found) == 2
 
 
+def test_deployment_knobs_come_along_only_where_they_are_searched() -> None:
+    other = source(member(3, 0.83, 0.8, deployment={"dtype": "int8"}))
+    assert all(not one.deployment for one in warm_candidates(other, config(), DENSE))
+    knobs = {"deployment": {"dtype": ["float32", "int8"]}}
+    found = warm_candidates(other, config(search=knobs), DENSE)
+    assert {"dtype": "int8"} in [one.deployment for one in found]
+    knobs = {"deployment": {"dtype": ["float32", "float16"]}}
+    known = [one.starter for one in warm_candidates(other, config(search=knobs), DENSE)]
+    assert known.count("from other") == 2
+
+
 def test_a_long_front_gives_at_most_a_first_population_with_both_ends() -> None:
     many = [member(number, 0.60 + number / 250, 0.1 + number / 70) for number in range(3, 53)]
     found = warm_candidates(source(*many), config(), DENSE)
