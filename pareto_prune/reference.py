@@ -41,15 +41,28 @@ def measured_reference(bench: Bench) -> DenseReference:
     )
 
 
+def missing_references(study: StoredStudy) -> list[str]:
+    """Return the names of the named references that a study asks for and does not have."""
+    there = study.named_references()
+    return [name for name in study.config.search.references if name not in there]
+
+
 def take_named_references(study: StoredStudy, bench: Bench, dense: DenseReference) -> None:
-    """Measure and evaluate the named references that the study asks for and does not have yet."""
-    there, setting = study.named_references(), _setting(bench)
-    for name in bench.config.search.references:
-        if name in there:
-            continue
-        made = named_references.create(name, where="search.references").alternative(setting)
-        if made is not None:
-            study.keep_reference(name, _alternative(bench, name, made, dense))
+    """Measure and evaluate the named references that are missing.
+
+    One that cannot be taken is left out and said: a study does not fail over what stands beside it.
+    """
+    setting = _setting(bench)
+    for name in missing_references(study):
+        made = named_references.create(name, where="search.references")
+        try:
+            alternative = made.alternative(setting)
+            if alternative is not None:
+                study.keep_reference(name, _alternative(bench, name, alternative, dense))
+        except Exception as error:  # engines and number formats have errors of their own
+            said = f"named reference {name} is left out: {type(error).__name__}: {error}"
+            bench.progress.note(said)
+            study.event("reference_left_out", said)
 
 
 def _setting(bench: Bench) -> Setting:

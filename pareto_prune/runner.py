@@ -22,7 +22,7 @@ from pareto_prune.early_stopping import StopRule
 from pareto_prune.errors import MismatchError, Problem
 from pareto_prune.progress import Progress
 from pareto_prune.records import DenseReference, TrialResult
-from pareto_prune.reference import take_named_references, take_reference
+from pareto_prune.reference import missing_references, take_named_references, take_reference
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.starters import starting_candidates
 from pareto_prune.storage import StoredStudy
@@ -135,14 +135,16 @@ def _is_first(study: StoredStudy, name: str, progress: Progress) -> bool:
 
 def _take_named_references(study: StoredStudy, bench: Bench, reference: DenseReference) -> None:
     """Take those that are missing, unless another worker is at it."""
+    if not missing_references(study):
+        return
     name = f"{default_name()}/{REFERENCES}"
-    if study.acquire(REFERENCES, name):
-        try:
+    try:
+        if study.acquire(REFERENCES, name):
             with Keeper(lambda: study.keep(REFERENCES), study.lease_seconds):
                 take_named_references(study, bench, reference)
-        finally:
-            study.release(REFERENCES)
-    study.leave(name)
+    finally:
+        study.release(REFERENCES)
+        study.leave(name)
 
 
 def _check_dense(bench: Bench, reference: DenseReference, kept: Artifacts) -> None:

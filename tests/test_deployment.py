@@ -106,6 +106,21 @@ def test_named_references_are_taken_once_and_shown(tmp_path, monkeypatch):
     api.run(search, url, output=tmp_path / "out")
 
 
+@pytest.mark.usefixtures("scripted")
+def test_a_reference_that_fails_does_not_cost_the_study(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no kernel")
+
+    monkeypatch.setattr(ScriptedMeasurer, "session", broken)
+    url = f"sqlite:///{tmp_path}/study.db"
+    search = {"references": ["int8", "unstructured"]}
+    study = make_study(tmp_path, search=search, limits={"trials": 1})
+    front = api.run(study, url, output=tmp_path / "out").front
+    assert [reference.name for reference in front.references] == ["unstructured"]
+    said = [event.text for event in open_storage(url).open_study("small").events()]
+    assert any("int8 is left out: RuntimeError: no kernel" in text for text in said)
+
+
 def setting(model, data, dtype="float32", device="cpu", dtypes=("float32", "int8")):
     return Setting(model, data.validation, device, dtypes, dtype)
 

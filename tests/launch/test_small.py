@@ -54,7 +54,7 @@ def test_two_processes_share_a_study(tmp_path):
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
     assert trials[0].result.candidate.starter == "dense"
     names = {worker.name.rpartition("/")[2] for worker in stored.workers()}
-    assert names == {"0", "1", "dense", "references"}
+    assert names == {"0", "1", "dense"}
     assert sorted(watcher.ended) == list(range(6))
     assert watcher.stages.count("fine-tuning the dense model") == 1
     assert all(worker.ended is not None for worker in stored.workers())
