@@ -6,6 +6,7 @@ Nothing here prints; errors are those of :mod:`pareto_prune.errors`. Only :func:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from pareto_prune.config import StudyConfig
 from pareto_prune.early_stopping import savings
 from pareto_prune.errors import Problem, UserError
 from pareto_prune.front import Front, front_of, plateaued
-from pareto_prune.records import Candidate, Confirmation, Trial, TrialState
+from pareto_prune.records import Candidate, Confirmation, Study, Trial, TrialState
 from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
+from pareto_prune.storage import WorkerStatus as StoredWorker
 from pareto_prune.tables import Status, StudyRow, WorkerStatus
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 DEFAULT_OUTPUT = Path("pareto_prune_output")
 INTERRUPTED = "Interrupted"
+SILENT_SECONDS = 120.0
+"""How long a worker without a trial may be silent and still count as at work."""
 
 
 @dataclass(frozen=True)
@@ -214,14 +218,18 @@ def status(name: str, storage: str = DEFAULT_URL) -> Status:
         UserError: no such study, or the storage does not open.
     """
     stored = open_storage(storage).open_study(name)
-    study = stored.read()
+    return status_of(stored, stored.read())
+
+
+def status_of(stored: StoredStudy, study: Study) -> Status:
+    """Return how a study stands, of which ``study`` was read."""
     found = front_of(study)
     rate = _rate(study.trials)
     counts = {state.value: number for state, number in stored.counts().items() if number}
     left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
-    workers = [w for w in stored.workers() if w.ended is None]
+    workers = [worker for worker in stored.workers() if _works(worker)]
     return Status(
-        study=name,
+        study=study.name,
         states=counts,
         trials_asked=study.trials_asked,
         trials_per_hour=None if rate is None else rate * 3600,
@@ -243,7 +251,8 @@ def studies(storage: str = DEFAULT_URL) -> list[StudyRow]:
         UserError: the storage does not open.
     """
     opened = open_storage(storage)
-    return [_study_row(opened.open_study(summary.name)) for summary in opened.studies()]
+    listed = [opened.open_study(summary.name) for summary in opened.studies()]
+    return [study_row(stored, stored.read()) for stored in listed]
 
 
 def report(name: str, to: str | Path, storage: str = DEFAULT_URL) -> Path:
@@ -346,6 +355,13 @@ def _write_page(stored: StoredStudy, path: Path) -> Path:
     return path
 
 
+def _works(worker: StoredWorker) -> bool:
+    """Return whether a worker is at work: one that was killed says nothing any more."""
+    if worker.ended is not None:
+        return False
+    return (worker.lease or 0.0) > 0 or time.time() - worker.seen < SILENT_SECONDS
+
+
 def _rate(trials: tuple[Trial, ...]) -> float | None:
     """Return finished trials a second, over the last twenty of them."""
     ends = sorted((t.ended, t.started) for t in trials if t.state.finished and t.ended)
@@ -363,8 +379,8 @@ def _recommended(found: Front) -> str | None:
     return f"trial {found.recommended.trial}, {found.recommended.reason}"
 
 
-def _study_row(stored: StoredStudy) -> StudyRow:
-    study = stored.read()
+def study_row(stored: StoredStudy, study: Study) -> StudyRow:
+    """Return a line for a study, of which ``study`` was read."""
     found = front_of(study)
     return StudyRow(
         name=study.name,

@@ -46,6 +46,18 @@ def export_trial(
     return folder
 
 
+@contextmanager
+def kept_model(study: Study, number: int) -> Iterator[tuple[Path, Card]]:
+    """Yield the folder with the kept model of a trial, checked, and its card.
+
+    Raises:
+        UserError: there is no such trial, it has no result, or its weights are not kept or damaged.
+    """
+    trial = _finished(study, number)
+    with _kept(study, trial) as folder:
+        yield folder, card_of(study, trial)
+
+
 def origin_of(study: Study, trial: Trial) -> Origin:
     """Return where the model of a trial comes from, one whose weights are kept."""
     assert study.reference is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pareto_prune.cli import running, studies, results, deployed, machine  # isort: skip  # noqa: F401
+from pareto_prune.cli import running, studies, results, deployed, serving, machine  # isort: skip  # noqa: F401
 from pareto_prune.cli._app import app
 from pareto_prune.errors import ParetoPruneError, UserError
 

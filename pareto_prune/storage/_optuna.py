@@ -24,6 +24,7 @@ from pareto_prune.storage._database import Database, connect_arguments
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.storages import RDBStorage
 
 _STATES = {
     TrialState.WAITING: "WAITING",
@@ -54,13 +55,18 @@ def _table(model: str) -> Table:
 
 def create_tables(database: Database) -> None:
     """Make Optuna's tables, as Optuna does, and check that it can use those that are there."""
+    storage = storage_of(database)
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def storage_of(database: Database) -> RDBStorage:
+    """Return Optuna's own view of the database; makes its tables where there are none."""
     from optuna.storages import RDBStorage
     from sqlalchemy.pool import NullPool
 
     arguments = {"connect_args": connect_arguments(database.url), "poolclass": NullPool}
-    storage = RDBStorage(database.url.render_as_string(hide_password=False), arguments)
-    storage.remove_session()
-    storage.engine.dispose()
+    return RDBStorage(database.url.render_as_string(hide_password=False), arguments)
 
 
 def add_study(connection: Connection, name: str, objectives: Iterable[str]) -> int:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydantic
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, update
@@ -21,6 +21,9 @@ from pareto_prune.storage._rows import differing
 from pareto_prune.storage._schema import studies, trials
 from pareto_prune.storage._study import LEASE_SECONDS, StoredStudy
 from pareto_prune.storage._url import checked, file_of
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
 
 _PREPARATIONS = 20
 _COPIED = (
@@ -160,6 +163,10 @@ class Storage:
         _optuna.copy_trials(connection, old, new)
         _copy_rows(connection, old, new)
         return new
+
+    def optunas(self) -> RDBStorage:
+        """Return Optuna's own view of the storage, for tools that want one."""
+        return _optuna.storage_of(self._database)
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,0 +1,178 @@
+"""The paths of the web service and what each one answers. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from pareto_prune import api, artifacts
+from pareto_prune.errors import ParetoPruneError, UserError
+from pareto_prune.front import front_of
+from pareto_prune.serve import _html
+from pareto_prune.serve._access import Access
+from pareto_prune.serve._dashboard import PATHS, Dashboard, installed
+from pareto_prune.serve._download import zipped
+from pareto_prune.serve._fronts import Fronts
+from pareto_prune.serve._limits import Limits
+from pareto_prune.serve._metrics import CONTENT_TYPE, metrics_text
+from pareto_prune.storage import Storage
+from pareto_prune.tables import front_json
+
+MOST_EVENTS = 200
+
+
+class Pages:
+    """What each path answers.
+
+    Args:
+        storage: whose studies are shown.
+        log_out: whether its pages offer to log out.
+    """
+
+    def __init__(self, storage: Storage, log_out: bool = False) -> None:
+        self.fronts = Fronts(storage)
+        self._storage = storage
+        self._links = _html.Links(installed(), log_out)
+
+    def health(self, _: Request) -> Response:
+        """Say whether the storage answers; nothing else, since nobody has logged in."""
+        try:
+            self._storage.studies()
+        except ParetoPruneError:
+            return JSONResponse({"status": "the storage does not answer"}, 503)
+        return JSONResponse({"status": "ok"})
+
+    def studies(self, _: Request) -> Response:
+        """Show all studies."""
+        rows = [
+            api.study_row(self.fronts.stored(summary.name), self.fronts.at_once(summary.name).study)
+            for summary in self.fronts.summaries()
+        ]
+        return HTMLResponse(_html.studies_page(rows, self._storage.name, self._links))
+
+    def front(self, request: Request) -> Response:
+        """Show the front of a study."""
+        shown = self.fronts.at_once(_name(request))
+        headers = {"Content-Encoding": "gzip", "Content-Security-Policy": shown.policy}
+        return HTMLResponse(shown.page, headers=headers)
+
+    def version(self, request: Request) -> Response:
+        """Say of which version a study is."""
+        return JSONResponse({"version": self.fronts.version(_name(request))})
+
+    def front_json(self, request: Request) -> Response:
+        """Return the front as ``front --json`` prints it; with ``?all=1`` every trial."""
+        shown = self.fronts.newest(_name(request))
+        every = request.query_params.get("all") == "1"
+        found = front_of(shown.study, all_trials=True) if every else shown.front
+        return Response(front_json(found), media_type="application/json")
+
+    def status(self, request: Request) -> Response:
+        """Show the workers of a study and what happened."""
+        stored = self.fronts.stored(_name(request))
+        events = stored.events()[: -MOST_EVENTS - 1 : -1]
+        status = api.status_of(stored, self.fronts.newest(stored.name).study)
+        return HTMLResponse(_html.status_page(status, events, self._links))
+
+    def status_json(self, request: Request) -> Response:
+        """Return the status as ``status --json`` prints it."""
+        stored = self.fronts.stored(_name(request))
+        status = api.status_of(stored, self.fronts.newest(stored.name).study)
+        return Response(status.model_dump_json(), media_type="application/json")
+
+    def model(self, request: Request) -> Response:
+        """Send the model of a trial as a zip."""
+        name, number = _name(request), int(request.path_params["number"])
+        study = self.fronts.newest(name).study
+        held = ExitStack()
+        folder, card = held.enter_context(artifacts.kept_model(study, number))
+        top = f"{name}-{number}"
+        headers = {"Content-Disposition": f'attachment; filename="{top}.zip"'}
+        parts = _closing(zipped(folder, card, top), held)
+        return StreamingResponse(parts, media_type="application/zip", headers=headers)
+
+    def metrics(self, _: Request) -> Response:
+        """Return the metrics of all studies."""
+        names = [summary.name for summary in self.fronts.summaries()]
+        statuses = [
+            api.status_of(self.fronts.stored(name), self.fronts.newest(name).study)
+            for name in names
+        ]
+        return Response(metrics_text(statuses), media_type=CONTENT_TYPE)
+
+    def routes(self) -> list[Route]:
+        """Return the paths."""
+        listed: dict[str, Callable[[Request], Response]] = {
+            "/health": self.health,
+            "/metrics": self.metrics,
+            "/": self.studies,
+            "/studies/{name}": self.front,
+            "/studies/{name}/version.json": self.version,
+            "/studies/{name}/front.json": self.front_json,
+            "/studies/{name}/status": self.status,
+            "/studies/{name}/status.json": self.status_json,
+            "/studies/{name}/trials/{number:int}/model.zip": self.model,
+        }
+        found = [Route(path, answer) for path, answer in listed.items()]
+        if self._links.dashboard:
+            dashboard = Dashboard(self._storage).respond
+            for path in PATHS:
+                found += [Route(path, dashboard), Route(f"{path}/{{rest:path}}", dashboard)]
+        return found
+
+
+def make_app(storage: Storage, token: str | None) -> ASGIApp:
+    """Return the web service as an ASGI application.
+
+    Args:
+        storage: whose studies are shown.
+        token: that every request must bring; ``None`` for a service on this host alone.
+    """
+    pages = Pages(storage, log_out=token is not None)
+    handlers: dict[Any, Any] = {UserError: _not_there, ParetoPruneError: _away}
+    app = Starlette(
+        routes=pages.routes(), exception_handlers=handlers, lifespan=partial(_life, pages)
+    )
+    app.router.redirect_slashes = False
+    return Limits(Access(app, token))
+
+
+@asynccontextmanager
+async def _life(pages: Pages, _: Starlette) -> AsyncIterator[None]:
+    with suppress(ParetoPruneError):  # a storage that is away may come back
+        pages.fronts.warm()
+    try:
+        yield
+    finally:
+        pages.fronts.close()
+
+
+def _not_there(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"{error}\n", 404)
+
+
+def _away(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"{error}\n", 503)
+
+
+def _closing(parts: Iterator[bytes], held: AbstractContextManager[Any]) -> Iterator[bytes]:
+    with held:
+        yield from parts
+
+
+def _name(request: Request) -> str:
+    return str(request.path_params["name"])

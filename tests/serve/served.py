@@ -1,0 +1,35 @@
+"""A storage to serve: a study of scripted trials, the model of one of them, and a few odd names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pareto_prune.artifact_store import Artifacts
+from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.surgery import cut_copy
+from pareto_prune.records import TrialResult
+from pareto_prune.storage import StoredStudy, open_storage
+from pareto_prune.worker import Assignment, work
+from tests.storage.scripted import reference, result_of, space_of, study_config
+from tests.tiny import tiny_model, tiny_tokenizer
+
+PLAN = PruningPlan.of([([0, 2], range(0, 64, 3)), ([], [1, 2]), ([3], [])])
+TRIALS = 6
+
+
+def make(folder: Path) -> tuple[str, StoredStudy]:
+    """Fill a storage and return its URL and the study ``scripted``."""
+    url = f"sqlite:///{folder / 'study.db'}"
+    study = open_storage(url).create(study_config(trials=TRIALS))
+    study.keep_artifacts_at(str(folder / "models"))
+    study.set_reference(reference())
+    kept = Artifacts(str(folder / "models"))
+
+    def run(assignment: Assignment) -> TrialResult:
+        model = cut_copy(tiny_model(), PLAN)
+        found = kept.keep(assignment.number, model, tiny_tokenizer(folder), PLAN)
+        changes = {"artifact": found.place, "artifact_digest": found.digest}
+        return result_of(assignment.candidate, **changes)
+
+    work(study, run, space_of(study.config))
+    return url, study
