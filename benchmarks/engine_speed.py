@@ -42,7 +42,7 @@ PLANS = {"dense": (12, 1536), "3 × 384": (3, 384)}
 
 def main() -> None:
     options = _options()
-    model = _model()
+    model = demo_model()
     rows: list[dict[str, Any]] = []
     for threads in options.threads:
         rows += speed(model, threads, rounds=6 if options.quick else 30)
@@ -172,7 +172,8 @@ def _inputs(batch: int, tokens: int, vocabulary: int) -> dict[str, Any]:
     }
 
 
-def _model() -> Any:
+def demo_model() -> Any:
+    """Return the demo model, or one of its shape with random weights, in eval mode."""
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 

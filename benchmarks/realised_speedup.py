@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine_speed import demo_model
+
 from pareto_prune.config import MeasureTable
-from pareto_prune.demo import model_folder
-from pareto_prune.doctor import minilm, sentences
+from pareto_prune.doctor import sentences
 from pareto_prune.environment import environment
-from pareto_prune.errors import MissingExtraError
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.models import architecture
 from pareto_prune.pruning.plan import PruningPlan
@@ -50,7 +50,7 @@ def main() -> None:
 
 def measured(engine: str, shapes: Sequence[tuple[int, int]]) -> Iterator[dict[str, Any]]:
     """Yield a row for every shape."""
-    model = _model()
+    model = demo_model()
     table = MeasureTable(device="cpu", engine=engine, latency_batch=BATCH)
     workload = Workload.from_lengths(sentences(model.config.vocab_size), table, seed=0)
     measurer = Measurer(table, model, workload)
@@ -84,18 +84,6 @@ def print_row(row: dict[str, Any]) -> None:
         f"{1 / row['time']:8.2f}× {row['realised']:8.2f}{met}",
         flush=True,
     )
-
-
-def _model() -> Any:
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    try:
-        folder = model_folder("demo:minilm-l6")
-    except MissingExtraError:
-        return minilm()
-    return AutoModelForSequenceClassification.from_pretrained(folder).eval()
 
 
 def _options() -> argparse.Namespace:

@@ -69,6 +69,20 @@ def test_a_study_runs_to_its_front(tmp_path, url):
 
 
 @pytest.mark.usefixtures("scripted")
+def test_the_dense_model_is_not_measured_a_second_time(tmp_path, url, monkeypatch):
+    def refused(*_, **__):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(ScriptedMeasurer, "measure", refused)
+    api.run(make_study(tmp_path, limits={"trials": 1}), url, output=tmp_path / "out")
+    study = open_storage(url).open_study("small").read()
+    (dense,) = study.trials
+    assert dense.state is TrialState.COMPLETE
+    assert dense.result.quality == study.reference.quality
+    assert dense.result.measurement == study.reference.measurement
+
+
+@pytest.mark.usefixtures("scripted")
 def test_a_result_holds_all_that_was_found(tmp_path, url):
     api.run(make_study(tmp_path), url, output=tmp_path / "out")
     for trial in trials_of(url)[1:]:

@@ -16,6 +16,7 @@ regressed on the channels that stay, ``h ≈ M x + m``, and ``W h + w`` becomes 
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -198,6 +199,12 @@ class DenseTraces:
         self.inputs = inputs
         self._batches = [_trace(dense, batch, inputs) for batch in batches]
 
+    def first(self, count: int) -> DenseTraces:
+        """Return the traces of the first ``count`` batches; no copy."""
+        fewer = copy.copy(self)
+        fewer._batches = self._batches[:count]
+        return fewer
+
     def of(self, place: Place, channels: Sequence[int] | None = None) -> list[Tensor]:
         """Return, for each batch, what is at ``place``: (real tokens, channels), float32."""
         kept = slice(None) if channels is None else torch.tensor(channels)
@@ -278,15 +285,15 @@ class _Latest:
     traces: DenseTraces
 
     def serves(self, dense: PreTrainedModel, batches: Sequence[Batch], inputs: bool) -> bool:
-        """Whether these are the traces of this model, unchanged, on these batches."""
+        """Whether these are the traces of this model, unchanged, on these batches and more."""
         return (
             self.versions == _versions(dense)
             and self.dense() is dense
             and self.traces.inputs >= inputs
-            and len(self.batches) == len(batches)
+            and len(self.batches) >= len(batches)
             and all(
                 torch.equal(a[key], b[key])
-                for a, b in zip(self.batches, batches, strict=True)
+                for a, b in zip(self.batches, batches, strict=False)
                 for key in ("input_ids", "attention_mask")
             )
         )
@@ -301,7 +308,7 @@ def _dense_traces(dense: PreTrainedModel, batches: Sequence[Batch], inputs: bool
         traces = DenseTraces(dense, batches, inputs)
         gone = weakref.ref(dense, lambda _: _latest.clear())
         _latest.append(_Latest(gone, _versions(dense), batches, traces))
-    return _latest[0].traces
+    return _latest[0].traces.first(len(batches))
 
 
 def _versions(model: nn.Module) -> list[int]:

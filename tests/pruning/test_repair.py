@@ -144,6 +144,13 @@ def test_dense_traces_are_made_once_and_again_after_a_change(monkeypatch):
     for _ in range(2):
         repair(cut_copy(dense, HALF), dense, batches)
     assert len(made) == 1
+    fewer, alone = cut_copy(dense, HALF), cut_copy(dense, HALF)
+    repair(fewer, dense, batches[:1])
+    assert len(made) == 1
+    repairing._latest.clear()
+    repair(alone, dense, batches[:1])
+    torch.testing.assert_close(fewer.state_dict(), alone.state_dict(), atol=0, rtol=0)
+    made.pop()
     with torch.no_grad():
         dense.bert.encoder.layer[0].output.dense.bias.add_(1.0)
     repair(cut_copy(dense, HALF), dense, batches)
