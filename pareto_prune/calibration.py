@@ -29,6 +29,7 @@ from pareto_prune.architecture import Architecture
 from pareto_prune.config import CalibrationTable, StudyConfig
 from pareto_prune.errors import Problem, StudyFileError
 from pareto_prune.examples import Split, TaskData, batches_by_length, sample, spread
+from pareto_prune.memory import give_back
 from pareto_prune.models import architecture
 from pareto_prune.progress import Progress
 from pareto_prune.pruning import (
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from pareto_prune.dense import DenseModel
 
 BATCH = 32
+BATCH_TOKENS = 1024
+"""Of a batch, at most: a backward pass holds what every layer gave for each of them."""
 
 Tensors = dict[str, Tensor]
 
@@ -232,6 +235,7 @@ class StudyCalibration:
                     self._progress.note(f"{path} is damaged, it is made again")
                 found = make()
                 save_tensors(path, found)
+                give_back()
         return found
 
 
@@ -280,6 +284,7 @@ def _measured(
             content = json.dumps({name: table.to_json() for name, table in found.items()})
             with cache.replacing(path) as beside:
                 beside.write_text(content, encoding="utf-8")
+            give_back()
     return found
 
 
@@ -308,7 +313,7 @@ def _drawn(train: Split, count: int, seed: int) -> Split:
 
 
 def _batched(split: Split, seed: int, device: torch.device) -> list[Batch]:
-    batches = batches_by_length(split, BATCH)
+    batches = batches_by_length(split, BATCH, BATCH_TOKENS)
     order = np.random.default_rng(seed).permutation(len(batches))
     return [split.batch(batches[i], device) for i in order]
 

@@ -205,9 +205,23 @@ def epoch_batches(split: Split, size: int, seed: int, epoch: int) -> list[Indice
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def batches_by_length(split: Split, size: int) -> list[Indices]:
-    """Return all examples in batches of similar lengths, longest first."""
-    return _cut(np.argsort(-split.lengths, kind="stable"), size)
+def batches_by_length(split: Split, size: int, tokens: int | None = None) -> list[Indices]:
+    """Return all examples in batches of similar lengths, longest first.
+
+    Args:
+        split: what to take apart.
+        size: examples of a batch, at most.
+        tokens: of a batch, padding included, at most, but for an example that is longer alone.
+    """
+    order = np.argsort(-split.lengths, kind="stable")
+    if tokens is None:
+        return _cut(order, size)
+    batches = []
+    while len(order):
+        fit = max(1, min(size, tokens // int(split.lengths[order[0]])))
+        batches.append(order[:fit])
+        order = order[fit:]
+    return batches
 
 
 def _cut(order: Indices, size: int) -> list[Indices]:

@@ -148,3 +148,13 @@ def test_one_fold_is_the_data_itself():
     split = split_of([2] * 9)
     data = TaskData.of("classification", split, split, split)
     assert folds(data, 1, seed=0) == (data,)
+
+
+def test_batches_by_length_hold_no_more_tokens_than_asked_for():
+    split = split_of(np.random.default_rng(0).integers(1, 60, 300))
+    batches = batches_by_length(split, 16, tokens=128)
+    assert sorted(np.concatenate(batches)) == list(range(300))
+    sizes = [len(rows) * int(split.lengths[rows].max()) for rows in batches]
+    assert max(sizes) <= 128
+    assert max(map(len, batches)) <= 16
+    assert [len(rows) for rows in batches_by_length(split, 16, tokens=1)] == [1] * 300

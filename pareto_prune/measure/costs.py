@@ -47,15 +47,6 @@ class BlockCosts:
     fixed: Cost
 
 
-@dataclass(frozen=True)
-class _Probe:
-    """One chain under test."""
-
-    kind: str
-    width: int
-    call: Call
-
-
 def time_callable(call: Call, clock: Clock, seconds: float = 0.3, least: int = 5) -> float:
     """Return the median seconds of a call, after one that is not timed."""
     call()
@@ -95,49 +86,42 @@ def block_costs(
     ids = {**inputs, "input_ids": inputs["input_ids"] % _VOCABULARY}
     chain = min(_CHAIN, len(_layers(base)))
 
-    def probe(kind: str, width: int) -> _Probe:
-        session = engine.prepare(_chain(base, kind, width, chain), settings)
-        return _Probe(kind, width, session.bind(ids))
-
-    probes = [
-        probe("fixed", 0),
-        probe("neurons", 1),
-        *(probe("heads", width) for width in head_counts if width),
-        *(probe("neurons", width) for width in neuron_counts if width),
-    ]
-    seconds, joules = _run(probes, gauge, rounds)
     samples = len(ids["input_ids"])
-    return BlockCosts(
-        heads=_costs("heads", head_counts, probes, seconds, joules, samples, chain),
-        neurons=_costs("neurons", neuron_counts, probes, seconds, joules, samples, chain),
-        fixed=(float(seconds[0]) / samples, None if joules is None else float(joules[0]) / samples),
-    )
+
+    def probe(kind: str, width: int) -> Call:
+        return engine.prepare(_chain(base, kind, width, chain), settings).bind(ids)
+
+    def costs(kind: str, widths: Sequence[int]) -> tuple[dict[int, Cost], Cost]:
+        probes = [probe("fixed", 0), probe("neurons", 1), *(probe(kind, k) for k in widths if k)]
+        seconds, joules = _run(probes, gauge, rounds)
+        found = _costs(widths, seconds, joules, chain * samples)
+        return found, _a_sample(seconds, joules, samples)
+
+    # one kind after the other: all chains at once hold several times the dense model
+    heads, fixed = costs("heads", head_counts)
+    neurons, _ = costs("neurons", neuron_counts)
+    return BlockCosts(heads=heads, neurons=neurons, fixed=fixed)
 
 
-def _costs(
-    kind: str,
-    widths: Sequence[int],
-    probes: Sequence[_Probe],
-    seconds: Any,
-    joules: Any,
-    samples: int,
-    chain: int,
-) -> dict[int, Cost]:
+def _a_sample(seconds: Any, joules: Any, samples: int) -> Cost:
+    """Return the cost of the first probe, of one sample."""
+    return float(seconds[0]) / samples, None if joules is None else float(joules[0]) / samples
+
+
+def _costs(widths: Sequence[int], seconds: Any, joules: Any, sublayers: int) -> dict[int, Cost]:
     """Return seconds and joules of one sublayer and sample, without what is there anyway."""
 
     def alone(values: Any, index: int) -> float:
         empty = (values[1] - values[0]) / 2
-        return max(float(values[index] - values[0] - empty), 0.0) / (chain * samples)
+        return max(float(values[index] - values[0] - empty), 0.0) / sublayers
 
     found: dict[int, Cost] = {0: (0.0, None if joules is None else 0.0)} if 0 in widths else {}
-    for index, probe in enumerate(probes[2:], start=2):
-        if probe.kind == kind:
-            energy = None if joules is None else alone(joules, index)
-            found[probe.width] = alone(seconds, index), energy
+    for index, width in enumerate(filter(None, widths), start=2):
+        found[width] = alone(seconds, index), None if joules is None else alone(joules, index)
     return dict(sorted(found.items()))
 
 
-def _run(probes: Sequence[_Probe], gauge: Gauge, rounds: int) -> tuple[Any, Any]:
+def _run(probes: Sequence[Call], gauge: Gauge, rounds: int) -> tuple[Any, Any]:
     """Return seconds and joules of a call of every probe, medians over rounds.
 
     Every round runs all probes in another order; each is taken relative to the round's sum, so
@@ -146,11 +130,11 @@ def _run(probes: Sequence[_Probe], gauge: Gauge, rounds: int) -> tuple[Any, Any]
     generator = np.random.default_rng(0)
     seconds, joules = np.zeros((2, rounds, len(probes)))
     for probe in probes:
-        probe.call()
+        probe()
     for row in range(rounds):
         for i in generator.permutation(len(probes)):
             start = gauge.edge()
-            probes[i].call()
+            probes[i]()
             window = gauge.between(start, gauge.edge(), 1)
             seconds[row, i] = window.seconds
             joules[row, i] = np.nan if window.joules is None else window.joules
@@ -167,14 +151,14 @@ def _medians(values: Any) -> Any:
     return np.median(values / totals, axis=0) * np.median(totals)
 
 
-def _by_power(probes: Sequence[_Probe], seconds: Any, gauge: Gauge) -> Any:
+def _by_power(probes: Sequence[Call], seconds: Any, gauge: Gauge) -> Any:
     """Return joules of calls too short for the counter, from the power of the longest ones.
 
     Power is taken in full windows of the longest and the shortest probe, and lies between them
     in proportion to time.
     """
     ends = [int(np.argmin(seconds)), int(np.argmax(seconds))]
-    watts = [_watts(take(probes[i].call, gauge, _calls(seconds[i], gauge))) for i in ends]
+    watts = [_watts(take(probes[i], gauge, _calls(seconds[i], gauge))) for i in ends]
     if None in watts:
         return None
     return np.interp(seconds, [seconds[i] for i in ends], watts) * seconds  # type: ignore[arg-type]
