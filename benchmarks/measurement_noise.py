@@ -1,10 +1,12 @@
 """Dense against dense beside a busy neighbour: what a ratio and a plain median are worth.
 
-A model of MiniLM's size is measured against itself, again and again, while another process keeps
-the same cores busy. The right ratio is 1. Beside the paired ratio stands the plain median of the
-same minutes: the absolute value that a benchmark without a reference would have reported.
+A model of MiniLM's size is measured against itself, again and again, while other processes keep
+the same cores busy: one without a pause, or some that come and go, as they do on a shared machine.
+The right ratio is 1. Beside the paired ratio stands the plain median of the same minutes: the
+absolute value that a benchmark without a reference would have reported.
 
     python benchmarks/measurement_noise.py [--quick] [--json FILE] [--repeats 20] [--neighbours 1]
+        [--bursts SECONDS]
 """
 
 from __future__ import annotations
@@ -32,11 +34,18 @@ TOLERANCE = {"latency_ms": 0.05, "energy_j": 0.03}
 CENTRE = 0.01
 SHARE = 18 / 20
 NEIGHBOUR = """
+import random, sys, time
 import numpy as np
+seed, longest = int(sys.argv[1]), float(sys.argv[2])
+draw = random.Random(seed)
 a = np.random.default_rng(0).random((512, 512), dtype=np.float32)
 while True:
-    a = a @ a / 512
+    end = time.monotonic() + draw.uniform(0, longest)
+    while not longest or time.monotonic() < end:
+        a = a @ a / 512
+    time.sleep(draw.uniform(0, longest))
 """
+"""Computes for ever or, with ``longest`` above 0, in bursts and pauses of up to so many seconds."""
 
 
 def main() -> None:
@@ -47,7 +56,7 @@ def main() -> None:
     workload = Workload.from_lengths(sentences(model.config.vocab_size), table, seed=0)
     measurer = Measurer(table, model, workload)
     rows: list[dict[str, Any]] = []
-    with busy(options.neighbours):
+    with busy(options.neighbours, options.bursts):
         print_header()
         for repeat in range(repeats):
             rows.append(row(repeat, measurer.measure(model, fresh=True)))
@@ -60,6 +69,7 @@ def main() -> None:
             "rows": rows,
             "summary": summary,
             "neighbours": options.neighbours,
+            "bursts": options.bursts,
             "environment": where.to_json(),
         }
         options.json.write_text(json.dumps(content, indent=1))
@@ -67,11 +77,12 @@ def main() -> None:
 
 
 @contextmanager
-def busy(count: int) -> Iterator[None]:
-    """Keep ``count`` processes computing for the length of a ``with`` block."""
+def busy(count: int, bursts: float) -> Iterator[None]:
+    """Keep ``count`` processes computing, in bursts or always, for a ``with`` block."""
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     neighbours = [
-        subprocess.Popen([sys.executable, "-c", NEIGHBOUR], env=alone) for _ in range(count)
+        subprocess.Popen([sys.executable, "-c", NEIGHBOUR, str(i), str(bursts)], env=alone)
+        for i in range(count)
     ]
     try:
         yield
@@ -150,6 +161,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--neighbours", type=int, default=1, help="busy processes beside")
+    parser.add_argument(
+        "--bursts",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="they come and go, each time for up to this long",
+    )
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     return parser.parse_args()

@@ -6,7 +6,7 @@ encoder's multiply-accumulates; the other strategies run once, at half of every 
 on validation and test, dense and after some steps of distillation.
 
     python benchmarks/ner_quality.py --data FOLDER --splits TRAIN VALIDATION TEST
-        [--quick] [--json FILE] [--seeds 3] [--steps 200] [--epochs 8]
+        [--quick] [--json FILE] [--seeds 3] [--steps 200] [--epochs 5]
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ from pareto_prune.study_file import parse_study
 from pareto_prune.trial import Timings, TrialContext
 
 HALF, WANTED = 0.5, 0.95
+LEARNING_RATE = 5e-5
+"""A quarter of the dense model's: it has seen the little data there is often enough."""
 
 
 def main() -> None:
     options = _options()
     rows: list[dict[str, Any]] = []
-    for seed in range(options.seeds):
+    for seed in reversed(range(options.seeds)):
         bench = _bench(options, seed)
         dense = scores(bench, bench.whole.dense.model)
         names = strategies.names() if seed == 0 else ["balanced"]
@@ -91,7 +93,7 @@ def _context(bench: Bench, name: str, steps: int) -> TrialContext:
             cost_target=HALF,
             threshold=0.3,
             sublayers=(0.5,) * sublayers,
-            learning_rate=1e-4,
+            learning_rate=LEARNING_RATE,
         ),
         seed=seed,
         check=lambda: None,
@@ -165,7 +167,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--splits", nargs=3, required=True, metavar=("TRAIN", "VALIDATION", "TEST"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--epochs", type=int, default=8, help="of the dense model")
+    parser.add_argument("--epochs", type=int, default=5, help="of the dense model")
     parser.add_argument(
         "--folder",
         type=Path,
