@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -34,21 +35,39 @@ class Server:
 
     Args:
         durable: whether commits wait for the disk, as in production.
+        user: who owns everything.
+        password: that is asked for; none is by default.
+        options: for the server's command line.
     """
 
-    def __init__(self, durable: bool = False) -> None:
+    def __init__(
+        self,
+        durable: bool = False,
+        user: str = "postgres",
+        password: str | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         folder = binaries()
         if folder is None:
             raise RuntimeError("no PostgreSQL server is installed")
         self._bin = folder
         self._durable = durable
+        self.user, self._password, self._options = user, password, options
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
         if os.geteuid() == 0:
             owner = pwd.getpwnam(USER)
             os.chown(self._folder, owner.pw_uid, owner.pw_gid)
-        self._run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8")
+        self._run("initdb", "-D", "data", "-U", user, "-N", "-E", "UTF8", *self._authentication())
+
+    def _authentication(self) -> list[str]:
+        if self._password is None:
+            return ["-A", "trust"]
+        file = self._folder / "password"
+        file.write_text(self._password)
+        file.chmod(0o444)
+        return ["-A", "scram-sha-256", "--pwfile", str(file)]
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database, with a password that must never be printed."""
@@ -56,7 +75,13 @@ class Server:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        options = [
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "unix_socket_directories=",
+            *self._options,
+        ]
         if not self._durable:
             options += ["-c", "fsync=off", "-c", "synchronous_commit=off"]
         command = [*self._as_user(), self._bin / "postgres", "-D", "data", "-p", str(self.port)]
@@ -98,6 +123,13 @@ class Server:
             connection.execute(make.format(sql.Identifier(name), sql.Identifier(template)))
         return self.url(name)
 
+    def renew(self, name: str) -> None:
+        """Make an empty database in the place of one that may be there."""
+        with self._connect() as connection:
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            connection.execute(drop.format(sql.Identifier(name)))
+        self.database(name)
+
     def empty(self, database: str, kept: tuple[str, ...]) -> None:
         """Delete all rows of a database but those of some tables."""
         with self._connect(database) as connection:
@@ -115,7 +147,12 @@ class Server:
 
     def _connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
-            host="127.0.0.1", port=self.port, user="postgres", autocommit=True, dbname=database
+            host="127.0.0.1",
+            port=self.port,
+            user=self.user,
+            password=self._password,
+            autocommit=True,
+            dbname=database,
         )
 
     def _run(self, program: str, *arguments: str) -> None:

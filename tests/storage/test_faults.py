@@ -154,10 +154,11 @@ def test_two_workers_share_one_study(
 def test_workers_killed_at_random_moments_lose_nothing(
     storage_url: str, study: StoredStudy, workers: list[Process]
 ) -> None:
-    study.ask_for(80)
+    asked, kills = (160, 20) if storage_url.startswith("postgresql") else (40, 5)
+    study.ask_for(asked)
     chance = random.Random(0)
     finished = 0
-    for _ in range(10):
+    for _ in range(kills):
         victim = start(workers, storage_url, "--say")
         for _ in range(chance.randint(1, 6)):
             line(victim)
@@ -169,8 +170,26 @@ def test_workers_killed_at_random_moments_lose_nothing(
     last = start(workers, storage_url)
     last.wait()
     trials = study.read().trials
-    assert [trial.number for trial in trials] == list(range(80))
+    assert [trial.number for trial in trials] == list(range(asked))
     assert all(trial.state.finished for trial in trials)
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_the_clock_of_a_workers_host_does_not_matter(
+    postgres: Server, template: str, workers: list[Process], ahead: float
+) -> None:
+    """Leases are in the server's time: a fast worker takes no trial, a slow one keeps none."""
+    url = postgres.database(f"clock_{'fast' if ahead > 0 else 'slow'}", template)
+    study = open_storage(url).create(study_config())
+    right = start(workers, url, "--block", "--name", "right")
+    assert line(right) == "running 0"
+    wrong = start(workers, url, "--say", "--name", "wrong", f"--ahead={ahead}")
+    assert [line(wrong) for _ in range(11)] == [f"running {number}" for number in range(1, 12)]
+    go_on(right)
+    assert line(right) == "told 1"
+    assert line(wrong) == "told 11"
+    check_whole(study.read(), 12)
+    assert study.events() == []
 
 
 def test_a_server_that_restarts_costs_nothing(tmp_path: Path, workers: list[Process]) -> None:

@@ -1,13 +1,16 @@
-"""One real worker process with scripted trials: ``URL [--say | --block] [--lease S] [--name N]``.
+"""One real worker process with scripted trials: ``URL [--say | --block] [--lease S] [--name N]
+[--ahead S]``.
 
 Says ``running N`` for every trial under ``--say``, and waits for a line on standard input as well
-under ``--block``; says at the end how many trials it told. Exits with 130 when interrupted.
+under ``--block``; says at the end how many trials it told. Exits with 130 when interrupted. Under
+``--ahead`` its own clock is fast, or slow where the number is negative.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 
 from pareto_prune.storage import open_storage
 from pareto_prune.worker import RunTrial, WorkerEvent, work
@@ -21,7 +24,10 @@ def main() -> None:
     parser.add_argument("--say", action="store_true")
     parser.add_argument("--lease", type=float, default=60.0)
     parser.add_argument("--name", default=None)
+    parser.add_argument("--ahead", type=float, default=0.0)
     options = parser.parse_args()
+    true = time.time
+    time.time = lambda: true() + options.ahead
     study = open_storage(options.url, lease_seconds=options.lease).open_study("scripted")
     told = work(
         study,
