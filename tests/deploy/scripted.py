@@ -1,0 +1,18 @@
+"""What runs trials as in a real run, but for the clock; loads no torch before it is asked to."""
+
+from __future__ import annotations
+
+from pareto_prune import running
+from pareto_prune.progress import Progress
+from pareto_prune.worker import RunTrial
+
+_prepare = running.prepare
+
+
+def prepare(url: str, name: str, progress: Progress) -> RunTrial:
+    """Return what runs the trials of a study, measured by the script."""
+    from pareto_prune import bench
+    from tests.launch.small import scripted
+
+    bench._measurer = scripted
+    return _prepare(url, name, progress)
