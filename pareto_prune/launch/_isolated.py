@@ -26,7 +26,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
@@ -132,14 +133,15 @@ class IsolatedTrials:
     def _start(self) -> Connection:
         ours, theirs = Pipe()
         environment = {**os.environ, **self._environment, "PARETO_PRUNE_PIPE": str(theirs.fileno())}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _path_first() + _MAIN],
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno() if _has_file(sys.stderr) else subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with _deaf():
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _path_first() + _MAIN],
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno() if _has_file(sys.stderr) else subprocess.DEVNULL,
+                start_new_session=True,
+            )
         theirs.close()
         self._pipe = ours
         ours.send_bytes(pickle.dumps(self._prepare))
@@ -205,14 +207,24 @@ class _ChildError(TrialError):
     """A trial failed in a child that is still well."""
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let what is started here not hear a SIGTERM.
+
+    Who stops a whole service or a job of a cluster sends one to every process of it. The worker
+    hands its trial back then; a child that died first would have cost the trial.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process: by request, then by force."""
+    """End a process by force: it hears nothing else, and leaves nothing half-written."""
     if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(timeout=_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        process.kill()
     process.wait()
 
 

@@ -178,6 +178,19 @@ def test_an_interrupted_launch_hands_everything_back(
     assert study.counts()[TrialState.RUNNING] == 0
 
 
+def test_a_signal_to_every_process_of_a_launch_costs_no_trial(
+    run: subprocess.Popen[str], study: StoredStudy, tmp_path: Path
+) -> None:
+    """As Slurm and systemd send it; those who run the trials hear it first."""
+    for pid in children(tmp_path):
+        os.kill(pid, signal.SIGTERM)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait() == 130
+    wait_until_gone(children(tmp_path))
+    assert study.counts()[TrialState.WAITING] == 2
+    assert study.counts()[TrialState.FAILED] == 0
+
+
 def test_children_do_not_outlive_a_killed_launch(
     run: subprocess.Popen[str], study: StoredStudy, url: str, tmp_path: Path
 ) -> None:
