@@ -41,11 +41,13 @@ class Workers:
         count: how many; ``None`` for what the launcher thinks right.
         launcher_name: where; ``None`` for this process, or processes where ``count`` is above 1.
         gpus: that each one has.
+        threads: that each one computes with.
     """
 
     count: int | None = None
     launcher_name: str | None = None
     gpus: int | None = None
+    threads: int | None = None
 
     def launcher(self) -> Launcher:
         """Return the launcher.
@@ -55,12 +57,16 @@ class Workers:
         """
         from pareto_prune.launch import launchers
 
-        several = (self.count or 1) > 1 or self.gpus is not None
+        given = {
+            "workers": self.count,
+            "gpus_per_worker": self.gpus,
+            "threads": self.threads,
+        }
+        several = (self.count or 1) > 1 or (self.gpus, self.threads) != (None, None)
         name = self.launcher_name or ("processes" if several else "inline")
         if name == "inline" and several:
             wrong = "has one worker, in this process"
             raise UserError(Problem("--launcher inline", wrong, "allowed: --launcher processes"))
-        given = {"workers": self.count, "gpus_per_worker": self.gpus}
         options = {key: value for key, value in given.items() if value is not None}
         return launchers.create(name, {} if name == "inline" else options, "--launcher")
 

@@ -74,7 +74,7 @@ def run_study(
         storage=url,
         study=study.name,
         prepare=functools.partial(prepare, url, study.name),
-        space=functools.partial(_space, study),
+        space=functools.partial(_space, url, study.name),
         time_limit=None if limit is None else seconds(limit),
         progress=shown,
     )
@@ -90,8 +90,13 @@ def prepare(url: str, name: str, progress: Progress) -> RunTrial:
     return runner_of(open_storage(url).open_study(name), progress).run
 
 
-def _space(study: StoredStudy) -> SearchSpace:
-    reference = study.reference
+def _space(url: str, name: str) -> SearchSpace:
+    storage = open_storage(url)
+    try:
+        study = storage.open_study(name)
+        reference = study.reference
+    finally:
+        storage.close()
     assert reference is not None, "a worker has prepared"
     return SearchSpace.of(study.config, reference.architecture)
 

@@ -33,6 +33,10 @@ LauncherName = Annotated[
 Gpus = Annotated[
     int | None, typer.Option("--gpus-per-worker", min=1, metavar="N", help="That each one has.")
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads-per-worker", min=1, metavar="N", help="That each computes with."),
+]
 
 
 @app.command()
@@ -72,6 +76,7 @@ def run(
     workers: Count = None,
     launcher: LauncherName = None,
     gpus_per_worker: Gpus = None,
+    threads_per_worker: Threads = None,
 ) -> None:
     """Run a study, or go on with it, and show its front.
 
@@ -90,7 +95,7 @@ def run(
         return
     from pareto_prune import api
 
-    chosen = api.Workers(workers, launcher, gpus_per_worker)
+    chosen = api.Workers(workers, launcher, gpus_per_worker, threads_per_worker)
     with _display(config) as display:
         outcome = api.run(
             config,
@@ -111,6 +116,7 @@ def worker(
     workers: Count = None,
     launcher: LauncherName = None,
     gpus_per_worker: Gpus = None,
+    threads_per_worker: Threads = None,
 ) -> None:
     """Work on a study that is in the storage, until it has its trials.
 
@@ -119,7 +125,7 @@ def worker(
     from pareto_prune import api
     from pareto_prune.storage import open_storage
 
-    chosen = api.Workers(workers, launcher, gpus_per_worker)
+    chosen = api.Workers(workers, launcher, gpus_per_worker, threads_per_worker)
     with _display(open_storage(storage).open_study(name).config) as display:
         outcome = api.work(name, storage, watcher=display, workers=chosen)
     _end(outcome)

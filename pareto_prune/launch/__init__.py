@@ -30,7 +30,8 @@ class Job:
         study: name of the study.
         prepare: called once a process. A function of a module, or a :func:`functools.partial` of
             one, so that other processes can have it.
-        space: of the study; called once a worker has prepared.
+        space: of the study; called once a worker has prepared. As ``prepare``, a function that
+            other processes can have.
         time_limit: seconds from now after which no trial is begun; ``None`` for never.
         lease_seconds: how long a worker may be silent.
         plan_of: plans known beforehand, where this process knows any.

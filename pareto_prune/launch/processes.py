@@ -14,16 +14,10 @@ from pydantic import Field
 from pareto_prune.errors import Problem, UserError
 from pareto_prune.launch import Job, launchers
 from pareto_prune.launch._crew import Crew
+from pareto_prune.launch._drive import drive
 from pareto_prune.launch._isolated import IsolatedTrials
 from pareto_prune.storage import Storage, open_storage
-from pareto_prune.worker import (
-    FailureStreak,
-    Interruptions,
-    OnEvent,
-    WorkerEvent,
-    default_name,
-    work,
-)
+from pareto_prune.worker import FailureStreak, Interruptions, OnEvent, WorkerEvent, default_name
 
 _STEP_SECONDS = 0.5
 
@@ -67,7 +61,7 @@ class Processes:
         with Interruptions(), ThreadPoolExecutor(len(environments)) as pool:
             futures = [
                 pool.submit(
-                    _drive, storage, job, f"{default_name()}/{index}", trials, said, stop, streak
+                    drive, storage, job, f"{default_name()}/{index}", trials, said, stop, streak
                 )
                 for index, trials in enumerate(
                     IsolatedTrials(job.prepare, environment, progress=crew.member())
@@ -113,37 +107,6 @@ def gpus() -> list[str]:
         return [str(index) for index in range(pynvml.nvmlDeviceGetCount())]
     except Exception:
         return []
-
-
-def _drive(
-    storage: Storage,
-    job: Job,
-    name: str,
-    trials: IsolatedTrials,
-    on_event: OnEvent,
-    stop: threading.Event,
-    streak: FailureStreak,
-) -> None:
-    """Be one worker: claim here, run in the child. Whatever ends it early ends the others."""
-    try:
-        if not trials.prepare(stop):
-            return
-        work(
-            storage.open_study(job.study),
-            trials,
-            job.space(),
-            worker_name=name,
-            on_event=on_event,
-            stop=stop,
-            time_limit=job.seconds_left,
-            streak=streak,
-            plan_of=job.plan_of,
-        )
-    except BaseException:
-        stop.set()
-        raise
-    finally:
-        trials.close()
 
 
 def _wait(futures: list[Future[None]]) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from pareto_prune.errors import TrialError, UserError
@@ -70,6 +71,37 @@ def prepare_long(folder: str, progress: Progress) -> RunTrial:
         os.write(sys.stderr.fileno(), b"running\n")
         threading.Event().wait()
         return run_scripted(assignment)
+
+    return run
+
+
+def prepare_gated(folder: str, progress: Progress) -> RunTrial:
+    """Trials that leave the name of their node, and wait until the folder says go."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        (Path(folder) / f"on-{os.environ.get('NODE', 'head')}").touch()
+        while not (Path(folder) / "go").exists():
+            time.sleep(0.05)
+        return run_scripted(assignment)
+
+    return run
+
+
+def prepare_on_gpu(progress: Progress) -> RunTrial:
+    """Trials that say which GPU they see."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        told = {"gpu": float(os.environ["CUDA_VISIBLE_DEVICES"])}
+        return result_of(assignment.candidate, timings=told)
+
+    return run
+
+
+def prepare_alike(progress: Progress) -> RunTrial:
+    """Trials that all fail in one way."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        raise TrialError("nan_loss", "step 3")
 
     return run
 

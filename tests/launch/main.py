@@ -1,4 +1,4 @@
-"""A run with the launcher ``processes``: ``URL FOLDER``; its trials wait for ever."""
+"""A run with a launcher: ``URL FOLDER [NAME]``; its trials wait for ever."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from tests.launch.jobs import prepare_long
 from tests.storage.scripted import space_of
 
 if __name__ == "__main__":
-    url, folder = sys.argv[1:]
+    url, folder, name = (*sys.argv[1:], "processes")[:3]
+    if name == "ray":
+        from tests.launch.loopback import keep_to_loopback
+
+        keep_to_loopback()
     study = open_storage(url).open_study("scripted")
     prepare = functools.partial(prepare_long, folder)
     job = Job(url, "scripted", prepare, functools.partial(space_of, study.config))
-    launcher = launchers.create("processes", {"workers": 2})
+    launcher = launchers.create(name, {"workers": 2})
     try:
         launcher.launch(job, lambda event: print(event.kind, flush=True), threading.Event())
     except KeyboardInterrupt:

@@ -134,6 +134,7 @@ def test_a_study_that_was_never_run_has_no_workers_yet(tmp_path):
     [
         (api.Workers(2, "inline"), "has one worker, in this process"),
         (api.Workers(None, "inline", 1), "has one worker, in this process"),
+        (api.Workers(None, "inline", None, 1), "has one worker, in this process"),
         (api.Workers(None, "lambda"), "unknown launcher 'lambda'"),
     ],
 )
@@ -147,6 +148,7 @@ def test_a_launcher_is_chosen_by_the_number_of_workers():
     assert type(api.Workers(1).launcher()).__name__ == "Inline"
     assert api.Workers(3).launcher().workers == 3
     assert api.Workers(None, None, 2).launcher().gpus_per_worker == 2
+    assert api.Workers(None, None, None, 2).launcher().threads == 2
 
 
 def test_progress_of_another_process_is_told_in_few_messages():

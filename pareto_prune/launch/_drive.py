@@ -1,0 +1,41 @@
+"""One worker whose trials run in a child process."""
+
+from __future__ import annotations
+
+import threading
+
+from pareto_prune.launch import Job
+from pareto_prune.launch._isolated import IsolatedTrials
+from pareto_prune.storage import Storage
+from pareto_prune.worker import FailureStreak, OnEvent, work
+
+
+def drive(
+    storage: Storage,
+    job: Job,
+    name: str,
+    trials: IsolatedTrials,
+    on_event: OnEvent,
+    stop: threading.Event,
+    streak: FailureStreak,
+) -> None:
+    """Be one worker: claim here, run in the child. Whatever ends it early ends the others."""
+    try:
+        if not trials.prepare(stop):
+            return
+        work(
+            storage.open_study(job.study),
+            trials,
+            job.space(),
+            worker_name=name,
+            on_event=on_event,
+            stop=stop,
+            time_limit=job.seconds_left,
+            streak=streak,
+            plan_of=job.plan_of,
+        )
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        trials.close()
