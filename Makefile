@@ -37,7 +37,7 @@ test: $(VENV)/.dev
 	$(BIN)/pytest
 
 test-fast: $(VENV)/.dev
-	$(BIN)/pytest -m "not slow and not demo"
+	$(BIN)/pytest -n 2 -m "not slow and not demo"
 
 quickstart: $(VENV)/.demo
 	$(BIN)/pareto-prune run studies/quickstart.toml

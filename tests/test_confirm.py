@@ -21,6 +21,8 @@ from pareto_prune.storage import open_storage
 from tests.small_study import ScriptedMeasurer, make_study
 from tests.synthetic import study_of, trial
 
+pytestmark = pytest.mark.slow
+
 
 def values(accuracy: float, latency: float) -> dict[str, float]:
     return {"accuracy": accuracy, "latency_ms": latency, "energy_j": latency / 200}

@@ -89,6 +89,7 @@ def test_the_same_study_makes_the_same_weights(body, tmp_path):
     assert one.digest == two.digest != other.digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["weights", "record", "seed"])
 def test_what_is_damaged_or_made_from_something_else_is_made_again(body, tmp_path, what):
     folder = tmp_path / "dense"

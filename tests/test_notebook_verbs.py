@@ -30,6 +30,7 @@ def folder(tmp_path_factory):
         yield root
 
 
+@pytest.mark.slow
 def test_the_documentation_runs(folder):
     ran = doctest.testmod(pareto_prune, optionflags=doctest.ELLIPSIS)
     assert ran.attempted > 20

@@ -110,6 +110,7 @@ def test_run_again_goes_on_and_repeats_nothing(tmp_path, url):
     assert [trial.number for trial in after] == [0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 def test_same_seed_same_candidates(tmp_path):
     study = make_study(tmp_path)
@@ -207,6 +208,7 @@ def test_onnx_is_compared_on_the_texts_of_the_study(tmp_path, url):
         api.export("small", number, tmp_path / "to", "onyx", url)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 @pytest.mark.parametrize(
     ("number", "said"), [(99, "there is no trial 99"), (1, "weights are not kept")]
@@ -236,6 +238,7 @@ def test_a_damaged_model_is_noticed_at_export(tmp_path, url):
     assert not (tmp_path / "to").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 def test_cross_validation_takes_the_mean_of_the_folds(tmp_path, url):
     study = make_study(tmp_path, search={"strategies": ["l1"], "folds": 2}, limits={"trials": 2})

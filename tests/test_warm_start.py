@@ -97,6 +97,7 @@ def test_a_checkpoint_knows_its_shape_without_weights(name: str, tmp_path: Path)
     assert Checkpoint(str(tmp_path)).architecture() == architecture(model)
 
 
+@pytest.mark.slow
 def test_a_study_starts_from_another_and_measures_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

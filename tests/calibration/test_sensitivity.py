@@ -79,6 +79,7 @@ def test_a_small_cut_costs_what_is_predicted():
         assert 0.5 * measured[k] - 1e-6 < predicted[k] < 2 * measured[k] + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 @pytest.mark.parametrize("task", ["classification", "ner"])
 def test_measured_is_the_divergence_of_the_stitched_model(model_type, task):

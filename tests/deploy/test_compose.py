@@ -18,6 +18,8 @@ from tests.deploy.recipes import (
     strings,
 )
 
+pytestmark = pytest.mark.slow
+
 SECRETS = {"POSTGRES_PASSWORD": PASSWORD, "PARETO_PRUNE_TOKEN": TOKEN}
 NAMES = ("postgres", "run", "worker", "web")
 OURS = ("run", "worker", "web")
@@ -106,7 +108,6 @@ def test_volumes_are_there_and_study_files_cannot_be_written(services):
     assert re.match(r"postgres:\d+$", services["postgres"]["image"])
 
 
-@pytest.mark.slow
 def test_its_commands_run_a_study_and_serve_it(services, host, small):
     """The worker comes first, and is started again as ``on-failure`` has it, until it may begin."""
     run, worker, web = (services[name] for name in OURS)

@@ -9,6 +9,8 @@ import pytest
 from pareto_prune.records import TrialState
 from tests.deploy.recipes import PASSWORD, TOKEN, image_environment, kubernetes, strings
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = kubernetes()
 SECRETS = {"password": PASSWORD, "token": TOKEN}
 PODS = {kind: OBJECTS[kind]["spec"]["template"]["spec"] for kind in ("Job", "Deployment")}
@@ -100,7 +102,6 @@ def test_secrets_are_referred_to_alone():
         assert not re.search(r"://[^/@]*:[^/@]*@", text)
 
 
-@pytest.mark.slow
 def test_its_commands_run_a_study_and_serve_it(host, small):
     study = host.folder / "studies/study.toml"
     (host.folder / "studies/small.toml").rename(study)

@@ -17,6 +17,8 @@ from tests.deploy.recipes import ROOT
 from tests.small_study import make_study
 from tests.storage.scripted import study_config
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = ROOT / "deploy/slurm.sh"
 DIRECTIVES = re.findall(r"^#SBATCH (.+)$", SCRIPT.read_text(), re.MULTILINE)
 
@@ -79,7 +81,6 @@ def test_a_secret_that_others_may_read_is_refused(node, tmp_path, mode):
     assert not (tmp_path / "study.db").exists()
 
 
-@pytest.mark.slow
 def test_it_runs_a_study(node, tmp_path):
     make_study(tmp_path, limits={"trials": 2})
     ended = node('tests.deploy.main "$@"', "small.toml", str(tmp_path / "artifacts"))

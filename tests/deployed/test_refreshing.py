@@ -19,6 +19,8 @@ from tests.deployed.test_scoring import printed, rows
 from tests.learnable import learnable_split
 from tests.tasks.words import sentiment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def new_data(tmp_path):

@@ -24,6 +24,8 @@ from pareto_prune.worker import WorkerEvent
 from tests.launch import jobs
 from tests.storage.scripted import prepare_scripted, space_of, study_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

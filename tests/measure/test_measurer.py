@@ -17,6 +17,8 @@ from pareto_prune.pruning.surgery import cut_copy
 from tests.measure.scripted import ScriptedClock, ScriptedCounter, ScriptedEngine
 from tests.tiny import HEADS, LAYERS, NEURONS, PAD, POSITIONS, VOCABULARY, tiny_model
 
+pytestmark = pytest.mark.slow
+
 HALF = PruningPlan.of([(range(HEADS // 2), range(NEURONS // 2))] * LAYERS)
 DENSE_UNITS = LAYERS * (HEADS + NEURONS)
 BRIEF = Protocol(

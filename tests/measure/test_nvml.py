@@ -331,6 +331,7 @@ print("loaded")
 """
 
 
+@pytest.mark.slow
 def test_a_compiled_library_through_the_real_loader(tmp_path: Path) -> None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:

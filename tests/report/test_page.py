@@ -124,5 +124,6 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == ["front.html"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_trials_stay_under_ten_megabytes():
     assert len(made(synthetic.many(10_000)).encode()) < 10_000_000

@@ -32,6 +32,7 @@ def get(app: Any, path: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_the_study(study: StoredStudy, optunas: RDBStorage) -> None:
     space = space_of(study.config)
     starter = space.to_candidate({gene.name: gene.only for gene in space.genes}, "uniform")

@@ -17,6 +17,8 @@ from pareto_prune.storage import StoredStudy, open_storage
 from tests.storage.postgres import Server
 from tests.storage.scripted import result_of, space_of, study_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 Process = subprocess.Popen[str]
 
@@ -150,7 +152,6 @@ def test_two_workers_share_one_study(
     assert {trial.worker for trial in study.read().trials} == {"a", "b"}
 
 
-@pytest.mark.slow
 def test_workers_killed_at_random_moments_lose_nothing(
     storage_url: str, study: StoredStudy, workers: list[Process]
 ) -> None:

@@ -105,6 +105,7 @@ def _create(url: str) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_several_may_make_the_tables_at_once(empty_url: str) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         assert pool.map(_create, [empty_url] * 3, chunksize=1) == ["scripted"] * 3
