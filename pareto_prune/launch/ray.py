@@ -80,7 +80,7 @@ class Ray:
         fit = [node for node in cluster.nodes if node.cpus >= 1 and node.gpus >= gpus]
         places = [int(node.gpus // gpus) if gpus else 1 for node in fit]
         count = self.workers or max(1, sum(places))
-        if not gpus:
+        if fit and not gpus:
             places = [math.ceil(count / len(fit))] * len(fit)
         shares = [n.cpus / min(count, place) for n, place in zip(fit, places, strict=True)]
         cpus = min(shares, default=1.0)

@@ -363,3 +363,10 @@ def test_more_gpus_than_this_host_has_are_refused() -> None:
 
 def test_the_command_line_chooses_it() -> None:
     assert api.Workers(64, "ray", 1).launcher() == Ray(workers=64, gpus_per_worker=1)
+
+
+def test_a_cluster_that_has_yet_to_grow_is_asked_for_what_was_said():
+    """A head node without CPUs, and workers that come once somebody waits for them."""
+    empty = Cluster((Node(0.0),), "head", own=False)
+    assert Ray(workers=8).share(empty) == Share(8, 1, 1, 0)
+    assert Ray(workers=8, threads=4).share(empty) == Share(8, 4, 4, 0)
