@@ -22,7 +22,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,8 @@ import numpy as np
 from pareto_prune.architecture import Architecture, LayerShape
 from pareto_prune.config import StudyConfig
 from pareto_prune.dominance import hypervolume
+from pareto_prune.front import Yardstick
+from pareto_prune.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
 from pareto_prune.records import Candidate, TrialState
 from pareto_prune.samplers import Past, Request, samplers
 from pareto_prune.samplers._history import History
@@ -151,6 +153,13 @@ class Scorer:
         accuracy = CHANCE + (DENSE - CHANCE) * math.exp(-(lost**1.5))
         return {"accuracy": accuracy, "latency_ms": milliseconds, "energy_j": joules}
 
+    def promising(self, dearest: float) -> Callable[[Mapping[str, float]], bool]:
+        """Return what a study's worker tells its sampler of values."""
+        objectives = tuple(OBJECTIVES_BY_NAME[name] for name in OBJECTIVES)
+        dense = dict(zip(OBJECTIVES, (DENSE, *self.tables.dense()), strict=True))
+        measure = Yardstick(objectives, dense, CHANCE)
+        return lambda values: measure.promising(values, dearest)
+
     def levels(self, candidate: Candidate) -> list[int]:
         """Return the level of every sublayer that the candidate's strategy would choose."""
         if candidate.strategy == "balanced" and candidate.starter != "dense":
@@ -230,11 +239,17 @@ class Ours:
     """One of our samplers, on a history as the storage would give it."""
 
     def __init__(
-        self, name: str, space: SearchSpace, first: list[Candidate], trials: int, seed: int
+        self,
+        name: str,
+        space: SearchSpace,
+        first: list[Candidate],
+        trials: int,
+        seed: int,
+        promising: Callable[[Mapping[str, float]], bool],
     ):
         self.sampler = samplers.create(name)
         self.space, self.trials, self.seed = space, trials, seed
-        self.history = History(space, OBJECTIVES)
+        self.history = History(space, OBJECTIVES, promising=promising)
         self.waiting = list(range(len(first)))
         self.candidates = dict(enumerate(first))
         self.history.update(self._past(n, TrialState.WAITING) for n in self.waiting)
@@ -406,7 +421,7 @@ def run(case: Case) -> float:
     if case.sampler in stock_samplers():
         competitor: Competitor = Stock(stock_samplers()[case.sampler], *made)
     else:
-        competitor = Ours(case.sampler, *made)
+        competitor = Ours(case.sampler, *made, scorer.promising(config.search.cost_target.high))
     return quality(simulate(competitor, scorer, case.cell, case.seed), scorer)
 
 

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 
 from pareto_prune import api
@@ -109,6 +110,7 @@ def plain(arm: Arm) -> Study:
     reference = _reference(study, bench)
     layers = len(bench.whole.architecture.layers)
     steps = arm.config.finetune.steps
+    teacher = bench.whole.teacher.logits(np.arange(len(bench.whole.data.train)))
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:
         sparsity = [trial.suggest_float(f"layer_{i}", 0.0, 0.95) for i in range(layers)]
@@ -118,7 +120,7 @@ def plain(arm: Arm) -> Study:
             model,
             bench.whole.data.train,
             bench.task,
-            bench.whole.teacher,
+            teacher,
             FinetuneSettings(steps=steps, batch=arm.config.finetune.batch),
             steps,
             seed=trial_seed(arm.seed, trial.number),

@@ -12,15 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pareto_prune import data as data_sets
 from pareto_prune.architecture import Architecture
 from pareto_prune.block_costs import EngineCosts
 from pareto_prune.calibration import StudyCalibration
 from pareto_prune.config import StudyConfig
-from pareto_prune.dense import DenseModel, make_dense, probe, teacher_logits
+from pareto_prune.dense import DenseModel, make_dense, probe
 from pareto_prune.early_stopping import TABLED
 from pareto_prune.environment import environment
 from pareto_prune.examples import Indices, Split, TaskData, folds
@@ -30,6 +27,7 @@ from pareto_prune.progress import Progress
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.records import Environment
 from pareto_prune.tasks import Task, tasks
+from pareto_prune.teacher import Teacher
 
 PROBE = 512
 """Training examples that are held out for strategies that test as they go."""
@@ -40,7 +38,7 @@ class Fold:
     """One data set with the dense model made for it, and what was computed from that.
 
     Attributes:
-        teacher: the dense model's logits on the training split.
+        teacher: gives the dense model's logits on the training split.
         kept: training rows that strategies may train on before they cut.
         probe: the slice of the training split that they may test on.
     """
@@ -48,7 +46,7 @@ class Fold:
     data: TaskData
     dense: DenseModel
     architecture: Architecture
-    teacher: NDArray[np.float32]
+    teacher: Teacher
     kept: Indices
     probe: Split
     calibration: StudyCalibration
@@ -146,7 +144,7 @@ def _fold(
         data=data,
         dense=dense,
         architecture=architecture(dense.model),
-        teacher=teacher_logits(dense, data, progress),
+        teacher=Teacher(dense.model, dense.digest, data.train, progress),
         kept=kept,
         probe=held_out,
         calibration=StudyCalibration(config, dense, data, progress, costs),

@@ -180,7 +180,9 @@ def _again(bench: Bench, trial: Trial, seed: int) -> Pruned:
 
 
 def _longer(bench: Bench, candidate: Candidate, seed: int) -> TrialContext:
-    return context_of(bench, bench.whole, candidate, seed, lambda: None, Timings(), LONGER)
+    return context_of(
+        bench, bench.whole, candidate, seed, lambda: None, Timings(), LONGER, order=seed
+    )
 
 
 def _retrained(context: TrialContext, model: PreTrainedModel) -> tuple[PreTrainedModel, Quality]:

@@ -3,8 +3,7 @@
 ::
 
     checkpoint ─► has this task's head? ─── yes ──► folder: weights, tokenizer, dense.json
-                            └── no ─► fine-tune ──┘         │
-                                                            └─► logits on the training data
+                            └── no ─► fine-tune ──┘
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from pareto_prune import cache
 from pareto_prune.checkpoint import Checkpoint, is_numbered, names_of, quiet_transformers
 from pareto_prune.config import StudyConfig
 from pareto_prune.errors import Problem, StudyFileError, TrialError
-from pareto_prune.evaluation import BATCH, logits_of
+from pareto_prune.evaluation import logits_of
 from pareto_prune.examples import Split, TaskData, holdout
 from pareto_prune.finetune import FinetuneSettings, finetune
 from pareto_prune.progress import Progress, Silent
@@ -236,35 +235,6 @@ def _save(
         tokenizer.save_pretrained(beside)
         record = {**record, "digest": file_digest(beside / WEIGHTS)}
         (beside / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-
-def teacher_logits(
-    dense: DenseModel, data: TaskData, progress: Progress | None = None
-) -> NDArray[np.float32]:
-    """Return the dense model's logits on the training split, computed once on a host.
-
-    In bfloat16 where that is faster: they are a soft target, not a yardstick.
-
-    Returns:
-        Shape (examples, classes), or (tokens, classes) for tasks on words.
-    """
-    progress = progress or Silent()
-    train = data.train
-    path = cache.entry("teacher_logits", [dense.digest, train.digest], ".npz")
-    shape = (len(train.ids) if train.by_token else len(train), len(train.label_names))
-    with cache.locked(path):
-        found = _stored(path, shape)
-        if found is None:
-            progress.stage("dense model on the training data", -(-len(train) // BATCH))
-            found = logits_of(dense.model, train, BATCH, progress, "auto")
-            cache.save_arrays(path, {"logits": found})
-    return found
-
-
-def _stored(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
-    """Return the logits of a file; ``None`` where none of this shape are there."""
-    found = (cache.load_arrays(path) or {}).get("logits")
-    return found if found is not None and found.shape == shape else None
 
 
 def chance(data: TaskData, metric: str) -> float:

@@ -101,6 +101,7 @@ def finetune(
         task: gives the task's loss.
         teacher_logits: of the dense model on all of ``train``, as
             :func:`pareto_prune.evaluation.logits_of` returns them; ``None`` without distillation.
+            Those outside of :func:`examples_of` are not looked at.
         settings: how to train.
         steps: steps of this call.
         seed: of the order of examples, and of dropout.
@@ -135,6 +136,16 @@ def finetune(
             if on_step is not None:
                 on_step(step + 1, losses[-1])
     return FinetuneResult(len(losses), float(np.mean(losses[-10:])) if losses else math.nan)
+
+
+def examples_of(
+    train: Split, batch: int, steps: int, *, seed: int, start_step: int = 0, rows: Indices | None
+) -> Indices:
+    """Return which examples of ``train`` a :func:`finetune` with these arguments sees, sorted."""
+    part = train if rows is None else train.take(rows)
+    seen = list(itertools.islice(_batches(part, batch, seed, start_step), steps))
+    found = np.unique(np.concatenate(seen))
+    return found if rows is None else np.sort(rows[found])
 
 
 def _restricted(

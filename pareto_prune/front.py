@@ -303,6 +303,20 @@ class Yardstick:
             if o.name in values and self.reference.get(o.name)
         }
 
+    def promising(self, values: Mapping[str, float], dearest: float) -> bool:
+        """Whether values are where a search is to look.
+
+        They are where the metric has a hypervolume coordinate above 0 and some cost is at most
+        ``dearest``, a share of the dense model's. True as long as that cannot be told.
+        """
+        relative = self.relative(values)
+        if not self.beats_chance or not relative:
+            return True
+        metric = values.get(self.metric.name, math.nan)
+        kept = self._coordinate(self.metric, np.array([metric]))[0] > 0
+        signs = {o.name: o.sign for o in self.costs}
+        return bool(kept) and min(v ** signs[name] for name, v in relative.items()) <= dearest
+
     def cost(self, relative: Mapping[str, float]) -> float:
         """Return the geometric mean of the costs of a point, 1 for the dense model."""
         logs = [o.sign * math.log(relative[o.name]) for o in self.costs if relative.get(o.name)]
@@ -312,8 +326,12 @@ class Yardstick:
 def yardstick(study: Study) -> Yardstick:
     """Return what the values of ``study`` are held against."""
     names = study.config.get("objectives") or _DEFAULT_OBJECTIVES
-    objectives = tuple(OBJECTIVES[str(name)] for name in names)  # type: ignore[attr-defined]
-    reference = study.reference
+    return yardstick_for([str(name) for name in names], study.reference)  # type: ignore[attr-defined]
+
+
+def yardstick_for(names: Iterable[str], reference: DenseReference | None) -> Yardstick:
+    """Return what objectives are held against; ``reference`` is ``None`` until it is measured."""
+    objectives = tuple(OBJECTIVES[name] for name in names)
     values = reference_values(reference, objectives) if reference else {}
     return Yardstick(objectives, values, reference.chance if reference else 0.0)
 

@@ -215,7 +215,7 @@ class SearchSpace:
         if gene.name == "strategy":
             extra = [name for name in sorted(self.reads) if name not in gene.choices]
             return CategoricalDistribution((*gene.choices, *extra))
-        if gene.choices or gene.log:
+        if gene.choices or (gene.log and gene.name != "cost_target"):
             return gene.distribution()
         return FloatDistribution(0.0, max(1.0, gene.high))
 
@@ -260,7 +260,7 @@ def _possible(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]
     search = config.search
     yield Gene("strategy", "strategy", choices=search.strategies)
     yield Gene("importance", "importance", choices=search.importances)
-    yield _ranged("cost_target", search.cost_target.low, search.cost_target.high)
+    yield _cost_target(search.cost_target.low, search.cost_target.high)
     yield _ranged("threshold", search.threshold.low, search.threshold.high)
     yield from _sublayers(config, architecture)
     for name in ALPHAS:
@@ -273,6 +273,11 @@ def _possible(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]
 
 def _ranged(name: str, low: float, high: float) -> Gene:
     return Gene(name, name, low=low, high=high)
+
+
+def _cost_target(low: float, high: float) -> Gene:
+    """Return the gene of the cost: twice as fast is one step, from wherever it starts."""
+    return Gene("cost_target", "cost_target", low=low, high=high, log=low > 0)
 
 
 def _sublayers(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]:

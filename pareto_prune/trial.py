@@ -40,7 +40,8 @@ from pareto_prune.early_stopping import (
 )
 from pareto_prune.errors import TrialError
 from pareto_prune.evaluation import evaluate
-from pareto_prune.finetune import FinetuneSettings, finetune
+from pareto_prune.examples import Indices
+from pareto_prune.finetune import FinetuneSettings, examples_of, finetune
 from pareto_prune.front import standard_error
 from pareto_prune.models import architecture as architecture_of
 from pareto_prune.objectives import OBJECTIVES
@@ -59,7 +60,9 @@ from pareto_prune.records import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
     from transformers import PreTrainedModel
 
@@ -110,6 +113,7 @@ class TrialContext:
     timings: Timings
     steps: int
     generator: torch.Generator
+    order: int
     used: int = 0
 
     @property
@@ -168,31 +172,43 @@ class TrialContext:
         self,
         model: PreTrainedModel,
         steps: int,
-        rows: object,
+        rows: Indices | None,
         penalty: Penalty | None,
         extra: Sequence[tuple[Tensor, float]],
         after_step: Callable[[], None] = lambda: None,
     ) -> None:
         if steps <= 0:
             return
-        progress = self.bench.progress
-        progress.stage("fine-tune", steps)
+        progress, settings = self.bench.progress, self._settings()
         with self.timings("finetune"), self.bench.measurer.training() as pause:
+            teacher = self._teacher(settings, steps, rows)
+            progress.stage("fine-tune", steps)
             finetune(
                 model,
                 self.fold.data.train,
                 self.bench.task,
-                self.fold.teacher,
-                self._settings(),
+                teacher,
+                settings,
                 steps,
-                seed=self.seed,
+                seed=self.order,
                 start_step=self.used,
-                rows=rows,  # type: ignore[arg-type]
+                rows=rows,
                 penalty=penalty,
                 extra=extra,
                 pause=pause,
                 on_step=lambda step, _: self._stepped(step, after_step),
             )
+
+    def _teacher(
+        self, settings: FinetuneSettings, steps: int, rows: Indices | None
+    ) -> NDArray[np.float32] | None:
+        if settings.distillation == 0:
+            return None
+        train, start = self.fold.data.train, self.used
+        seen = examples_of(
+            train, settings.batch, steps, seed=self.order, start_step=start, rows=rows
+        )
+        return self.fold.teacher.logits(seen)
 
     def _settings(self) -> FinetuneSettings:
         table = self.bench.config.finetune
@@ -370,8 +386,14 @@ def context_of(
     check: Callable[[], None],
     timings: Timings,
     longer: int = 1,
+    order: int | None = None,
 ) -> TrialContext:
-    """Return what a trial offers its strategy, with ``longer`` times the steps of the study."""
+    """Return what a trial offers its strategy.
+
+    It may take ``longer`` times the steps of the study. ``order`` is the seed of the training
+    data's order, by default the study's: all trials learn from the same examples, so that they
+    differ by what was pruned, and the dense model's logits are needed of those only.
+    """
     import torch
 
     length = Deployment.of(bench.config, candidate.deployment).max_length
@@ -384,6 +406,7 @@ def context_of(
         timings=timings,
         steps=0 if candidate.starter == DENSE else longer * bench.config.finetune.steps,
         generator=torch.Generator().manual_seed(seed),
+        order=bench.config.seed if order is None else order,
     )
 
 

@@ -21,7 +21,7 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from os import getpid
@@ -30,6 +30,7 @@ from typing import Any, Literal, Protocol, Self
 
 from pareto_prune.config import seconds
 from pareto_prune.errors import ParetoPruneError, RepeatedFailureError, TrialError, UserError
+from pareto_prune.front import yardstick_for
 from pareto_prune.records import Candidate, Failure, Rung, Trial, TrialResult, TrialState
 from pareto_prune.samplers import Request, Sampler, samplers
 from pareto_prune.search_space import SearchSpace
@@ -193,7 +194,7 @@ class Asker:
         self._space = space
         self._sampler = sampler or samplers.create(table.name, table.options, "sampler")
         known = None if plan_of is None else (lambda params: plan_of(space.to_candidate(params)))
-        self._history = History(space, study.config.objectives, known)
+        self._history = History(space, study.config.objectives, known, _promising(study))
 
     def assign(self, trial: Trial) -> Trial | None:
         """Return the trial with a candidate proposed and written; ``None`` if it was lost."""
@@ -204,6 +205,13 @@ class Asker:
         proposal = self._sampler.ask(history, request)
         candidate = self._space.to_candidate(proposal.params)
         return self._study.assign(trial, candidate, self._space, proposal.attributes)
+
+
+def _promising(study: StoredStudy) -> Callable[[Mapping[str, float]], bool]:
+    """Return whether values lie within what the study is to find: see :class:`History`."""
+    measure = yardstick_for(study.config.objectives, study.reference)
+    dearest = study.config.search.cost_target.high
+    return lambda values: measure.promising(values, dearest)
 
 
 class FailureStreak:

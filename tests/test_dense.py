@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from pareto_prune import cache, dense
+from pareto_prune import dense
 from pareto_prune.checkpoint import Checkpoint
 from pareto_prune.config import StudyConfig
-from pareto_prune.dense import chance, load_dense, make_dense, probe, teacher_logits
+from pareto_prune.dense import chance, load_dense, make_dense, probe
 from pareto_prune.errors import StudyFileError, UserError
 from pareto_prune.evaluation import evaluate, logits_of
 from pareto_prune.progress import Silent
@@ -196,29 +196,6 @@ def test_words_with_tags(tmp_path):
     quality = evaluate(made.model, data.validation, tasks.create("ner"))
     assert quality.metrics["accuracy"] >= chance(data, "accuracy")
     assert chance(data, "span_f1") == 0
-    logits = teacher_logits(made, data)
-    assert logits.shape == (len(data.train.ids), 3)
-
-
-class TestTeacherLogits:
-    def test_computed_once(self, body, tmp_path, monkeypatch):
-        made = make_dense(study(body, epochs=1), DATA, tmp_path / "dense")
-        progress = Counting()
-        first = teacher_logits(made, DATA, progress)
-        assert progress.stages == [("dense model on the training data", 8)]
-        assert progress.steps == 8
-        assert first == pytest.approx(logits_of(made.model, DATA.train), abs=0.1)
-        monkeypatch.setattr(dense, "logits_of", None)  # would raise if it were called
-        assert (teacher_logits(made, DATA) == first).all()
-
-    def test_damage_is_noticed(self, body, tmp_path):
-        made = make_dense(study(body, epochs=1), DATA, tmp_path / "dense")
-        first = teacher_logits(made, DATA)
-        (file,) = (cache.root() / "teacher_logits").glob("*.npz")
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 0x40
-        file.write_bytes(content)
-        assert (teacher_logits(made, DATA) == first).all()
 
 
 def test_what_is_held_out_comes_from_the_training_split():

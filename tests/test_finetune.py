@@ -16,6 +16,7 @@ from pareto_prune.finetune import (
     FinetuneSettings,
     distillation,
     embedding_parameters,
+    examples_of,
     finetune,
 )
 from pareto_prune.tasks import tasks
@@ -302,3 +303,17 @@ class TestLogits:
         quality = evaluate(copy.deepcopy(tiny_model()), TRAIN, TASK)
         assert set(quality.metrics) == set(TASK.metrics)
         assert quality.examples == len(TRAIN)
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(0, 60, 2)], ids=["all", "some"])
+def test_only_examples_that_it_names_are_looked_at(rows):
+    teacher = logits_of(tiny_model(seed=1), TRAIN)
+    seen = examples_of(TRAIN, 4, 5, seed=0, start_step=3, rows=rows)
+    assert len(seen) == 20
+    assert rows is None or set(seen) <= set(rows)
+    blank = np.full_like(teacher, np.nan)
+    blank[seen] = teacher[seen]
+    models = [tiny_model(), tiny_model()]
+    for model, logits in zip(models, (teacher, blank), strict=True):
+        tuned(model, 5, logits, settings=settings(9, batch=4), start_step=3, rows=rows)
+    assert not changed(weights(models[0]), models[1])

@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareto_prune.dominance import hypervolume
-from pareto_prune.front import Front, competes, front_of, history, plateaued, yardstick
+from pareto_prune.front import (
+    Front,
+    Yardstick,
+    competes,
+    front_of,
+    history,
+    plateaued,
+    yardstick,
+)
+from pareto_prune.objectives import OBJECTIVES
 from pareto_prune.records import TrialState
 from tests import synthetic
 from tests.synthetic import DENSE_VALUES, study_of, trial
@@ -323,3 +332,18 @@ def test_a_study_without_hypervolume_has_no_plateau():
     useless = [trial(number, values(0.5, 0.9, 0.9)) for number in range(9)]
     assert not plateaued(study_of(*useless), 3)
     assert not plateaued(study_of(*useless, reference=None), 3)
+
+
+def test_promising_is_what_keeps_some_of_the_metric_and_costs_less():
+    reference = {"accuracy": 0.9, "latency_ms": 10.0, "throughput": 100.0}
+    objectives = tuple(OBJECTIVES[name] for name in reference)
+    measure = Yardstick(objectives, reference, 0.5)
+    good = {"accuracy": 0.83, "latency_ms": 4.0, "throughput": 200.0}
+    assert measure.promising(good, 0.7)
+    assert not measure.promising({**good, "accuracy": 0.819}, 0.7)
+    assert not measure.promising({**good, "accuracy": math.nan}, 0.7)
+    assert measure.promising({**good, "latency_ms": 9.0}, 0.7)
+    assert not measure.promising({**good, "latency_ms": 9.0, "throughput": 120.0}, 0.7)
+    assert not measure.promising(reference, 0.7)
+    assert Yardstick(objectives, {}, 0.0).promising(reference, 0.7)
+    assert Yardstick(objectives, reference, 0.9).promising(reference, 0.7)

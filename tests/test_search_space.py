@@ -93,6 +93,19 @@ def test_shares_and_numbers_are_one_another(share: float, name: str) -> None:
     assert gene.share(gene.at(share)) == pytest.approx(share, abs=1e-9)
 
 
+def test_a_cost_target_is_drawn_by_its_logarithm_and_may_be_none() -> None:
+    found = space_of(strategies=("balanced",), cost_target={"low": 0.1, "high": 0.4})
+    gene = found.gene("cost_target")
+    assert gene is not None
+    assert gene.at(0.5) == pytest.approx(0.2)
+    assert found.stored["cost_target"]._contains(1.0)
+    none = space_of(strategies=("balanced",), cost_target={"low": 0.0, "high": 0.4})
+    gene = none.gene("cost_target")
+    assert gene is not None
+    assert gene.at(0.5) == pytest.approx(0.2)
+    assert gene.at(0.0) == 0.0
+
+
 def test_a_learning_rate_is_drawn_by_its_logarithm() -> None:
     gene = space_of(**EVERYTHING).gene("learning_rate")
     assert gene is not None

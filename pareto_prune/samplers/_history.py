@@ -17,6 +17,9 @@ from pareto_prune.search_space import Params, SearchSpace
 
 Floats = NDArray[np.float64]
 PlanOf = Callable[[Params], str | None]
+Promising = Callable[[Mapping[str, float]], bool]
+UNPROMISING = 1e-12
+"""Violation of a feasible trial that is not worth building on: all of them alike, and small."""
 T = TypeVar("T", np.float64, np.int64)
 
 
@@ -28,6 +31,9 @@ class History:
         objectives: their names, in the study's order.
         plan_of: digest of the plan that parameters end in, where that is known beforehand;
             proposals whose plan was tried before then count as duplicates.
+        promising: whether values, by name, are worth building on. The others are parents only
+            where there are not enough of these: the ends of a front, such as the dense model,
+            are infinitely far from their neighbours and would be parents of most candidates.
 
     Attributes:
         space: of the study.
@@ -39,7 +45,11 @@ class History:
     """
 
     def __init__(
-        self, space: SearchSpace, objectives: Sequence[str], plan_of: PlanOf | None = None
+        self,
+        space: SearchSpace,
+        objectives: Sequence[str],
+        plan_of: PlanOf | None = None,
+        promising: Promising = lambda _: True,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
@@ -50,6 +60,7 @@ class History:
         self.cache: dict[Any, Any] = {}
         self._signs = np.array([OBJECTIVES[name].sign for name in objectives], dtype=np.float64)
         self._plan_of = plan_of
+        self._promising = promising
         self._pasts: list[Past] = []
         self._rows: dict[int, int] = {}
         self._signatures: list[tuple[Any, ...] | None] = []
@@ -80,7 +91,7 @@ class History:
 
     @property
     def violations(self) -> Floats:
-        """Sum of constraint violations by row, shape (trials,); 0 is feasible."""
+        """Sum of constraint violations by row, shape (trials,); 0 is feasible and promising."""
         return self._violations[: len(self)]
 
     @property
@@ -139,12 +150,19 @@ class History:
         self.changes.append(row)
         self._genes[row] = self.encode(past.params or {})
         self._values[row] = self._signs * [_number(past.values, name) for name in self.objectives]
-        self._violations[row] = _violation(past.violation)
+        self._violations[row] = self._violation(past)
         self._take(row, past)
         if past.state.finished:
             self.unfinished.discard(past.number)
             if _teaches(past.state) and np.isfinite(self._values[row]).all():
                 self.scored.append(row)
+
+    def _violation(self, past: Past) -> float:
+        """Return a violation clipped from below; NaN is the worst, unpromising just above 0."""
+        if math.isnan(past.violation):
+            return math.inf
+        least = 0.0 if not past.values or self._promising(past.values) else UNPROMISING
+        return max(least, past.violation)
 
     def _take(self, row: int, past: Past) -> None:
         """Count a candidate as tried; a trial that changed its candidate gives the old one back."""
@@ -169,11 +187,6 @@ def _teaches(state: TrialState) -> bool:
 
 def _number(values: Mapping[str, float] | None, name: str) -> float:
     return float(values.get(name, math.nan)) if values else math.nan
-
-
-def _violation(violation: float) -> float:
-    """Clip a violation from below at 0; one that is no number is the worst."""
-    return math.inf if math.isnan(violation) else max(0.0, violation)
 
 
 def _encoded(gene: Any, value: Any) -> float:

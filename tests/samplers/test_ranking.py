@@ -114,3 +114,13 @@ def test_infeasible_trials_come_last_and_by_violation() -> None:
     found = [(0.0, 0.0, 0.0, 2.0), (9.0, 9.0, 9.0, 0.0), (5.0, 5.0, 5.0, 1.0)]
     history.update(past(number, point) for number, point in enumerate(found))
     assert Ranking(history, 3).elite().rows.tolist() == [1, 2, 0]
+
+
+def test_what_is_not_promising_comes_behind_what_is_and_before_what_is_infeasible() -> None:
+    history = History(SPACE, OBJECTIVES, promising=lambda values: values[OBJECTIVES[1]] < 5)
+    found = [(0.0, 9.0, 0.0, 0.0), (1.0, 8.0, 1.0, 0.0), (9.0, 1.0, 9.0, 0.0), (0.0, 0.0, 0.0, 1.0)]
+    history.update(past(number, point) for number, point in enumerate(found))
+    elite = Ranking(history, 4).elite()
+    assert elite.rows[0] == 2
+    assert set(elite.rows[1:3]) == {0, 1}
+    assert elite.rows[3] == 3
