@@ -4,10 +4,13 @@ Every sampler gets the same starters and the same number of trials. A trial take
 workers are of uneven speed, some trials are killed and retried. What counts is the hypervolume of
 all finished trials as the design defines it.
 
-The tables hold time, joules and loss by sublayer and width; ``--tables FILE`` reads those of a real
-calibration, else a made-up BERT of six layers with the same kinds of curves is scored.
+The tables hold time, joules and loss by sublayer and width. ``--calibrate STUDY.toml`` takes them
+from the calibration of a real study and writes them to the ``--tables`` file, which later runs
+read; else a made-up BERT of six layers with the same kinds of curves is scored. At the end stands
+what an ask takes in memory, of a model with 40 parameters to search.
 
     python benchmarks/sampler_quality.py [--quick] [--json FILE] [--tables FILE]
+        [--calibrate STUDY.toml] [--seeds N] [--samplers NAMES] [--cells trials/workers,…]
 """
 
 from __future__ import annotations
@@ -18,13 +21,12 @@ import heapq
 import itertools
 import json
 import math
-import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,16 +35,21 @@ import numpy as np
 from pareto_prune.architecture import Architecture, LayerShape
 from pareto_prune.config import StudyConfig
 from pareto_prune.dominance import hypervolume
+from pareto_prune.environment import environment
 from pareto_prune.front import Yardstick
 from pareto_prune.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
+from pareto_prune.progress import Silent
 from pareto_prune.records import Candidate, TrialState
 from pareto_prune.samplers import Past, Request, samplers
 from pareto_prune.samplers._history import History
 from pareto_prune.search_space import SearchSpace, first_population
 from pareto_prune.starters import starting_candidates
 
+ASKS = 50
 OBJECTIVES = ("accuracy", "latency_ms", "energy_j")
 CHANCE, DENSE = 0.5, 0.84
+DIVERGENCE = 1.0
+"""KL divergence from the dense model at which two thirds of what it has over chance are lost."""
 READS = {
     "balanced": frozenset({"cost_target", "sublayers", "alpha_latency", "alpha_energy"}),
     "layer_wise": frozenset({"importance", "sublayers"}),
@@ -82,6 +89,35 @@ class Tables:
         content["sublayers"] = [Sublayer(**one) for one in content["sublayers"]]
         return cls(**content)
 
+    @classmethod
+    def calibrated(cls, study_file: Path) -> Tables:
+        """Take the tables from the calibration of a study, made if it is not cached.
+
+        Losses are the divergences of sublayers cut alone, repaired, in units of
+        :data:`DIVERGENCE`. How much more other strategies lose stays made up.
+        """
+        from pareto_prune.bench import prepare
+        from pareto_prune.study_file import read_study
+
+        config = read_study(study_file)
+        bench = prepare(config, Path("pareto_prune_output") / config.name, Silent())
+        calibration = bench.whole.calibration
+        latency, energy = calibration.latency, calibration.energy
+        sublayers = []
+        for index, losses in enumerate(calibration.sensitivities):
+            layer, attention = index // 2, index % 2 == 0
+            kept = _levels(max(losses), attention)
+            price = [
+                [(table.heads if attention else table.neurons)(layer, k) for k in kept]
+                for table in (latency, energy)
+            ]
+            sublayers.append(Sublayer(kept, *price, [losses[k] / DIVERGENCE for k in kept]))
+        return cls(sublayers, (latency.fixed, energy.fixed), made_up().factors)
+
+    def write(self, path: Path) -> None:
+        """Write what :meth:`read` reads."""
+        path.write_text(json.dumps(asdict(self)))
+
     @property
     def architecture(self) -> Architecture:
         """The shape of the dense model."""
@@ -109,6 +145,10 @@ class Tables:
         parts = [one.loss[level] for one, level in chosen]
         neighbours = sum(a * b for a, b in itertools.pairwise(parts))
         return sum(parts) + 0.5 * neighbours
+
+
+def _levels(units: int, attention: bool) -> list[int]:
+    return list(range(units + 1)) if attention else list(range(0, units + 1, max(1, units // 32)))
 
 
 def made_up(layers: int = 6, heads: int = 12, neurons: int = 1536) -> Tables:
@@ -442,6 +482,48 @@ def study(trials: int) -> StudyConfig:
     )
 
 
+def ask_times() -> Iterator[tuple[int, float]]:
+    """Yield the median milliseconds of taking in a trial and asking, at so many trials."""
+    layers = 16
+    dense = made_up(layers).architecture
+    content = study(10_000).canonical() | {"name": "ask"}
+    config = StudyConfig.from_json(content)
+    space = SearchSpace.of(config, dense, READS)
+    sampler, rng = samplers.create("nsga2"), np.random.default_rng(0)
+    history = History(space, OBJECTIVES)
+    print(f"ask of nsga2, {len(space.genes)} parameters")
+    for trials in (100, 1_000, 10_000):
+        while len(history) < trials:
+            history.update([_random_past(space, len(history), rng)])
+        sampler.ask(history, Request(len(history), trials, 0))
+        taken = []
+        for _ in range(ASKS):
+            began = time.perf_counter()
+            history.update([_random_past(space, len(history), rng)])
+            sampler.ask(history, Request(len(history), trials, 0))
+            taken.append(1000 * (time.perf_counter() - began))
+        yield trials, statistics.median(taken)
+
+
+def _random_past(space: SearchSpace, number: int, rng: np.random.Generator) -> Past:
+    params: Any = {
+        gene.name: gene.choices[rng.integers(len(gene.choices))]
+        if gene.choices
+        else gene.at(rng.random())
+        for gene in space.genes
+    }
+    cost = float(np.exp(rng.uniform(-2.5, 0.0)))
+    values = {"accuracy": 0.84 - 0.05 * rng.random() / cost, "latency_ms": cost, "energy_j": cost}
+    return Past(number, TrialState.COMPLETE, params, values)
+
+
+def cells_of(text: str) -> Iterator[Cell]:
+    """Yield the cells that are named, as ``trials/workers`` or ``trials/workers/killed``."""
+    for one in text.split(","):
+        trials, workers, *killed = one.split("/")
+        yield Cell(int(trials), int(workers), float(killed[0]) if killed else 0.0)
+
+
 def cells(quick: bool) -> Iterator[Cell]:
     """Yield the settings, cheapest first."""
     if quick:
@@ -453,11 +535,13 @@ def cells(quick: bool) -> Iterator[Cell]:
         yield Cell(trials, 8, 0.05)
 
 
-def compare(names: Sequence[str], seeds: int, quick: bool, tables: Tables) -> list[dict[str, Any]]:
+def compare(
+    names: Sequence[str], seeds: int, chosen: Iterable[Cell], tables: Tables
+) -> list[dict[str, Any]]:
     """Return one row a cell and sampler: mean hypervolume, and the paired difference to `nsga2`."""
     rows = []
     with ProcessPoolExecutor() as pool:
-        for cell in cells(quick):
+        for cell in chosen:
             scores = {
                 name: list(pool.map(run, [Case(name, cell, seed, tables) for seed in range(seeds)]))
                 for name in names
@@ -498,17 +582,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tables", type=Path, help="tables of a real calibration")
     parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--samplers", default="", help="comma-separated; all by default")
+    parser.add_argument("--cells", default="", help="trials/workers/killed, comma-separated")
+    parser.add_argument("--calibrate", type=Path, help="study file that --tables are taken from")
     options = parser.parse_args(arguments)
+    if options.calibrate:
+        Tables.calibrated(options.calibrate).write(options.tables)
+        return
     tables = Tables.read(options.tables) if options.tables else made_up()
     names = options.samplers.split(",") if options.samplers else [*OURS, *stock_samplers()]
     print(f"{'n':>4} {'W':>3} {'dies':>5} {'sampler':<32}{'volume':>8}{'behind':>9}{'t':>8}")
     seeds = options.seeds or (4 if options.quick else 20)
     started = time.perf_counter()
-    rows = compare(names, seeds, options.quick, tables)
+    chosen = cells_of(options.cells) if options.cells else cells(options.quick)
+    rows = compare(names, seeds, chosen, tables)
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
+    asks = list(ask_times())
+    for trials, milliseconds in asks:
+        print(f"{trials:>6} trials: {milliseconds:.1f} ms")
     if options.json:
-        environment = {"python": platform.python_version(), "machine": platform.machine()}
-        options.json.write_text(json.dumps({"rows": rows, "environment": environment}, indent=1))
+        content = {"rows": rows, "ask_ms": asks, "environment": environment().to_json()}
+        options.json.write_text(json.dumps(content, indent=1))
 
 
 if __name__ == "__main__":

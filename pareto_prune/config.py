@@ -152,7 +152,8 @@ class SearchTable(Table):
     importances: tuple[str, ...] = ("obs", "fisher")
     """Importances for the strategies that take one; see `pareto-prune list importances`."""
     cost_target: Range = Range(low=0.08, high=0.7)
-    """Share of the dense model's cost that a candidate may have."""
+    """Share of the dense model's cost that a candidate may have; drawn by its logarithm. What
+    turns out dearer than `high` is built on last."""
     sparsity: Range = Range(low=0.0, high=0.95)
     """Share of the units of a sublayer that goes."""
     threshold: Range = Range(low=0.0, high=1.0)
