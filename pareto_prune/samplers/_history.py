@@ -20,6 +20,7 @@ PlanOf = Callable[[Params], str | None]
 Promising = Callable[[Mapping[str, float]], bool]
 UNPROMISING = 1e-12
 """Violation of a feasible trial that is not worth building on: all of them alike, and small."""
+_TINY = 1e-300
 T = TypeVar("T", np.float64, np.int64)
 
 
@@ -59,6 +60,7 @@ class History:
         self.changes: list[int] = []
         self.cache: dict[Any, Any] = {}
         self._signs = np.array([OBJECTIVES[name].sign for name in objectives], dtype=np.float64)
+        self._by_ratio = np.array([OBJECTIVES[name].kind != "quality" for name in objectives])
         self._plan_of = plan_of
         self._promising = promising
         self._pasts: list[Past] = []
@@ -88,6 +90,15 @@ class History:
     def values(self) -> Floats:
         """Objectives by row, shape (trials, objectives), all to be minimised; NaN if unknown."""
         return self._values[: len(self)]
+
+    def spread(self, rows: NDArray[np.intp]) -> Floats:
+        """Return objectives on the scale on which a front is to be even, shape (rows, objectives).
+
+        Costs by their logarithm: from 8 ms to 4 is as far as from 4 to 2.
+        """
+        values = self.values[rows]
+        costs = np.sign(values) * np.log(np.maximum(np.abs(values), _TINY))
+        return np.where(self._by_ratio, costs, values)
 
     @property
     def violations(self) -> Floats:

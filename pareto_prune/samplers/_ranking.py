@@ -103,7 +103,7 @@ class Ranking:
         rows, ranks, crowding = [], [], []
         room = self._size
         for rank, front in enumerate(self._fronts):
-            distance = crowding_distance(self._history.values[front])
+            distance = crowding_distance(self._history.spread(front))
             order = np.lexsort((self._history.numbers[front], -distance))[:room]
             rows.append(front[order])
             ranks.append(np.full(len(order), rank, dtype=np.intp))
@@ -141,7 +141,7 @@ def crowding_distance(values: Floats) -> Floats:
     """Return how far each point of one front is from its neighbours (Deb et al. 2002, III-B).
 
     Args:
-        values: shape (points, objectives).
+        values: shape (points, objectives); see :meth:`History.spread`.
 
     Returns:
         Sum over the objectives of the gap between both neighbours, as a share of the objective's

@@ -124,3 +124,16 @@ def test_what_is_not_promising_comes_behind_what_is_and_before_what_is_infeasibl
     assert elite.rows[0] == 2
     assert set(elite.rows[1:3]) == {0, 1}
     assert elite.rows[3] == 3
+
+
+def test_a_front_is_to_be_even_in_the_logarithm_of_costs() -> None:
+    history = History(SPACE, OBJECTIVES)
+    costs = (1.0, 2.0, 4.0, 8.0, 64.0)
+    found = [(-cost, cost, cost, 0.0) for cost in costs]
+    history.update(past(number, point) for number, point in enumerate(found))
+    spread = history.spread(np.arange(5))
+    assert np.diff(spread[:, 1]).tolist() == pytest.approx([math.log(2)] * 3 + [math.log(8)])
+    assert spread[:, 0].tolist() == [-1.0, -2.0, -4.0, -8.0, -64.0]
+    elite = Ranking(history, 5).elite()
+    crowding = dict(zip(elite.rows.tolist(), elite.crowding.tolist(), strict=True))
+    assert crowding[1] == pytest.approx(3 / 63 + 2 / 6 + 2 / 6)
