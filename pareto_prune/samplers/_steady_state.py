@@ -39,6 +39,7 @@ class SteadyState:
     mutation: float
     shift: float
     eta: float
+    shift_eta: float
 
     def ask(self, history: History, request: Request) -> Proposal:
         """Return a new point of the first population, or a child of two of the best trials."""
@@ -70,7 +71,7 @@ class SteadyState:
         if rng.random() < self.crossover:
             child = crossed(layout, first, second, rng)
         if rng.random() < self.shift:
-            child = shifted(layout, child, rng, self.eta)
+            child = shifted(layout, child, rng, self.shift_eta)
         return mutated(layout, child, rng, self._rate(layout), self.eta)
 
     def _rate(self, layout: Layout) -> float:

@@ -27,17 +27,24 @@ class Layout:
     Attributes:
         choices: how many values each gene has; 0 for a number. Shape (genes,).
         kin: which genes belong to the one field that has several. Shape (genes,).
+        target: which gene is the cost target, if any. Shape (genes,).
     """
 
     choices: NDArray[np.int64]
     kin: Bools
+    target: Bools
 
     @classmethod
     def of(cls, space: SearchSpace) -> Layout:
         """Return the layout of a space."""
         choices = [len(gene.choices) for gene in space.genes]
         kin = [gene.field == "sublayers" for gene in space.genes]
-        return cls(np.array(choices, dtype=np.int64), np.array(kin, dtype=np.bool_))
+        target = [gene.name == "cost_target" for gene in space.genes]
+        return cls(
+            np.array(choices, dtype=np.int64),
+            np.array(kin, dtype=np.bool_),
+            np.array(target, dtype=np.bool_),
+        )
 
     def __len__(self) -> int:
         return len(self.choices)
@@ -100,12 +107,16 @@ def mutated(layout: Layout, row: Floats, rng: Generator, probability: float, eta
 
 
 def shifted(layout: Layout, row: Floats, rng: Generator, eta: float) -> Floats:
-    """Return ``row`` with all its kin moved by one common step: cheaper or dearer as a whole."""
-    if not layout.kin.any():
-        return row
-    level = np.array([row[layout.kin].mean()])
-    step = polynomial_step(level, rng.random(1), eta)
-    return np.where(layout.kin, np.clip(row + step, 0.0, 1.0), row)
+    """Return ``row`` cheaper or dearer as a whole, whichever genes its strategy reads.
+
+    All its kin are moved by one common step, the cost target by one the other way.
+    """
+    chance = rng.random(1)
+    level = row[layout.kin].mean(keepdims=True) if layout.kin.any() else np.zeros(1)
+    moved = np.where(layout.kin, row + polynomial_step(level, chance, eta), row)
+    own = np.where(layout.target, row, 0.0)
+    moved = np.where(layout.target, row + polynomial_step(own, 1.0 - chance, eta), moved)
+    return np.where(layout.kin | layout.target, np.clip(moved, 0.0, 1.0), row)
 
 
 def polynomial_step(values: Floats, chance: Floats, eta: float) -> Floats:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from pareto_prune.samplers import Proposal, Request, samplers
 from pareto_prune.samplers._history import History
-from pareto_prune.samplers._steady_state import SteadyState, layout_of
+from pareto_prune.samplers._steady_state import layout_of
+from pareto_prune.samplers.nsga2 import Nsga2
 from pareto_prune.search_space import Params, first_population
 
 
@@ -30,7 +31,7 @@ class Hybrid:
     def ask(self, history: History, request: Request) -> Proposal:
         """Return the next candidate's parameters."""
         size = self.population or first_population(request.trials)
-        search = SteadyState(size, crossover=0.9, mutation=0.1, shift=0.5, eta=15.0)
+        search = Nsga2(population=self.population).search(request)
         if not size <= request.number < self.tpe or not history.scored:
             return search.ask(history, request)
         rng = np.random.default_rng((request.seed, request.number))

@@ -24,15 +24,17 @@ class Nsga2:
         population: how many of the best trials are parents; 0 takes trials / 15, from 12 to 50.
         crossover: chance that a child has two parents.
         mutation: chance that a gene changes; at least one in the number of genes.
-        shift: chance that all sublayers move together.
+        shift: chance that a child is made cheaper or dearer as a whole.
         eta: how small the steps of mutated numbers are.
+        shift_eta: how small the common steps are.
     """
 
     population: Annotated[int, Field(ge=0)] = 0
     crossover: Chance = 0.9
-    mutation: Chance = 0.1
-    shift: Chance = 0.5
+    mutation: Chance = 0.05
+    shift: Chance = 0.7
     eta: Annotated[float, Field(gt=0.0)] = 15.0
+    shift_eta: Annotated[float, Field(gt=0.0)] = 2.0
 
     def ask(self, history: History, request: Request) -> Proposal:
         """Return the next candidate's parameters."""
@@ -41,4 +43,11 @@ class Nsga2:
     def search(self, request: Request) -> SteadyState:
         """Return the search with the population that fits the number of trials."""
         size = self.population or first_population(request.trials)
-        return SteadyState(size, self.crossover, self.mutation, self.shift, self.eta)
+        return SteadyState(
+            population=size,
+            crossover=self.crossover,
+            mutation=self.mutation,
+            shift=self.shift,
+            eta=self.eta,
+            shift_eta=self.shift_eta,
+        )

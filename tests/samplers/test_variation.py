@@ -92,13 +92,15 @@ def test_polynomial_steps_by_hand() -> None:
     assert steps == pytest.approx([-0.3, 0.0, -0.5])
 
 
-def test_a_shift_moves_all_sublayers_alike() -> None:
-    row = np.where(LAYOUT.kin, 0.5, 0.0)
+def test_a_shift_moves_all_sublayers_alike_and_the_cost_target_against_them() -> None:
+    assert LAYOUT.target.sum() == 1
+    row = np.where(LAYOUT.kin | LAYOUT.target, 0.5, 0.0)
     moved = shifted(LAYOUT, row, np.random.default_rng(3), 5.0)
     steps = (moved - row)[LAYOUT.kin]
     assert np.ptp(steps) < 1e-12
     assert steps[0] != 0
-    assert (moved == row)[~LAYOUT.kin].all()
+    assert (moved - row)[LAYOUT.target] == pytest.approx(-steps[0])
+    assert (moved == row)[~(LAYOUT.kin | LAYOUT.target)].all()
 
 
 @given(st.integers(1, 30), st.integers(0, 1000))
