@@ -438,7 +438,7 @@ def stock_samplers() -> dict[str, Callable[[int, int], Any]]:
 
     return {
         "optuna nsga2": default,
-        "optuna nsga2, same population": same_population,
+        "optuna nsga2 (same population)": same_population,
         "optuna tpe multivariate": multivariate,
     }
 

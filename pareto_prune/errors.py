@@ -17,6 +17,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,16 @@ class ParetoPruneError(Exception):
     """Base of every error that this package raises on purpose."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[ParetoPruneError], args: Any, state: dict[str, Any]) -> ParetoPruneError:
+    """Return an error that came from another process, whatever its constructor asks for."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class UserError(ParetoPruneError):
