@@ -49,10 +49,10 @@ ASKS = 50
 OBJECTIVES = ("accuracy", "latency_ms", "energy_j")
 CHANCE, DENSE = 0.5, 0.84
 DIVERGENCE, RECOVERED = 1.25, 0.9
-"""Unit and power of a real calibration's divergences: they fit trials of MiniLM-L6 on the demo data
-(81 % at a quarter of the cost, 79 % at a ninth)."""
+"""Unit and power of a calibration's divergences: roughly those of trials of MiniLM-L6 on the demo
+data (81 % at a quarter of the cost, 79 % at a ninth)."""
 FACTORS = {"balanced": 1.0, "layer_wise": 1.2, "l2": 10.0, "l1": 10.0}
-"""How much more than `balanced` other strategies lost in the same trials."""
+"""How much more than `balanced` other strategies lose: rough, from the same trials."""
 READS = {
     "balanced": frozenset({"cost_target", "sublayers", "alpha_latency", "alpha_energy"}),
     "layer_wise": frozenset({"importance", "sublayers"}),
@@ -99,7 +99,7 @@ class Tables:
         """Take the tables from the calibration of a study, made if it is not cached.
 
         Losses are the divergences of sublayers cut alone, repaired, in units of
-        :data:`DIVERGENCE`. How much more other strategies lose stays made up.
+        :data:`DIVERGENCE`; how much more other strategies lose stands in :data:`FACTORS`.
         """
         from pareto_prune.bench import prepare
         from pareto_prune.study_file import read_study
@@ -489,7 +489,7 @@ def study(trials: int) -> StudyConfig:
 
 def ask_times() -> Iterator[tuple[int, float]]:
     """Yield the median milliseconds of taking in a trial and asking, at so many trials."""
-    layers = 16
+    layers = 18
     dense = made_up(layers).architecture
     content = study(10_000).canonical() | {"name": "ask"}
     config = StudyConfig.from_json(content)

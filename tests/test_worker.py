@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from pareto_prune.errors import RepeatedFailureError, TrialError, UserError
+from pareto_prune.front import reference_values
+from pareto_prune.objectives import OBJECTIVES
 from pareto_prune.records import Candidate, Failure, TrialResult, TrialState
+from pareto_prune.samplers import Past
 from pareto_prune.storage import StoredStudy, open_storage
 from pareto_prune.worker import (
+    Asker,
     Assignment,
     FailureStreak,
     Interruptions,
@@ -23,7 +27,14 @@ from pareto_prune.worker import (
     trial_seed,
     work,
 )
-from tests.storage.scripted import result_of, run_scripted, rung_of, space_of, study_config
+from tests.storage.scripted import (
+    reference,
+    result_of,
+    run_scripted,
+    rung_of,
+    space_of,
+    study_config,
+)
 
 CONFIG = study_config()
 SPACE = space_of(CONFIG)
@@ -312,3 +323,18 @@ def test_a_lease_is_renewed_while_it_is_kept() -> None:
 def test_who_loses_the_lease_is_told() -> None:
     with Keeper(lambda: False, 0.004) as keeper:
         assert keeper.lost.wait(timeout=10)
+
+
+def test_a_sampler_is_told_which_trials_are_within_the_cost_target(study: StoredStudy) -> None:
+    measured = reference().measurement
+    readings = {"latency_ms": measured.readings["latency_ms"]}
+    readings["energy_j"] = readings["latency_ms"].model_copy(update={"unit": "J"})
+    changes = {"measurement": measured.model_copy(update={"readings": readings})}
+    dense = study.set_reference(reference().model_copy(update=changes))
+    values = reference_values(dense, [OBJECTIVES[name] for name in study.config.objectives])
+    cheap = {n: v if n == "accuracy" else v / 4 for n, v in values.items()}
+    history = Asker(study, space_of(study.config))._history
+    done = TrialState.COMPLETE
+    history.update([Past(0, done, {}, values), Past(1, done, {}, cheap)])
+    assert history.violations[0] > 0
+    assert history.violations[1] == 0

@@ -12,7 +12,7 @@ from pareto_prune.samplers import Proposal, Request, samplers
 from pareto_prune.samplers._history import History
 from pareto_prune.samplers._steady_state import layout_of
 from pareto_prune.samplers.nsga2 import Nsga2
-from pareto_prune.search_space import Params, first_population
+from pareto_prune.search_space import Params
 
 
 @samplers.register("hybrid")
@@ -30,9 +30,8 @@ class Hybrid:
 
     def ask(self, history: History, request: Request) -> Proposal:
         """Return the next candidate's parameters."""
-        size = self.population or first_population(request.trials)
         search = Nsga2(population=self.population).search(request)
-        if not size <= request.number < self.tpe or not history.scored:
+        if not search.population <= request.number < self.tpe or not history.scored:
             return search.ask(history, request)
         rng = np.random.default_rng((request.seed, request.number))
         row = history.encode(self._modelled(history, request, int(rng.integers(2**32))))
