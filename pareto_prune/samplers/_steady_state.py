@@ -19,6 +19,7 @@ from pareto_prune.samplers._ranking import Elite, Ranking
 from pareto_prune.samplers._variation import (
     Layout,
     crossed,
+    farthest,
     filled,
     latin,
     mutated,
@@ -28,6 +29,8 @@ from pareto_prune.samplers._variation import (
 
 _ENOUGH = 4
 _TRIES = 30
+_SHIFTS = 4
+"""Ways in which a child is made cheaper or dearer, to choose from."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,16 @@ class SteadyState:
     shift_eta: float
 
     def ask(self, history: History, request: Request) -> Proposal:
-        """Return a new point of the first population, or a child of two of the best trials."""
+        """Return a child of two of the best trials, or a new point while they are too few."""
         rng = np.random.default_rng((request.seed, request.number))
         layout = layout_of(history)
         elite = self._elite(history)
-        if request.number < self.population:
-            row = self._first(layout, request)
-        elif len(elite) < max(2, self.population // _ENOUGH):
-            row = spread(layout, rng.random(len(layout)), rng.random(), rng.random() / 2)
-        else:
+        if len(elite) >= max(2, self.population // _ENOUGH):
             row = self._child(layout, history, elite, rng)
+        elif request.number < self.population:
+            row = self._first(layout, request)
+        else:
+            row = spread(layout, rng.random(len(layout)), rng.random(), rng.random() / 2)
         return Proposal(self.distinct(layout, history, row, rng))
 
     def _first(self, layout: Layout, request: Request) -> Floats:
@@ -71,7 +74,8 @@ class SteadyState:
         if rng.random() < self.crossover:
             child = crossed(layout, first, second, rng)
         if rng.random() < self.shift:
-            child = shifted(layout, child, rng, self.shift_eta)
+            ways = [shifted(layout, child, rng, self.shift_eta) for _ in range(_SHIFTS)]
+            child = farthest(layout, np.stack(ways), history.genes)
         return mutated(layout, child, rng, self._rate(layout), self.eta)
 
     def _rate(self, layout: Layout) -> float:

@@ -22,28 +22,35 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Which genes of a space are numbers, categories and kin.
+    """Which genes of a space are numbers, categories and kin, and which say what it will cost.
 
     Attributes:
         choices: how many values each gene has; 0 for a number. Shape (genes,).
         kin: which genes belong to the one field that has several. Shape (genes,).
         target: which gene is the cost target, if any. Shape (genes,).
+        strategy: which gene is the strategy, if any. Shape (genes,).
+        aiming: which strategies meet the cost target, by index. Shape (strategies,).
     """
 
     choices: NDArray[np.int64]
     kin: Bools
     target: Bools
+    strategy: Bools
+    aiming: Bools
 
     @classmethod
     def of(cls, space: SearchSpace) -> Layout:
         """Return the layout of a space."""
         choices = [len(gene.choices) for gene in space.genes]
-        kin = [gene.field == "sublayers" for gene in space.genes]
-        target = [gene.name == "cost_target" for gene in space.genes]
+        gene = space.gene("strategy")
+        names = gene.choices if gene else (space.constants.get("strategy"),)
+        aiming = ["cost_target" in space.reads.get(str(name), ()) for name in names]
         return cls(
             np.array(choices, dtype=np.int64),
-            np.array(kin, dtype=np.bool_),
-            np.array(target, dtype=np.bool_),
+            np.array([gene.field == "sublayers" for gene in space.genes], dtype=np.bool_),
+            np.array([gene.name == "cost_target" for gene in space.genes], dtype=np.bool_),
+            np.array([gene.name == "strategy" for gene in space.genes], dtype=np.bool_),
+            np.array(aiming, dtype=np.bool_),
         )
 
     def __len__(self) -> int:
@@ -53,6 +60,26 @@ class Layout:
     def numbers(self) -> Bools:
         """Which genes are numbers, shape (genes,)."""
         return self.choices == 0
+
+    def aims(self, rows: Floats) -> Bools:
+        """Return whether each row's strategy meets the cost target, shape (rows,)."""
+        if not self.target.any():
+            return np.zeros(len(rows), dtype=np.bool_)
+        if not self.strategy.any():
+            return np.full(len(rows), self.aiming[0])
+        index = np.nan_to_num(rows[:, self.strategy][:, 0]).astype(np.intp)
+        return self.aiming[index]
+
+    def levels(self, rows: Floats) -> Floats:
+        """Return what says most about each row's cost: its cost target, or the mean of its kin.
+
+        Shape (rows,), in [0, 1]; of rows whose strategies aim alike, equal levels cost about
+        the same. NaN where it is not known.
+        """
+        kin = rows[:, self.kin].mean(axis=1) if self.kin.any() else np.zeros(len(rows))
+        if not self.target.any():
+            return kin
+        return np.where(self.aims(rows), rows[:, self.target][:, 0], kin)
 
     def categories(self, shares: Floats) -> Floats:
         """Turn the shares of categories, in [0, 1), into their indices; numbers stay."""
@@ -117,6 +144,23 @@ def shifted(layout: Layout, row: Floats, rng: Generator, eta: float) -> Floats:
     own = np.where(layout.target, row, 0.0)
     moved = np.where(layout.target, row + polynomial_step(own, 1.0 - chance, eta), moved)
     return np.where(layout.kin | layout.target, np.clip(moved, 0.0, 1.0), row)
+
+
+def farthest(layout: Layout, rows: Floats, others: Floats) -> Floats:
+    """Return the row whose level is farthest from that of any other row that aims alike.
+
+    Args:
+        layout: of the space.
+        rows: to choose from, of one strategy, shape (rows, genes); the first of equals is taken.
+        others: shape (others, genes).
+    """
+    alike = layout.levels(others[layout.aims(others) == layout.aims(rows[:1])])
+    known = alike[~np.isnan(alike)]
+    if not len(known):
+        return rows[0]
+    apart = np.abs(layout.levels(rows)[:, None] - known).min(axis=1)
+    chosen: Floats = rows[int(apart.argmax())]
+    return chosen
 
 
 def polynomial_step(values: Floats, chance: Floats, eta: float) -> Floats:

@@ -22,7 +22,7 @@ class Hybrid:
 
     Attributes:
         tpe: trials before the evolution starts.
-        population: how many of the best trials are parents; 0 takes trials / 15, from 12 to 50.
+        population: how many of the best trials are parents; 0 takes trials / 20, from 8 to 50.
     """
 
     tpe: Annotated[int, Field(ge=0)] = 100

@@ -103,6 +103,21 @@ def test_a_fresh_process_goes_on_as_the_old_one_would(name: str) -> None:
     assert kept == fresh
 
 
+def test_children_come_as_soon_as_there_are_parents() -> None:
+    """A study of few trials spends none on what is drawn at random once something is known."""
+    sampler = samplers.create("nsga2", {"population": 12, "shift": 0.0}, "sampler")
+    params = drawn(SPACE, 0)
+    alike = [complete(n, params) for n in range(3)]
+
+    def inherited(told: int) -> float:
+        history = history_of(alike[:told])
+        child = sampler.ask(history, Request(told, 150)).params
+        return float(np.mean(np.abs(history.encode(child) - history.encode(params)) < 0.05))
+
+    assert inherited(3) > 0.8
+    assert inherited(2) < 0.5
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_no_candidate_is_tried_twice(name: str) -> None:
     signatures = [

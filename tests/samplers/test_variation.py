@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pareto_prune.samplers._variation import (
     Layout,
     crossed,
+    farthest,
     filled,
     latin,
     mutated,
@@ -101,6 +102,36 @@ def test_a_shift_moves_all_sublayers_alike_and_the_cost_target_against_them() ->
     assert steps[0] != 0
     assert (moved - row)[LAYOUT.target] == pytest.approx(-steps[0])
     assert (moved == row)[~(LAYOUT.kin | LAYOUT.target)].all()
+
+
+def row_of(strategy: str, target: float, kin: float) -> np.ndarray:
+    gene = SPACE.gene("strategy")
+    assert gene is not None
+    row = np.where(LAYOUT.kin, kin, np.where(LAYOUT.target, target, 0.0))
+    row[LAYOUT.strategy] = gene.choices.index(strategy)
+    return row
+
+
+def test_a_level_is_the_cost_target_only_where_the_strategy_meets_it() -> None:
+    rows = np.stack([row_of("balanced", 0.2, 0.9), row_of("layer_wise", 0.2, 0.9)])
+    assert LAYOUT.aims(rows).tolist() == [True, False]
+    assert LAYOUT.levels(rows) == pytest.approx([0.2, 0.9])
+
+
+def test_the_farthest_row_is_where_its_kind_was_tried_least() -> None:
+    tried = np.stack(
+        [
+            row_of("balanced", 0.1, 0.5),
+            row_of("balanced", 0.9, 0.5),
+            row_of("layer_wise", 0.5, 0.5),
+            np.full(len(LAYOUT), np.nan),
+        ]
+    )
+    ways = np.stack([row_of("balanced", target, 0.5) for target in (0.2, 0.55, 0.8)])
+    assert farthest(LAYOUT, ways, tried)[LAYOUT.target] == 0.55
+    assert farthest(LAYOUT, ways, tried[2:])[LAYOUT.target] == 0.2
+    shapes = np.stack([row_of("layer_wise", 0.5, level) for level in (0.45, 0.1)])
+    assert farthest(LAYOUT, shapes, tried)[LAYOUT.kin][0] == 0.1
 
 
 @given(st.integers(1, 30), st.integers(0, 1000))
