@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
@@ -66,6 +67,13 @@ class Range(Table):
 
     low: Share
     high: Share
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _table(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping | Range):
+            raise ValueError("a range is a table, allowed: { low = 0.1, high = 0.5 }")
+        return given
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> Self:

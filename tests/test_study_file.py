@@ -67,6 +67,7 @@ def test_name_model_and_data_are_all_that_is_needed() -> None:
         (study(search={"importances": ["fischer"]}), "s.toml: search.importances", "'fisher'"),
         (study(search={"sparsity": {"low": 0.9, "high": 0.1}}), "s.toml: search.sparsity", "low"),
         (study(search={"sparsity": {"low": 0.1, "high": 1.5}}), "sparsity.high", "less than"),
+        (study(search={"cost_target": [0.1, 0.5]}), "search.cost_target", "{ low = 0.1, high"),
         (study(limits={"trials": 0}), "s.toml: limits.trials", "greater than or equal to 1"),
         (study(limits={"trials": "9"}), "s.toml: limits.trials", "valid integer"),
         (study(limits={"time": "12"}), "s.toml: limits.time", "12min"),
