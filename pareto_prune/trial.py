@@ -297,6 +297,7 @@ class Course:
         self._judge_costs()
         self.measurement = measure_pruned(context, pruned.model)
         self._judge_costs()
+        self._judge_plan(pruned)
         self._take_rung()
         if context.used < context.steps:
             at = self._rung_steps()
@@ -343,6 +344,12 @@ class Course:
     def _judge_costs(self) -> None:
         values, intervals = self.known()
         self.referee.ask(lambda rule: rule.on_costs(values, intervals))
+
+    def _judge_plan(self, pruned: Pruned) -> None:
+        """Different candidates may end in the same plan: what that is worth is known."""
+        if self.context.used == 0:
+            candidate, plan = self.context.candidate, pruned.plan.digest()
+            self.referee.ask(lambda rule: rule.on_plan(candidate, plan))
 
     def _take_rung(self) -> None:
         """Take the metric as the model is now; hopeless ones end here."""

@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from os import getpid
 from types import FrameType, TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 from pareto_prune.config import seconds
 from pareto_prune.errors import ParetoPruneError, RepeatedFailureError, TrialError, UserError
@@ -101,13 +101,6 @@ class WorkerEvent:
 OnEvent = Callable[[WorkerEvent], None]
 
 
-class PlanOf(Protocol):
-    """Tells beforehand which plan a candidate ends in."""
-
-    def __call__(self, candidate: Candidate) -> str | None:
-        """Return the digest of the plan, ``None`` where it is not known before the trial."""
-
-
 def trial_seed(seed: int, number: int) -> int:
     """Return a trial's seed, in [0, 2³¹): a hash of the study's seed and the trial's number."""
     digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
@@ -128,7 +121,6 @@ def work(
     on_event: OnEvent | None = None,
     stop: threading.Event | None = None,
     sampler: Sampler | None = None,
-    plan_of: PlanOf | None = None,
     time_limit: float | None = None,
     streak: FailureStreak | None = None,
     linger: bool = True,
@@ -144,7 +136,6 @@ def work(
         on_event: told what happens; must not raise.
         stop: once set, the trial in hand is handed back at its next check and work ends.
         sampler: what proposes candidates; the study file's by default.
-        plan_of: plans known beforehand, for finding duplicates.
         time_limit: seconds after which no trial is begun, nor one that would likely end later.
         streak: failures in a row, shared by the workers of one run.
         linger: whether to wait for trials that run elsewhere, in case they come back.
@@ -162,7 +153,7 @@ def work(
         study=study,
         run_trial=run_trial,
         name=worker_name or default_name(),
-        asker=Asker(study, space, sampler, plan_of),
+        asker=Asker(study, space, sampler),
         on_event=on_event or _ignore,
         stop=stop or threading.Event(),
         until=None if time_limit is None else time.monotonic() + time_limit,
@@ -185,7 +176,6 @@ class Asker:
         study: StoredStudy,
         space: SearchSpace,
         sampler: Sampler | None = None,
-        plan_of: PlanOf | None = None,
     ) -> None:
         from pareto_prune.samplers._history import History
 
@@ -193,8 +183,7 @@ class Asker:
         self._study = study
         self._space = space
         self._sampler = sampler or samplers.create(table.name, table.options, "sampler")
-        known = None if plan_of is None else (lambda params: plan_of(space.to_candidate(params)))
-        self._history = History(space, study.config.objectives, known, _promising(study))
+        self._history = History(space, study.config.objectives, _promising(study))
 
     def assign(self, trial: Trial) -> Trial | None:
         """Return the trial with a candidate proposed and written; ``None`` if it was lost."""

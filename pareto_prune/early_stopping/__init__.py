@@ -2,10 +2,11 @@
 
 ::
 
-    shape ─► predicted costs ─► cut ─► sizes ─► measured costs ─► rung 0 ─► rungs … ─► end
-             break a                   break a constraint?        dominated, or a constraint out
-             constraint?                                          of reach, even with an
-             nothing was run yet                                  optimistic gain from here on?
+    shape ─► predicted costs ─► cut ─► sizes ─► measured costs ─► plan ─► rung 0 ─► rungs … ─► end
+             break a                   break a constraint?        tried    dominated, or a
+             constraint?                                          before?  constraint out of reach,
+             nothing was run yet                                           even with an optimistic
+                                                                           gain from here on?
 
 Decisions are pure functions of what is known of the trial and of the trials that ran to their end
 (:class:`StopRule`). A share of what would be stopped runs on as an audit, so that :func:`savings`

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from pareto_prune.front import Yardstick, competes
-from pareto_prune.records import Study, Trial, TrialState
+from pareto_prune.records import Candidate, Study, Trial, TrialState
+
+ALIKE = 0.05
+"""Learning rates that differ by less than about this share are the same."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Completed:
 
     Attributes:
         strategy: that made it.
+        made: what its model follows from; see :func:`made_of`.
         values: objectives by name.
         final: its metric at the end.
         feasible: whether it keeps the constraints and has every objective, so that it can
@@ -29,6 +33,7 @@ class Completed:
     values: Mapping[str, float]
     final: float
     feasible: bool = True
+    made: Hashable = None
     rungs: tuple[tuple[float, float], ...] = ()
     ratios: Mapping[str, float] = field(default_factory=dict)
 
@@ -49,6 +54,7 @@ class Completed:
         rungs = [(rung.step / steps, rung.quality.metrics.get(metric, math.nan)) for rung in taken]
         return cls(
             strategy=result.candidate.strategy,
+            made=made_of(result.candidate, result.plan_digest) if result.steps else None,
             values=result.values,
             final=final,
             feasible=competes(trial, measure),
@@ -63,6 +69,22 @@ class Completed:
     def before(self, share: float) -> float | None:
         """Return its metric at its last rung up to a share of the steps, if it had one by then."""
         return next((metric for at, metric in reversed(self.rungs) if at <= share + 1e-9), None)
+
+
+def made_of(candidate: Candidate, plan: str | None) -> Hashable:
+    """Return what a model follows from once its plan is known; ``None`` where there is no plan.
+
+    Two trials alike in it end with the same model, whatever else their candidates say: all trials
+    of a study learn from the same examples. Learning rates count as alike within a few percent.
+
+    Args:
+        candidate: of a strategy that trains nothing before it cuts.
+        plan: digest of its plan.
+    """
+    if plan is None:
+        return None
+    rate = round(math.log(candidate.learning_rate) / ALIKE)
+    return candidate.strategy, plan, rate, tuple(sorted(candidate.deployment.items()))
 
 
 def completed_of(study: Study, measure: Yardstick, steps: int) -> tuple[Completed, ...]:

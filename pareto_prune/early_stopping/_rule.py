@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pareto_prune.config import EarlyStoppingTable, StudyConfig, bound
-from pareto_prune.early_stopping._completed import Completed, completed_of
+from pareto_prune.early_stopping._completed import Completed, completed_of, made_of
 from pareto_prune.front import Yardstick, yardstick
 from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.records import Interval, Study
+from pareto_prune.records import Candidate, Interval, Study
 
 NEAREST = 10
 """Completed trials that a gain is estimated from."""
@@ -120,6 +120,15 @@ class StopRule:
         if len(ratios) < TESTED:
             return predicted * UNTESTED
         return predicted * float(np.quantile(ratios, 1 - self.table.quantile))
+
+    # The plan
+
+    def on_plan(self, candidate: Candidate, plan: str) -> Stop | None:
+        """Decide on the plan of a candidate whose strategy trained nothing before the cut."""
+        made = made_of(candidate, plan)
+        finals = [one.final for one in self.completed if one.made == made]
+        known = next((final for final in finals if math.isfinite(final)), None)
+        return None if known is None else Stop("the same plan was tried before", known)
 
     # The metric
 

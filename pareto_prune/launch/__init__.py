@@ -14,7 +14,7 @@ from typing import Protocol
 from pareto_prune.progress import Progress, Silent
 from pareto_prune.registry import Registry
 from pareto_prune.search_space import SearchSpace
-from pareto_prune.worker import OnEvent, PlanOf, RunTrial
+from pareto_prune.worker import OnEvent, RunTrial
 
 Prepare = Callable[[Progress], RunTrial]
 """Makes what runs a trial: models, data, calibration. The first worker of a study makes what is
@@ -34,7 +34,6 @@ class Job:
             other processes can have.
         time_limit: seconds from now after which no trial is begun; ``None`` for never.
         lease_seconds: how long a worker may be silent.
-        plan_of: plans known beforehand, where this process knows any.
         progress: told of stages, by all workers.
         began: value of :func:`time.monotonic` at the start of the run.
     """
@@ -45,7 +44,6 @@ class Job:
     space: Callable[[], SearchSpace]
     time_limit: float | None = None
     lease_seconds: float = 60.0
-    plan_of: PlanOf | None = None
     progress: Progress = field(default_factory=Silent)
     began: float = field(default_factory=time.monotonic)
 

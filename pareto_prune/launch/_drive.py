@@ -32,7 +32,6 @@ def drive(
             stop=stop,
             time_limit=job.seconds_left,
             streak=streak,
-            plan_of=job.plan_of,
         )
     except BaseException:
         stop.set()

@@ -28,7 +28,6 @@ class Inline:
                 on_event=on_event,
                 stop=stop,
                 time_limit=job.seconds_left,
-                plan_of=job.plan_of,
             )
         finally:
             storage.close()

@@ -31,7 +31,6 @@ class Past:
         values: objectives by name; for a trial stopped early, with the optimistic metric of the
             stop decision.
         violation: sum of how far the study's constraints are violated, scaled; 0 is feasible.
-        plan_digest: of the plan it ended in, if one was made.
         attributes: what the sampler that proposed it wanted kept.
     """
 
@@ -40,7 +39,6 @@ class Past:
     params: Mapping[str, Any] | None = None
     values: Mapping[str, float] | None = None
     violation: float = 0.0
-    plan_digest: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -16,7 +16,6 @@ from pareto_prune.samplers import Past
 from pareto_prune.search_space import Params, SearchSpace
 
 Floats = NDArray[np.float64]
-PlanOf = Callable[[Params], str | None]
 Promising = Callable[[Mapping[str, float]], bool]
 UNPROMISING = 1e-12
 """Violation of a feasible trial that is not worth building on: all of them alike, and small."""
@@ -30,8 +29,6 @@ class History:
     Args:
         space: of the study.
         objectives: their names, in the study's order.
-        plan_of: digest of the plan that parameters end in, where that is known beforehand;
-            proposals whose plan was tried before then count as duplicates.
         promising: whether values, by name, are worth building on. The others are parents only
             where there are not enough of these: the ends of a front, such as the dense model,
             are infinitely far from their neighbours and would be parents of most candidates.
@@ -49,7 +46,6 @@ class History:
         self,
         space: SearchSpace,
         objectives: Sequence[str],
-        plan_of: PlanOf | None = None,
         promising: Promising = lambda _: True,
     ) -> None:
         self.space = space
@@ -61,13 +57,11 @@ class History:
         self.cache: dict[Any, Any] = {}
         self._signs = np.array([OBJECTIVES[name].sign for name in objectives], dtype=np.float64)
         self._by_ratio = np.array([OBJECTIVES[name].kind != "quality" for name in objectives])
-        self._plan_of = plan_of
         self._promising = promising
         self._pasts: list[Past] = []
         self._rows: dict[int, int] = {}
         self._signatures: list[tuple[Any, ...] | None] = []
         self._taken: Counter[tuple[Any, ...]] = Counter()
-        self._plans: set[str] = set()
         self._genes = np.empty((64, len(space.genes)))
         self._values = np.empty((64, len(objectives)))
         self._violations = np.empty(64)
@@ -121,11 +115,8 @@ class History:
             self._write(row, past)
 
     def taken(self, params: Mapping[str, Any]) -> bool:
-        """Return whether a candidate, or its plan, was tried before or is being tried."""
-        if self._taken[self.space.signature(params)] > 0:
-            return True
-        plan = self._plan_of(dict(params)) if self._plan_of else None
-        return plan is not None and plan in self._plans
+        """Return whether a candidate was tried before or is being tried."""
+        return self._taken[self.space.signature(params)] > 0
 
     def encode(self, params: Mapping[str, Any]) -> Floats:
         """Return parameters as one row of :attr:`genes`; what is missing or foreign is NaN."""
@@ -182,8 +173,6 @@ class History:
             self._signatures[row] = new
             self._taken.subtract([old] if old else [])
             self._taken.update([new] if new else [])
-        if past.plan_digest:
-            self._plans.add(past.plan_digest)
 
     def _signature(self, past: Past) -> tuple[Any, ...] | None:
         params = past.params

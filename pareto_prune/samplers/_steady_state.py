@@ -84,7 +84,7 @@ class SteadyState:
     def distinct(
         self, layout: Layout, history: History, row: Floats, rng: Generator
     ) -> dict[str, float | str | int]:
-        """Return the parameters of ``row``, mutated until they, or their plan, are new.
+        """Return the parameters of ``row``, mutated until they are new.
 
         A space may have fewer candidates than trials: after some tries a duplicate it is.
         """

@@ -106,7 +106,6 @@ def to_past(row: Row[Any], space: SearchSpace) -> Past:
         params=None if candidate is None else space.to_params(candidate),
         values=told.get("values"),
         violation=told.get("violation", 0.0),
-        plan_digest=told.get("plan"),
         attributes=json.loads(row.attributes) if row.attributes else {},
     )
 
@@ -122,7 +121,7 @@ def told(result: TrialResult, metric: str) -> str:
         values = result.predicted | values
         values |= {} if result.optimistic is None else {metric: result.optimistic}
     violation = sum(max(0.0, value) for value in result.violations.values())
-    summary = {"values": values, "violation": violation, "plan": result.plan_digest}
+    summary = {"values": values, "violation": violation}
     return json.dumps({key: value for key, value in summary.items() if value})
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from pareto_prune.config import EarlyStoppingTable
 from pareto_prune.early_stopping import Completed, Progress, StopRule, rung_steps
+from pareto_prune.early_stopping._completed import made_of
 from pareto_prune.front import Yardstick
 from pareto_prune.objectives import OBJECTIVES
+from pareto_prune.records import Candidate
 
 DENSE = {"accuracy": 0.84, "latency_ms": 10.0, "energy_j": 0.1}
 NAMES = tuple(DENSE)
@@ -42,6 +44,25 @@ def at(metric: float, cost: float = 0.5, share: float = 0.0, **more: Any) -> Pro
 
 TEN = tuple(complete(0.80 + gain / 100, 0.80) for gain in range(10))
 """From 80 % they gained 0 to 9 points; the best reached 89 %, which is above the dense model."""
+
+
+def test_a_plan_that_was_tried_is_not_tried_again() -> None:
+    tried = Candidate(strategy="balanced", importance="obs", learning_rate=5e-5)
+    found = rule((complete(0.81, 0.8, made=made_of(tried, "plan")),))
+    again = tried.model_copy(update={"importance": "fisher", "cost_target": 0.3})
+    stop = found.on_plan(again, "plan")
+    assert stop is not None
+    assert stop.optimistic == 0.81
+    assert found.on_plan(tried, "another") is None
+    for change in (
+        {"strategy": "layer_wise"},
+        {"learning_rate": 6e-5},
+        {"deployment": {"dtype": "int8"}},
+    ):
+        assert found.on_plan(tried.model_copy(update=change), "plan") is None
+    assert (
+        rule((complete(math.nan, 0.8, made=made_of(tried, "plan")),)).on_plan(tried, "plan") is None
+    )
 
 
 def test_the_bound_by_hand() -> None:

@@ -68,6 +68,26 @@ def test_audited_trials_run_on_and_say_why_they_would_not_have(tmp_path: Path) -
     assert (found.stopped, found.audited, found.wrong) == (0, 3, ())
 
 
+def test_the_same_plan_is_neither_trained_nor_scored_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Candidates that differ on paper may keep the same units: here every one keeps the same."""
+    monkeypatch.setattr(LayerWise, "_sparsities", lambda _, tried: [0.5] * len(tried.sublayers))
+    trials = run(tmp_path, early_stopping={"audit": 0.0}, search={"strategies": ["layer_wise"]})
+    dense, first, *others = trials
+    assert (dense.state, first.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
+    assert others
+    assert first.result is not None
+    for trial in others:
+        assert trial.state is TrialState.STOPPED
+        assert trial.result is not None
+        assert trial.result.stop_reason == "the same plan was tried before"
+        assert trial.result.optimistic == first.result.values["accuracy"]
+        assert trial.result.values["latency_ms"] == first.result.values["latency_ms"]
+        assert trial.result.steps == 0
+        assert trial.result.rungs == ()
+
+
 def cheap_is_better(model: Any, split: Any, task: Any) -> Quality:
     """The metric of a model: 90 % for one that lost over half of its units, else 55 %."""
     shape = architecture(model)

@@ -106,10 +106,3 @@ def test_what_a_strategy_does_not_read_makes_no_other_candidate() -> None:
     history = history_of([complete(0, params)])
     assert history.taken(params | {"importance": "l2"})
     assert not history.taken(params | {"strategy": "l2"})
-
-
-def test_a_plan_known_beforehand_is_not_tried_again() -> None:
-    history = History(SPACE, OBJECTIVES, plan_of=lambda params: str(params["strategy"]))
-    history.update([complete(0, drawn(SPACE, 0), plan_digest="l1")])
-    assert history.taken(drawn(SPACE, 1) | {"strategy": "l1"})
-    assert not history.taken(drawn(SPACE, 1) | {"strategy": "l2"})
