@@ -59,17 +59,22 @@ class Replay:
         stopped: number of a trial → the step at which it was stopped.
         audits: numbers of the trials that were to be stopped and ran on.
         steps: of all trials, had none been stopped.
+        seconds: of fine-tuning of all trials; steps, where no time was taken.
     """
 
     stopped: dict[int, int]
     audits: tuple[int, ...]
     steps: dict[int, int]
+    seconds: dict[int, float]
 
     @property
     def saved(self) -> float:
-        """Share of all fine-tuning steps that were not taken."""
-        taken = sum(self.steps.values())
-        left = sum(self.steps[number] - step for number, step in self.stopped.items())
+        """Share of all fine-tuning time that was not spent."""
+        taken = sum(self.seconds.values())
+        left = sum(
+            self.seconds[number] * (1 - step / self.steps[number])
+            for number, step in self.stopped.items()
+        )
         return left / taken if taken else 0.0
 
 
@@ -92,8 +97,10 @@ def replay(study: Study, config: StudyConfig, table: EarlyStoppingTable, seed: i
         lesson = Completed.of(trial, measure, total)
         if lesson is not None:
             taught.append(lesson)
-    steps = {trial.number: trial.result.steps for trial in ended if trial.result}
-    return Replay(stopped, tuple(audits), steps)
+    results = {trial.number: trial.result for trial in ended if trial.result}
+    steps = {number: result.steps for number, result in results.items()}
+    seconds = {n: r.timings.get("finetune", float(r.steps)) for n, r in results.items()}
+    return Replay(stopped, tuple(audits), steps, seconds)
 
 
 def stop_step(trial: Trial, rule: StopRule, measure: Yardstick, total: int) -> int | None:
@@ -102,6 +109,9 @@ def stop_step(trial: Trial, rule: StopRule, measure: Yardstick, total: int) -> i
     if result is None or result.candidate.starter == DENSE or total == 0:
         return None
     if rule.on_costs(result.values, result.intervals) is not None:
+        return 0
+    plan, untrained = result.plan_digest, bool(result.rungs) and result.rungs[0].step == 0
+    if plan is not None and untrained and rule.on_plan(result.candidate, plan) is not None:
         return 0
     metric = measure.metric.name
     for rung in result.rungs:
@@ -124,7 +134,7 @@ def row_of(
     table = config.early_stopping.model_copy(update={"audit": 0.05, **changes})
     runs = [replay(study, config, table, seed) for seed in range(seeds)]
     front = [point for point in front_of(study).members if point.starter != DENSE]
-    lost = [sum(point.number in run.stopped for point in front) for run in runs]
+    lost = [len(_lost(study, [point.number for point in front], run.stopped)) for run in runs]
     volumes = [front_of(_without(study, run.stopped)).hypervolume or 0.0 for run in runs]
     whole = front_of(study).hypervolume or 0.0
     return {
@@ -140,6 +150,14 @@ def row_of(
             sum(point.number in run.audits for point in front) for run in runs
         ),
     }
+
+
+def _lost(study: Study, front: Iterable[int], stopped: Iterable[int]) -> set[int]:
+    """Return the points of the front of which neither the trial nor another of its plan is left."""
+    gone = set(stopped)
+    plans = {trial.number: trial.result.plan_digest for trial in study.trials if trial.result}
+    left = {plan for number, plan in plans.items() if plan and number not in gone}
+    return {number for number in front if number in gone and plans[number] not in left}
 
 
 def _without(study: Study, stopped: Iterable[int]) -> Study:
