@@ -118,6 +118,18 @@ def test_children_come_as_soon_as_there_are_parents() -> None:
     assert inherited(2) < 0.5
 
 
+def test_shifted_children_go_where_costs_were_tried_least() -> None:
+    gene = SPACE.gene("cost_target")
+    assert gene is not None
+    given = {"strategy": "balanced"}
+    tried = [drawn(SPACE, n) | given | {"cost_target": gene.at(0.6 + n / 50)} for n in range(20)]
+    history = history_of(complete(n, params) for n, params in enumerate(tried))
+    sampler = samplers.create("nsga2", {"shift": 1.0, "mutation": 0.0}, "sampler")
+    asked = [sampler.ask(history, Request(n, 150)).params for n in range(20, 120)]
+    shares = [gene.share(one["cost_target"]) for one in asked if one["strategy"] == "balanced"]
+    assert np.mean(np.array(shares) < 0.4) > 0.4  # a single shift: 0.21
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_no_candidate_is_tried_twice(name: str) -> None:
     signatures = [
