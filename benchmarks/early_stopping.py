@@ -3,7 +3,8 @@
 The trials of a study are gone through in the order in which they ended. Each is judged at every
 rung by what had completed *in the replay* until then: a trial that would have been stopped teaches
 nothing and dominates nobody afterwards, unless it is one of the audited. Reported are the share of
-the fine-tuning saved, the points of the eventual front lost, and the hypervolume left.
+the fine-tuning saved, the points of the eventual front lost, by how much of the metric at most what
+is left and no dearer falls short of a lost point, and the hypervolume left.
 
     pareto-prune run STUDY.toml       with  [early_stopping] audit = 1.0, rung_cost = 1000
     python benchmarks/early_stopping.py --study NAME [--storage URL]
@@ -31,7 +32,7 @@ from pareto_prune.architecture import Architecture, LayerShape
 from pareto_prune.config import EarlyStoppingTable, StudyConfig
 from pareto_prune.early_stopping import Completed, Progress, StopRule, audited
 from pareto_prune.environment import environment
-from pareto_prune.front import Yardstick, competes, front_of, standard_error, yardstick
+from pareto_prune.front import Yardstick, competes, front_of, yardstick
 from pareto_prune.records import (
     Candidate,
     DenseReference,
@@ -119,7 +120,7 @@ def stop_step(trial: Trial, rule: StopRule, measure: Yardstick, total: int) -> i
             strategy=result.candidate.strategy,
             share=rung.step / total,
             metric=rung.quality.metrics[metric],
-            error=standard_error(rung.quality, metric),
+            loss=rung.quality.loss,
             costs=result.values,
         )
         if rung.step < total and rule.on_rung(progress) is not None:
@@ -134,7 +135,8 @@ def row_of(
     table = config.early_stopping.model_copy(update={"audit": 0.05, **changes})
     runs = [replay(study, config, table, seed) for seed in range(seeds)]
     front = [point for point in front_of(study).members if point.starter != DENSE]
-    lost = [len(_lost(study, [point.number for point in front], run.stopped)) for run in runs]
+    lost = [_lost(study, [point.number for point in front], run.stopped) for run in runs]
+    short = [_shortfall(study, gone, run.stopped) for gone, run in zip(lost, runs, strict=True)]
     volumes = [front_of(_without(study, run.stopped)).hypervolume or 0.0 for run in runs]
     whole = front_of(study).hypervolume or 0.0
     return {
@@ -144,7 +146,8 @@ def row_of(
         "audited": statistics.fmean(len(run.audits) for run in runs),
         "saved": statistics.fmean(run.saved for run in runs),
         "front": len(front),
-        "front_lost": statistics.fmean(lost) / max(1, len(front)),
+        "front_lost": statistics.fmean(map(len, lost)) / max(1, len(front)),
+        "shortfall": max(short),
         "hypervolume_kept": statistics.fmean(volumes) / whole if whole else 1.0,
         "wrong_audits": statistics.fmean(
             sum(point.number in run.audits for point in front) for run in runs
@@ -160,6 +163,20 @@ def _lost(study: Study, front: Iterable[int], stopped: Iterable[int]) -> set[int
     return {number for number in front if number in gone and plans[number] not in left}
 
 
+def _shortfall(study: Study, lost: Iterable[int], stopped: Iterable[int]) -> float:
+    """Return how far what is left and no dearer falls short of a lost point at most."""
+    measure, gone = yardstick(study), set(stopped)
+    known = {t.number: t.result.values for t in study.trials if t.result and competes(t, measure)}
+    left = measure.values(v for number, v in known.items() if number not in gone)
+    points = measure.values(known[number] for number in lost)
+    metric = np.array([o.kind == "quality" for o in measure.objectives])
+    found = 0.0
+    for point in points:
+        no_dearer = ((left - point) * measure.signs() <= 0)[:, ~metric].all(axis=1)
+        found = max(found, *(point[metric] - left[no_dearer][:, metric].max(initial=measure.chance)))
+    return found
+
+
 def _without(study: Study, stopped: Iterable[int]) -> Study:
     gone = set(stopped)
     kept = tuple(trial for trial in study.trials if trial.number not in gone)
@@ -173,7 +190,7 @@ def made_up(trials: int, seed: int = 0) -> Study:
     """Return a study of trials whose metric rises along a curve of its own from rung to rung.
 
     The cheaper a model the worse, a good strategy loses less and recovers less slowly; each has
-    luck of its own, and every metric the noise of 853 examples.
+    luck of its own, and every metric and loss the noise of 853 examples.
     """
     rng = np.random.default_rng(seed)
     dense = {"accuracy": 0.84, "latency_ms": 10.0, "energy_j": 0.1}
@@ -185,7 +202,7 @@ def made_up(trials: int, seed: int = 0) -> Study:
         ),
         parameters=1,
         bytes=4,
-        quality=_quality(dense["accuracy"]),
+        quality=_quality(dense["accuracy"], 0.36),
         chance=0.5,
         measurement=Measurement(readings=reading, ratios={}, protocol=1, seconds=1.0),
         digest="d",
@@ -212,13 +229,14 @@ def _trial(number: int, rng: np.random.Generator, dense: dict[str, float]) -> Tr
     curve = {0: first, STEPS // 4: first + 0.55 * (final - first)}
     curve |= {STEPS // 2: first + 0.8 * (final - first), STEPS: final}
     seen = {step: float(a + rng.normal(0, 0.006)) for step, a in curve.items()}
+    losses = {step: float(1.2 - a + rng.normal(0, 0.01)) for step, a in curve.items()}
     values = {
         "accuracy": seen.pop(STEPS),
         "latency_ms": dense["latency_ms"] * cost,
         "energy_j": dense["energy_j"] * cost * float(rng.lognormal(0.0, 0.05)),
     }
     candidate = Candidate(strategy=strategy, importance="obs", cost_target=cost)
-    rungs = tuple(Rung(step=s, quality=_quality(a), seconds=1.0) for s, a in seen.items())
+    rungs = tuple(Rung(step=s, quality=_quality(a, losses[s]), seconds=1.0) for s, a in seen.items())
     result = TrialResult(candidate=candidate, values=values, rungs=rungs, steps=STEPS)
     return Trial(
         number=number,
@@ -230,8 +248,8 @@ def _trial(number: int, rng: np.random.Generator, dense: dict[str, float]) -> Tr
     )
 
 
-def _quality(accuracy: float) -> Quality:
-    return Quality(metrics={"accuracy": accuracy}, examples=853, loss=0.5)
+def _quality(accuracy: float, loss: float) -> Quality:
+    return Quality(metrics={"accuracy": accuracy}, examples=853, loss=loss)
 
 
 def _reading(value: float) -> Reading:
@@ -253,12 +271,12 @@ def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     print(
         f"{'quantile':>9}{'after':>7}{'trials':>8}{'stopped':>9}{'audited':>9}{'saved':>8}", end=""
     )
-    print(f"{'front':>7}{'lost':>7}{'volume kept':>13}")
+    print(f"{'front':>7}{'lost':>7}{'short':>8}{'volume kept':>13}")
     for row in rows:
         print(
             f"{row['quantile']:>9.2f}{row['after']:>7}{row['trials']:>8}{row['stopped']:>9.1f}"
             f"{row['audited']:>9.1f}{row['saved']:>8.1%}{row['front']:>7}{row['front_lost']:>7.1%}"
-            f"{row['hypervolume_kept']:>13.1%}"
+            f"{row['shortfall']:>8.4f}{row['hypervolume_kept']:>13.1%}"
         )
 
 

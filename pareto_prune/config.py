@@ -234,7 +234,7 @@ class EarlyStoppingTable(Table):
     rung_cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.1
     """A rung is left out where its evaluation costs more than this share of the training ahead."""
     quantile: Share = 0.9
-    """The gain still thought possible is this quantile of what similar trials gained."""
+    """The metric still thought possible is this quantile of what similar trials ended at."""
     after: Count = 10
     """Trials that must have run to their end before a metric stops one."""
     audit: Share = 0.05

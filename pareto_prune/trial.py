@@ -42,7 +42,6 @@ from pareto_prune.errors import TrialError
 from pareto_prune.evaluation import evaluate
 from pareto_prune.examples import Indices
 from pareto_prune.finetune import FinetuneSettings, examples_of, finetune
-from pareto_prune.front import standard_error
 from pareto_prune.models import architecture as architecture_of
 from pareto_prune.objectives import OBJECTIVES
 from pareto_prune.pruning.context import Calibration, Penalty, Pruned, Shaped
@@ -365,12 +364,11 @@ class Course:
 
     def _progress(self, quality: Quality) -> Progress:
         context = self.context
-        metric = context.bench.config.metric
         return Progress(
             strategy=context.candidate.strategy,
             share=context.used / context.steps,
-            metric=quality.metrics[metric],
-            error=standard_error(quality, metric),
+            metric=quality.metrics[context.bench.config.metric],
+            loss=quality.loss,
             costs=self.known()[0],
         )
 

@@ -328,7 +328,7 @@ def _complete(
         values=values,
         intervals=intervals,
         violations={"accuracy": (0.6 - accuracy) / 0.6},
-        stop_reason="dominated at 25% of the steps even with an optimistic gain"
+        stop_reason="dominated at 25% of the steps even at an optimistic estimate"
         if (audited := rng.random() < 0.05)
         else None,
         audited=audited,
@@ -369,7 +369,7 @@ def _stopped(
             "values": full.values | {"accuracy": accuracy},
             "intervals": full.intervals | {"accuracy": binomial(accuracy)},
             "violations": {},
-            "stop_reason": "dominated at 25% of the steps even with an optimistic gain",
+            "stop_reason": "dominated at 25% of the steps even at an optimistic estimate",
             "audited": False,
             "steps": 15,
             "timings": {

@@ -5,8 +5,8 @@
     shape ─► predicted costs ─► cut ─► sizes ─► measured costs ─► plan ─► rung 0 ─► rungs … ─► end
              break a                   break a constraint?        tried    dominated, or a
              constraint?                                          before?  constraint out of reach,
-             nothing was run yet                                           even with an optimistic
-                                                                           gain from here on?
+             nothing was run yet                                           even at an optimistic
+                                                                           estimate of the end?
 
 Decisions are pure functions of what is known of the trial and of the trials that ran to their end
 (:class:`StopRule`). A share of what would be stopped runs on as an audit, so that :func:`savings`

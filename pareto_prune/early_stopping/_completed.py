@@ -25,7 +25,7 @@ class Completed:
         final: its metric at the end.
         feasible: whether it keeps the constraints and has every objective, so that it can
             dominate others.
-        rungs: (share of the fine-tuning steps, metric there), in rising order.
+        rungs: (share of the fine-tuning steps, mean loss there), in rising order.
         ratios: measured / predicted, by name, where a cost was predicted.
     """
 
@@ -51,7 +51,7 @@ class Completed:
             return None
         final = result.values.get(metric, math.nan)
         taken = [] if result.steps == 0 or steps == 0 else result.rungs
-        rungs = [(rung.step / steps, rung.quality.metrics.get(metric, math.nan)) for rung in taken]
+        rungs = [(rung.step / steps, rung.quality.loss) for rung in taken]
         return cls(
             strategy=result.candidate.strategy,
             made=made_of(result.candidate, result.plan_digest) if result.steps else None,
@@ -67,8 +67,8 @@ class Completed:
         )
 
     def before(self, share: float) -> float | None:
-        """Return its metric at its last rung up to a share of the steps, if it had one by then."""
-        return next((metric for at, metric in reversed(self.rungs) if at <= share + 1e-9), None)
+        """Return its loss at its last rung up to a share of the steps, if it had one by then."""
+        return next((loss for at, loss in reversed(self.rungs) if at <= share + 1e-9), None)
 
 
 def made_of(candidate: Candidate, plan: str | None) -> Hashable:

@@ -18,12 +18,14 @@ from pareto_prune.objectives import OBJECTIVES
 from pareto_prune.records import Candidate, Interval, Study
 
 NEAREST = 10
-"""Completed trials that a gain is estimated from."""
-OTHER_STRATEGY = math.log(2)
-"""How much further away a trial of another strategy is: as one of twice the cost."""
+"""Completed trials that a final metric is estimated from."""
+OTHER_STRATEGY = 1.0
+"""How much further away a trial of another strategy is, in standard deviations of cost or loss."""
 UNTESTED = 0.75
 """A predicted cost counts as this much of itself until enough predictions were tested."""
 TESTED = 5
+NO_LOSS = 1e-6
+"""A smaller loss counts as this much, to have a logarithm."""
 STEP_COST = 3.0
 """Cost of a training step in evaluations of as many examples: forward, and backward twice that."""
 
@@ -49,14 +51,14 @@ class Progress:
         strategy: that made its model.
         share: of the fine-tuning steps taken so far.
         metric: now.
-        error: standard error of the metric on this many examples.
+        loss: mean loss on the same examples.
         costs: its cost objectives by name.
     """
 
     strategy: str
     share: float
     metric: float
-    error: float
+    loss: float
     costs: Mapping[str, float]
 
 
@@ -140,42 +142,40 @@ class StopRule:
         when = "before training" if progress.share <= 0 else f"at {progress.share:.0%} of the steps"
         name = self.measure.metric.name
         text = self.constraints.get(name)
-        if text is not None and _breaks(text, still + progress.error):
+        if text is not None and _breaks(text, still):
             return Stop(f"{name} {text} is out of reach {when}", still)
-        if self._dominated(progress.costs, still + progress.error):
-            return Stop(f"dominated {when} even with an optimistic gain", still)
+        if self._dominated(progress.costs, still):
+            return Stop(f"dominated {when} even at an optimistic estimate", still)
         return None
 
     def optimistic(self, progress: Progress) -> float | None:
         """Return the metric that a trial can still reach; ``None`` where too little is known.
 
-        The metric now and the larger of two quantiles over similar trials: of what they gained
-        from here on, and of the share of the way to the best metric they gained.
+        A quantile of what the trials of nearest cost and loss at the same rung ended at, and never
+        less than the metric now. The loss tells far more of the end than the metric at a rung does:
+        it moves with every example, not only with those that change sides.
         """
-        known = [one for one in self.completed if one.before(progress.share) is not None]
-        if len(known) < self.table.after or not math.isfinite(progress.metric):
+        losses = [(one, one.before(progress.share)) for one in self.completed]
+        known = [(one, loss) for one, loss in losses if loss is not None]
+        if len(known) < self.table.after or not math.isfinite(progress.metric + progress.loss):
             return None
-        similar = self._similar(known, progress)
-        before = np.array([one.before(progress.share) for one in similar], dtype=np.float64)
-        gains = np.array([one.final for one in similar]) - before
-        shares = np.clip(gains / np.maximum(self.ceiling - before, 1e-9), 0.0, 1.0)
-        ahead = max(0.0, self.ceiling - progress.metric)
-        gained = float(np.quantile(gains, self.table.quantile))
-        of_way = float(np.quantile(shares, self.table.quantile)) * ahead
-        return progress.metric + max(0.0, gained, of_way)
+        finals = [one.final for one in self._similar(known, progress)]
+        return max(progress.metric, float(np.quantile(finals, self.table.quantile)))
 
-    def _similar(self, known: Sequence[Completed], progress: Progress) -> list[Completed]:
-        """Return the completed trials of nearest cost, those of the same strategy first."""
-        here = self._log_cost(progress.costs)
+    def _similar(
+        self, known: Sequence[tuple[Completed, float]], progress: Progress
+    ) -> list[Completed]:
+        """Return the nearest of trials with their losses, by standard deviations of the logs."""
+        there = np.array([self._place(one.values, loss) for one, loss in known])
+        spread = there.std(axis=0)
+        away = (there - self._place(progress.costs, progress.loss)) / np.where(spread, spread, 1.0)
+        apart = np.hypot(away[:, 0], away[:, 1])
+        apart += [OTHER_STRATEGY * (one.strategy != progress.strategy) for one, _ in known]
+        return [known[place][0] for place in np.argsort(apart, kind="stable")[:NEAREST]]
 
-        def distance(one: Completed) -> float:
-            apart = abs(self._log_cost(one.values) - here)
-            return apart + OTHER_STRATEGY * (one.strategy != progress.strategy)
-
-        return sorted(known, key=distance)[:NEAREST]
-
-    def _log_cost(self, values: Mapping[str, float]) -> float:
-        return math.log(self.measure.cost(self.measure.relative(values)))
+    def _place(self, costs: Mapping[str, float], loss: float) -> tuple[float, float]:
+        cost = self.measure.cost(self.measure.relative(costs))
+        return math.log(cost), math.log(max(loss, NO_LOSS))
 
     def _dominated(self, costs: Mapping[str, float], metric: float) -> bool:
         """Whether a point of the front is nowhere dearer and has a better metric."""

@@ -49,12 +49,12 @@ def test_only_trials_that_ran_to_their_end_teach() -> None:
         trial(5, values(float("nan"), 5.0), rungs=rungs((0, 0.5)), steps=60),
     )
     assert [one.final for one in found.completed[:3]] == [0.84, 0.80, 0.50]
-    assert [one.rungs for one in found.completed] == [
-        (),
-        ((0.0, 0.7), (0.25, 0.75)),
-        ((0.0, 0.5),),
-        (),
-    ]
+    assert found.completed[0].rungs == found.completed[3].rungs == ()
+    assert found.completed[1].rungs == (
+        (0.0, synthetic.quality(0.7).loss),
+        (0.25, synthetic.quality(0.75).loss),
+    )
+    assert found.completed[2].rungs == ((0.0, synthetic.quality(0.5).loss),)
     assert [one.feasible for one in found.completed] == [True, True, False, False]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pareto_prune.config import EarlyStoppingTable
@@ -30,20 +31,20 @@ def rule(
 
 
 def complete(
-    final: float, before: float, cost: float = 0.5, strategy: str = "balanced", **more: Any
+    final: float, loss: float, cost: float = 0.5, strategy: str = "balanced", **more: Any
 ) -> Completed:
-    """A trial of this relative cost that went from ``before`` to ``final``."""
+    """A trial of this relative cost that had ``loss`` before training and ended at ``final``."""
     values = {"accuracy": final, "latency_ms": 10 * cost, "energy_j": 0.1 * cost}
-    return Completed(strategy, values, final, rungs=((0.0, before),), **more)
+    return Completed(strategy, values, final, rungs=((0.0, loss),), **more)
 
 
-def at(metric: float, cost: float = 0.5, share: float = 0.0, **more: Any) -> Progress:
+def at(metric: float, loss: float = 0.4, cost: float = 0.5, share: float = 0.0) -> Progress:
     costs = {"latency_ms": 10 * cost, "energy_j": 0.1 * cost}
-    return Progress("balanced", share, metric, more.get("error", 0.01), costs)
+    return Progress("balanced", share, metric, loss, costs)
 
 
-TEN = tuple(complete(0.80 + gain / 100, 0.80) for gain in range(10))
-"""From 80 % they gained 0 to 9 points; the best reached 89 %, which is above the dense model."""
+TEN = tuple(complete(0.80 + place / 100, 0.4) for place in range(10))
+"""From a loss of 0.4 they ended at 80 to 89 %, which is above the dense model."""
 
 
 def test_a_plan_that_was_tried_is_not_tried_again() -> None:
@@ -65,21 +66,26 @@ def test_a_plan_that_was_tried_is_not_tried_again() -> None:
     )
 
 
-def test_the_bound_by_hand() -> None:
-    """The 0.9-quantile of gains of 0 … 9 points is 8.1; of shares of 9 points' way it is 0.9."""
-    found = rule(TEN)
-    assert found.ceiling == pytest.approx(0.89)
-    assert found.optimistic(at(0.85)) == pytest.approx(0.85 + 0.081)
-    assert found.optimistic(at(0.60)) == pytest.approx(0.60 + 0.9 * 0.29)
+def test_the_estimate_by_hand() -> None:
+    """The 0.9-quantile of 80 … 89 % is 88.1 %; what is better already stays as it is."""
+    assert rule(TEN).ceiling == pytest.approx(0.89)
+    assert rule(TEN).optimistic(at(0.60)) == pytest.approx(0.881)
+    assert rule(TEN).optimistic(at(0.885)) == pytest.approx(0.885)
+    assert rule(TEN, quantile=0.5).optimistic(at(0.60)) == pytest.approx(0.845)
 
 
-def test_a_dominated_trial_is_stopped_by_more_than_the_noise() -> None:
-    """At 60 % it may reach 86.1 %; the front has 89 % at the same cost: 2.9 points above."""
-    stop = rule(TEN).on_rung(at(0.60, error=0.028))
+def test_a_dominated_trial_is_stopped() -> None:
+    """It may reach 88.1 %, and the front has 89 % at the same cost."""
+    stop = rule(TEN).on_rung(at(0.60))
     assert stop is not None
-    assert stop.reason == "dominated before training even with an optimistic gain"
-    assert stop.optimistic == pytest.approx(0.861)
-    assert rule(TEN).on_rung(at(0.60, error=0.030)) is None
+    assert stop.reason == "dominated before training even at an optimistic estimate"
+    assert stop.optimistic == pytest.approx(0.881)
+    assert rule(TEN, quantile=1.0).on_rung(at(0.60)) is None
+
+
+def test_what_no_trial_dominates_as_it_is_goes_on() -> None:
+    assert rule(TEN, quantile=0.0).on_rung(at(0.89)) is None
+    assert rule(TEN, quantile=0.0).on_rung(at(0.88)) is not None
 
 
 def test_a_cheaper_trial_is_not_dominated() -> None:
@@ -98,47 +104,63 @@ def test_nothing_is_stopped_before_ten_trials(number: int) -> None:
     assert rule(TEN[:number]).optimistic(at(0.1)) is None
 
 
-def test_trials_without_a_rung_by_then_teach_no_gain() -> None:
-    late = tuple(Completed("l1", one.values, one.final, rungs=((0.5, 0.8),)) for one in TEN)
+def test_trials_without_a_rung_by_then_are_like_no_other() -> None:
+    late = tuple(Completed("l1", one.values, one.final, rungs=((0.5, 0.4),)) for one in TEN)
     assert rule(late).optimistic(at(0.6, share=0.25)) is None
     assert rule(late).optimistic(at(0.6, share=0.5)) is not None
 
 
-def test_gains_count_from_the_last_rung_by_then() -> None:
-    one = Completed("l1", TEN[0].values, 0.9, rungs=((0.0, 0.5), (0.25, 0.7), (0.5, 0.8)))
-    assert [one.before(share) for share in (0.0, 0.3, 0.5, 0.9)] == [0.5, 0.7, 0.8, 0.8]
+def test_losses_are_those_of_the_last_rung_by_then() -> None:
+    one = Completed("l1", TEN[0].values, 0.9, rungs=((0.0, 0.7), (0.25, 0.5), (0.5, 0.4)))
+    assert [one.before(share) for share in (0.0, 0.3, 0.5, 0.9)] == [0.7, 0.5, 0.4, 0.4]
     assert Completed("l1", {}, 0.9).before(1.0) is None
 
 
-def test_gains_are_those_of_similar_cost_and_strategy() -> None:
-    """Ten cheap ones gained 20 points, ten dear ones none, ten of another strategy 30."""
-    cheap = tuple(complete(0.70, 0.50, cost=0.1) for _ in range(10))
-    dear = tuple(complete(0.80, 0.80, cost=0.8) for _ in range(10))
-    other = tuple(complete(0.80, 0.50, cost=0.1, strategy="l1") for _ in range(10))
-    found = rule((*other, *dear, *cheap))
-    assert found.optimistic(at(0.80, cost=0.7)) == pytest.approx(0.80)
-    way = 0.20 / 0.34
-    assert found.optimistic(at(0.60, cost=0.12)) == pytest.approx(0.60 + max(0.2, way * 0.24))
+def test_similar_are_trials_of_that_cost_loss_and_strategy() -> None:
+    """Ten of each: dear or cheap, of a low or a high loss, and cheap ones of another strategy."""
+    groups = {
+        0.85: [complete(0.85, 0.35, cost=0.8)] * 10,
+        0.75: [complete(0.75, 0.60, cost=0.8)] * 10,
+        0.80: [complete(0.80, 0.35, cost=0.1)] * 10,
+        0.70: [complete(0.70, 0.60, cost=0.1)] * 10,
+        0.65: [complete(0.65, 0.60, cost=0.1, strategy="l1")] * 10,
+    }
+    found = rule(tuple(one for group in groups.values() for one in group))
+    for loss, cost, final in (
+        (0.36, 0.7, 0.85),
+        (0.58, 0.7, 0.75),
+        (0.36, 0.12, 0.80),
+        (0.58, 0.12, 0.70),
+    ):
+        assert found.optimistic(at(0.5, loss, cost)) == pytest.approx(final)
 
 
-def test_a_bound_is_never_below_the_metric_now() -> None:
-    losing = tuple(complete(0.70, 0.80) for _ in range(10))
-    assert rule(losing).optimistic(at(0.75)) == pytest.approx(0.75)
+def test_what_began_worse_than_any_is_taken_for_the_worst_there_were() -> None:
+    """Nothing is read beyond the losses that were seen."""
+    history = tuple(complete(0.80 - place / 100, 0.4 + place / 50) for place in range(20))
+    worst = [one.final for one in history[10:]]
+    assert rule(history).optimistic(at(0.5, loss=5.0)) == pytest.approx(np.quantile(worst, 0.9))
+
+
+def test_a_loss_of_zero_has_a_place() -> None:
+    perfect = tuple(complete(0.84, 0.0) for _ in range(10))
+    assert rule(perfect).optimistic(at(0.5, loss=0.0)) == pytest.approx(0.84)
 
 
 @pytest.mark.parametrize("metric", [math.nan, math.inf, -math.inf])
-def test_a_metric_that_is_no_number_decides_nothing(metric: float) -> None:
+def test_what_is_no_number_decides_nothing(metric: float) -> None:
     assert rule(TEN).on_rung(at(metric)) is None
+    assert rule(TEN).on_rung(at(0.1, loss=metric)) is None
 
 
 def test_costs_that_are_no_number_are_not_dominated() -> None:
     costs = {"latency_ms": math.nan, "energy_j": 0.05}
-    assert rule(TEN).on_rung(Progress("balanced", 0.0, 0.5, 0.0, costs)) is None
+    assert rule(TEN).on_rung(Progress("balanced", 0.0, 0.5, 0.4, costs)) is None
 
 
 def test_infeasible_trials_dominate_nobody() -> None:
-    """They teach what can be gained all the same; at half the cost the dense model is no match."""
-    broken = tuple(complete(one.final, 0.80, feasible=False) for one in TEN)
+    """They teach how trials end all the same; at half the cost the dense model is no match."""
+    broken = tuple(complete(one.final, 0.4, feasible=False) for one in TEN)
     assert rule(broken).optimistic(at(0.60)) == rule(TEN).optimistic(at(0.60))
     assert rule(broken).on_rung(at(0.60)) is None
 
@@ -148,11 +170,11 @@ def test_without_a_dense_model_completed_trials_dominate() -> None:
 
 
 def test_a_metric_constraint_out_of_reach_stops() -> None:
-    """At 60 % and a fifth of the cost nothing dominates; 86.1 % at best is short of 88 %."""
-    stop = rule(TEN, {"accuracy": ">= 0.88"}).on_rung(at(0.60, cost=0.2))
+    """At a fifth of the cost nothing dominates; 88.1 % at best is short of 89 %."""
+    stop = rule(TEN, {"accuracy": ">= 0.89"}).on_rung(at(0.60, cost=0.2))
     assert stop is not None
-    assert stop.reason == "accuracy >= 0.88 is out of reach before training"
-    assert rule(TEN, {"accuracy": ">= 0.87"}).on_rung(at(0.60, cost=0.2)) is None
+    assert stop.reason == "accuracy >= 0.89 is out of reach before training"
+    assert rule(TEN, {"accuracy": ">= 0.88"}).on_rung(at(0.60, cost=0.2)) is None
 
 
 def test_a_predicted_cost_needs_a_margin() -> None:
