@@ -173,7 +173,8 @@ def _shortfall(study: Study, lost: Iterable[int], stopped: Iterable[int]) -> flo
     found = 0.0
     for point in points:
         no_dearer = ((left - point) * measure.signs() <= 0)[:, ~metric].all(axis=1)
-        found = max(found, *(point[metric] - left[no_dearer][:, metric].max(initial=measure.chance)))
+        best = left[no_dearer][:, metric].max(initial=measure.chance)
+        found = max(found, float(point[metric][0] - best))
     return found
 
 
@@ -236,7 +237,10 @@ def _trial(number: int, rng: np.random.Generator, dense: dict[str, float]) -> Tr
         "energy_j": dense["energy_j"] * cost * float(rng.lognormal(0.0, 0.05)),
     }
     candidate = Candidate(strategy=strategy, importance="obs", cost_target=cost)
-    rungs = tuple(Rung(step=s, quality=_quality(a, losses[s]), seconds=1.0) for s, a in seen.items())
+    rungs = tuple(
+        Rung(step=step, quality=_quality(metric, losses[step]), seconds=1.0)
+        for step, metric in seen.items()
+    )
     result = TrialResult(candidate=candidate, values=values, rungs=rungs, steps=STEPS)
     return Trial(
         number=number,
