@@ -15,7 +15,7 @@ importances, pruning database and cost tables. Each arm has a cache of its own.
 Arms run one after the other, and go on where they were when the same command is given again.
 
     python benchmarks/search_quality.py [--quick] [--json FILE] [--minutes 20 | plain=60,ours=20]
-        [--arms ours,random,plain] [--seeds N] [--folder DIR]
+        [--arms ours,random,plain] [--seeds 0,1] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -372,7 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as beside:
         root = Path(beside if options.quick else options.folder).resolve()
         rows = []
-        for seed in range(options.seeds):
+        for seed in map(int, options.seeds.split(",")):
             for name in arms:
                 folder = root / f"{name}-{seed}"
                 folder.mkdir(parents=True, exist_ok=True)
@@ -396,7 +396,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write rows and environment to this file")
     parser.add_argument("--minutes", default="20", help="of each arm, or arm=minutes,…")
     parser.add_argument("--arms", default=",".join(ARMS), help="comma-separated")
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0 on")
+    parser.add_argument("--seeds", default="0", help="comma-separated")
     parser.add_argument(
         "--folder", type=Path, default=Path("pareto_prune_output/search_quality"), help="kept here"
     )
