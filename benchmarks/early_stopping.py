@@ -156,11 +156,12 @@ def row_of(
 
 
 def _lost(study: Study, front: Iterable[int], stopped: Iterable[int]) -> set[int]:
-    """Return the points of the front of which neither the trial nor another of its plan is left."""
-    gone = set(stopped)
-    plans = {trial.number: trial.result.plan_digest for trial in study.trials if trial.result}
-    left = {plan for number, plan in plans.items() if plan and number not in gone}
-    return {number for number in front if number in gone and plans[number] not in left}
+    """Return the points of the front of which no trial with the same model is left."""
+    gone, measure = set(stopped), yardstick(study)
+    ended = {trial.number: Completed.of(trial, measure, 1) for trial in study.trials}
+    made = {number: one.made for number, one in ended.items() if one and one.made is not None}
+    left = {model for number, model in made.items() if number not in gone}
+    return {number for number in front if number in gone and made.get(number) not in left}
 
 
 def _shortfall(study: Study, lost: Iterable[int], stopped: Iterable[int]) -> float:

@@ -29,6 +29,9 @@ NO_LOSS = 1e-6
 STEP_COST = 3.0
 """Cost of a training step in evaluations of as many examples: forward, and backward twice that."""
 
+Similar = Sequence[tuple[Completed, float]]
+"""Completed trials, each with its loss when it was as far as the one in hand."""
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -136,13 +139,14 @@ class StopRule:
 
     def on_rung(self, progress: Progress) -> Stop | None:
         """Decide on the metric at a rung; never before enough trials ran to their end."""
-        still = self.optimistic(progress)
+        similar = self._similar(progress)
+        still = self._estimate(progress, similar)
         if still is None:
             return None
         when = "before training" if progress.share <= 0 else f"at {progress.share:.0%} of the steps"
         name = self.measure.metric.name
         text = self.constraints.get(name)
-        if text is not None and _breaks(text, still):
+        if text is not None and self._out_of_reach(text, progress, similar):
             return Stop(f"{name} {text} is out of reach {when}", still)
         if self._dominated(progress.costs, still):
             return Stop(f"dominated {when} even at an optimistic estimate", still)
@@ -155,23 +159,39 @@ class StopRule:
         less than the metric now. The loss tells far more of the end than the metric at a rung does:
         it moves with every example, not only with those that change sides.
         """
+        return self._estimate(progress, self._similar(progress))
+
+    def _out_of_reach(self, text: str, progress: Progress, similar: Similar) -> bool:
+        """Whether a constraint on the metric is out of reach, by what began no worse ended at.
+
+        By nothing else: stopped trials teach nothing, so a study whose first trials all break the
+        constraint would stop the better ones, too.
+        """
+        no_worse = [(one, loss) for one, loss in similar if loss <= progress.loss]
+        reached = self._estimate(progress, no_worse)
+        return reached is not None and _breaks(text, reached)
+
+    def _estimate(self, progress: Progress, similar: Similar) -> float | None:
+        if not similar:
+            return None
+        finals = [one.final for one, _ in similar]
+        return max(progress.metric, float(np.quantile(finals, self.table.quantile)))
+
+    def _similar(self, progress: Progress) -> Similar:
+        """Return the nearest completed trials, by standard deviations of log cost and log loss.
+
+        None where too few had a rung by then, or where the trial has no metric or no loss.
+        """
         losses = [(one, one.before(progress.share)) for one in self.completed]
         known = [(one, loss) for one, loss in losses if loss is not None]
         if len(known) < self.table.after or not math.isfinite(progress.metric + progress.loss):
-            return None
-        finals = [one.final for one in self._similar(known, progress)]
-        return max(progress.metric, float(np.quantile(finals, self.table.quantile)))
-
-    def _similar(
-        self, known: Sequence[tuple[Completed, float]], progress: Progress
-    ) -> list[Completed]:
-        """Return the nearest of trials with their losses, by standard deviations of the logs."""
+            return []
         there = np.array([self._place(one.values, loss) for one, loss in known])
         spread = there.std(axis=0)
         away = (there - self._place(progress.costs, progress.loss)) / np.where(spread, spread, 1.0)
         apart = np.hypot(away[:, 0], away[:, 1])
         apart += [OTHER_STRATEGY * (one.strategy != progress.strategy) for one, _ in known]
-        return [known[place][0] for place in np.argsort(apart, kind="stable")[:NEAREST]]
+        return [known[place] for place in np.argsort(apart, kind="stable")[:NEAREST]]
 
     def _place(self, costs: Mapping[str, float], loss: float) -> tuple[float, float]:
         cost = self.measure.cost(self.measure.relative(costs))

@@ -119,11 +119,11 @@ def test_losses_are_those_of_the_last_rung_by_then() -> None:
 def test_similar_are_trials_of_that_cost_loss_and_strategy() -> None:
     """Ten of each: dear or cheap, of a low or a high loss, and cheap ones of another strategy."""
     groups = {
+        0.65: [complete(0.65, 0.60, cost=0.1, strategy="l1")] * 10,
         0.85: [complete(0.85, 0.35, cost=0.8)] * 10,
         0.75: [complete(0.75, 0.60, cost=0.8)] * 10,
         0.80: [complete(0.80, 0.35, cost=0.1)] * 10,
         0.70: [complete(0.70, 0.60, cost=0.1)] * 10,
-        0.65: [complete(0.65, 0.60, cost=0.1, strategy="l1")] * 10,
     }
     found = rule(tuple(one for group in groups.values() for one in group))
     for loss, cost, final in (
@@ -175,6 +175,20 @@ def test_a_metric_constraint_out_of_reach_stops() -> None:
     assert stop is not None
     assert stop.reason == "accuracy >= 0.89 is out of reach before training"
     assert rule(TEN, {"accuracy": ">= 0.88"}).on_rung(at(0.60, cost=0.2)) is None
+
+
+def test_a_trial_that_began_better_than_all_may_be_the_first_to_keep_a_constraint() -> None:
+    """All before were cheap and broke it: nothing is known of what begins with less loss."""
+    cheap = tuple(complete(0.75, 0.6, cost=0.1, feasible=False) for _ in range(10))
+    found = rule(cheap, {"accuracy": ">= 0.80"})
+    assert found.on_rung(at(0.70, loss=0.4, cost=0.8)) is None
+    assert found.on_rung(at(0.70, loss=0.6, cost=0.8)) is not None
+
+
+def test_one_similar_trial_that_kept_a_constraint_puts_it_in_reach() -> None:
+    cheap = tuple(complete(0.75, 0.6, cost=0.1, feasible=False) for _ in range(10))
+    found = rule((*cheap, complete(0.82, 0.4, cost=0.8)), {"accuracy": ">= 0.80"})
+    assert found.on_rung(at(0.70, loss=0.45, cost=0.7)) is None
 
 
 def test_a_predicted_cost_needs_a_margin() -> None:
