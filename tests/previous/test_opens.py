@@ -1,0 +1,85 @@
+"""What version 0.1.0 wrote opens as it did: a study, its models, exported folders, the cache.
+
+The files beside this one were written by that version: the study of `small.toml` with scripted
+costs, six trials, and exports of its trial 2. They are never written anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pareto_prune
+from pareto_prune import api, bench, tables
+from tests.small_study import ScriptedMeasurer
+
+HERE = Path(__file__).parent
+EXPECTED = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
+RUNS = pytest.mark.slow
+
+
+@pytest.fixture
+def old(tmp_path, monkeypatch):
+    """A copy of what the version before left, in the working folder; its database's URL."""
+    for name in ("cache", "exported", "exported-onnx", "model"):
+        shutil.copytree(HERE / name, tmp_path / name)
+    shutil.copytree(HERE / "models", tmp_path / "pareto_prune_output" / "small")
+    for name in ("data.csv", "small.toml", "studies.sqlite"):
+        shutil.copy(HERE / name, tmp_path / name)
+    _lives_at(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(bench, "_measurer", lambda _c, dense, *_: ScriptedMeasurer(dense.model))
+    return "sqlite:///studies.sqlite"
+
+
+def _lives_at(folder: Path) -> None:
+    """Tell the study that its models are in ``folder``, as if it had run there."""
+    with sqlite3.connect(folder / "studies.sqlite") as database:
+        where = str(folder / "pareto_prune_output" / "small")
+        changed = database.execute("update pareto_studies set artifacts = ?", (where,))
+        assert changed.rowcount == 1
+
+
+def test_a_study_has_the_same_front(old):
+    assert json.loads(tables.front_json(api.front("small", old, every=True))) == EXPECTED["front"]
+
+
+def test_an_exported_model_gives_the_same_logits(old):
+    ids = torch.tensor([EXPECTED["input_ids"]])
+    with torch.no_grad():
+        found = pareto_prune.load("exported")(input_ids=ids, attention_mask=torch.ones_like(ids))
+    np.testing.assert_allclose(found.logits[0].numpy(), EXPECTED["logits"], atol=1e-5)
+
+
+@pytest.mark.parametrize("folder", ["exported", "exported-onnx"])
+def test_an_exported_folder_predicts(old, folder):
+    from pareto_prune.deployed.predict import predict
+
+    answers = list(predict(folder, ["the film was good", "the plot was bad"]))
+    assert len(answers) == 2
+
+
+@RUNS
+def test_a_study_goes_on_with_the_models_and_the_cache_that_are_there(old, tmp_path):
+    before = _entries(tmp_path / "cache")
+    config = (tmp_path / "small.toml").read_text(encoding="utf-8")
+    (tmp_path / "small.toml").write_text(config.replace("trials = 6", "trials = 7"))
+    outcome = api.run("small.toml", old)
+    assert outcome.stopped_by is None
+    assert len(api.front("small", old, every=True).trials) == 7
+    assert _entries(tmp_path / "cache") == before
+
+
+def _entries(cache: Path) -> set[str]:
+    return {
+        str(path.relative_to(cache))
+        for path in cache.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
