@@ -59,10 +59,10 @@ def calibrate(name: str, samples: int) -> dict[str, Any]:
     """Return seconds of every part of the calibration of one model, and of its candidates."""
     from pareto_prune.block_costs import EngineCosts
     from pareto_prune.calibration import StudyCalibration
+    from pareto_prune.core.progress import Silent
     from pareto_prune.data import load
     from pareto_prune.dense import DenseModel
     from pareto_prune.measure import Measurer, Workload
-    from pareto_prune.progress import Silent
     from pareto_prune.study_file import parse_study
 
     config = parse_study(

@@ -28,12 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.config import EarlyStoppingTable, StudyConfig
-from pareto_prune.early_stopping import Completed, Progress, StopRule, audited
-from pareto_prune.environment import environment
-from pareto_prune.front import Yardstick, competes, front_of, yardstick
-from pareto_prune.records import (
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.config import EarlyStoppingTable, StudyConfig
+from pareto_prune.core.records import (
     Candidate,
     DenseReference,
     Measurement,
@@ -45,6 +42,9 @@ from pareto_prune.records import (
     TrialResult,
     TrialState,
 )
+from pareto_prune.early_stopping import Completed, Progress, StopRule, audited
+from pareto_prune.environment import environment
+from pareto_prune.front import Yardstick, competes, front_of, yardstick
 from pareto_prune.storage import DEFAULT_URL, open_storage
 from pareto_prune.worker import trial_seed
 

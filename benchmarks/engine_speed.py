@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from pareto_prune.config import MeasureTable
+from pareto_prune.core.config import MeasureTable
+from pareto_prune.core.errors import MissingExtraError
 from pareto_prune.demo import model_folder
 from pareto_prune.doctor import minilm, sentences
 from pareto_prune.environment import environment
-from pareto_prune.errors import MissingExtraError
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure.engines import Settings, engines
 from pareto_prune.measure.quiet import Quiet

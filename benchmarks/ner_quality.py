@@ -23,15 +23,15 @@ import torch
 
 from pareto_prune.bench import Bench, prepare
 from pareto_prune.calibration import StudyCalibration
+from pareto_prune.core.errors import TrialError
+from pareto_prune.core.progress import Silent
+from pareto_prune.core.records import Candidate
 from pareto_prune.environment import environment
-from pareto_prune.errors import TrialError
 from pareto_prune.evaluation import evaluate
 from pareto_prune.models import architecture
-from pareto_prune.progress import Silent
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.records import Candidate
 from pareto_prune.study_file import parse_study
 from pareto_prune.trial import Timings, TrialContext
 

@@ -37,9 +37,10 @@ from typing import Any
 import torch
 
 from pareto_prune.bench import Bench, prepare
+from pareto_prune.core.progress import Silent
+from pareto_prune.core.records import Candidate
 from pareto_prune.environment import environment
 from pareto_prune.evaluation import logits_of
-from pareto_prune.progress import Silent
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import keep_within, total
 from pareto_prune.pruning.database import stitch
@@ -48,7 +49,6 @@ from pareto_prune.pruning.repair import repair
 from pareto_prune.pruning.selection import neuron_multiple, strongest
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.records import Candidate
 from pareto_prune.study_file import parse_study
 from pareto_prune.trial import Timings, TrialContext
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from engine_speed import demo_model
 
-from pareto_prune.config import MeasureTable
+from pareto_prune.core.config import MeasureTable
 from pareto_prune.doctor import sentences
 from pareto_prune.environment import environment
 from pareto_prune.measure import Measurer, Workload

@@ -32,14 +32,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
+from pareto_prune.core.progress import Silent
+from pareto_prune.core.records import Candidate, TrialState
 from pareto_prune.dominance import hypervolume
 from pareto_prune.environment import environment
 from pareto_prune.front import Yardstick
-from pareto_prune.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
-from pareto_prune.progress import Silent
-from pareto_prune.records import Candidate, TrialState
 from pareto_prune.samplers import Past, Request, samplers
 from pareto_prune.samplers._history import History
 from pareto_prune.search_space import SearchSpace, first_population

@@ -37,20 +37,27 @@ import optuna
 from pareto_prune import api
 from pareto_prune import data as data_sets
 from pareto_prune.bench import Bench, prepare
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.errors import TrialError
+from pareto_prune.core.progress import Silent
+from pareto_prune.core.records import (
+    Candidate,
+    DenseReference,
+    Study,
+    Trial,
+    TrialResult,
+    TrialState,
+)
 from pareto_prune.dense import make_dense
 from pareto_prune.display import Display
 from pareto_prune.environment import environment
-from pareto_prune.errors import TrialError
 from pareto_prune.evaluation import evaluate
 from pareto_prune.finetune import FinetuneSettings, finetune
 from pareto_prune.front import front_of, history
 from pareto_prune.measure import measurer
-from pareto_prune.progress import Silent
 from pareto_prune.pruning.norms import detached, unit_norms
 from pareto_prune.pruning.selection import plan_by_sparsity
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.records import Candidate, DenseReference, Study, Trial, TrialResult, TrialState
 from pareto_prune.reference import take_reference
 from pareto_prune.storage import open_storage
 from pareto_prune.trial import objective_values

@@ -30,9 +30,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.config import StudyConfig
-from pareto_prune.records import (
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.records import (
     Candidate,
     Environment,
     Measurement,

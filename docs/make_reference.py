@@ -13,9 +13,9 @@ from typing import Any, get_args, get_origin
 import pydantic
 from pydantic_core import PydanticUndefined
 
-from pareto_prune.config import Range, StudyConfig
+from pareto_prune.core.config import Range, StudyConfig
 from pareto_prune.pruning.strategies import strategies
-from pareto_prune.registry import Registry
+from pareto_prune.core.registry import Registry
 from pareto_prune.samplers import samplers
 
 FOLDER = Path(__file__).parent

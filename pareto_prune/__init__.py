@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pareto_prune.api import Outcome
-    from pareto_prune.config import StudyConfig
+    from pareto_prune.core.config import StudyConfig
+    from pareto_prune.core.progress import Progress
     from pareto_prune.front import Front
     from pareto_prune.optuna_objective import Objective
-    from pareto_prune.progress import Progress
     from pareto_prune.running import Watcher
 
     Study: TypeAlias = StudyConfig | Mapping[str, Any] | str | Path

@@ -1,6 +1,6 @@
 """The verbs of the command line, for notebooks and other programs.
 
-Nothing here prints; errors are those of :mod:`pareto_prune.errors`. Only :func:`run`,
+Nothing here prints; errors are those of :mod:`pareto_prune.core.errors`. Only :func:`run`,
 :func:`work`, :func:`confirm` and :func:`export` load torch.
 """
 
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.architecture import Architecture
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.records import Candidate, Confirmation, Study, Trial, TrialState
 from pareto_prune.early_stopping import savings
-from pareto_prune.errors import Problem, UserError
 from pareto_prune.front import Front, front_of, plateaued
-from pareto_prune.records import Candidate, Confirmation, Study, Trial, TrialState
 from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
 from pareto_prune.storage import WorkerStatus as StoredWorker
 from pareto_prune.tables import Status, StudyRow, WorkerStatus
 
 if TYPE_CHECKING:
+    from pareto_prune.core.progress import Progress
     from pareto_prune.launch import Launcher
-    from pareto_prune.progress import Progress
     from pareto_prune.running import Watcher
 
 DEFAULT_OUTPUT = Path("pareto_prune_output")

@@ -24,12 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune import cache
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core import cache
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.records import Study, Trial, TrialResult, TrialState
 from pareto_prune.export import exporters
 from pareto_prune.front import Yardstick, front_of, yardstick
 from pareto_prune.manifest import Card, sha256
-from pareto_prune.records import Study, Trial, TrialResult, TrialState
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pareto_prune.artifact_store import dense_beside, local_path, opened
-from pareto_prune.config import StudyConfig
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import DenseReference, Reading, Study, Trial, TrialResult
 from pareto_prune.export import Examples, check_folder, exporters
 from pareto_prune.front import front_of
 from pareto_prune.manifest import Card, CardObjective, Manifest
-from pareto_prune.objectives import OBJECTIVES
 from pareto_prune.origin import Origin
-from pareto_prune.records import DenseReference, Reading, Study, Trial, TrialResult
 
 
 def export_trial(

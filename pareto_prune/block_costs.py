@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pareto_prune.architecture import Architecture
+from pareto_prune.core.architecture import Architecture
 from pareto_prune.measure import BlockCosts, Measurer
 from pareto_prune.pruning.cost_tables import MeasuredCost
 

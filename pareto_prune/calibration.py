@@ -24,14 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pareto_prune import cache
-from pareto_prune.architecture import Architecture
-from pareto_prune.config import CalibrationTable, StudyConfig
-from pareto_prune.errors import Problem, StudyFileError
+from pareto_prune.core import cache
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.config import CalibrationTable, StudyConfig
+from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.core.memory import give_back
+from pareto_prune.core.progress import Progress
 from pareto_prune.examples import Split, TaskData, batches_by_length, sample, spread
-from pareto_prune.memory import give_back
 from pareto_prune.models import architecture
-from pareto_prune.progress import Progress
 from pareto_prune.pruning import (
     context,
     database,

@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 
 from pareto_prune.artifact_store import CONFIRMED, Artifacts
 from pareto_prune.bench import Bench, prepare
-from pareto_prune.errors import ParetoPruneError, Problem, TrialError, UserError
-from pareto_prune.front import front_of, standard_error
-from pareto_prune.progress import Progress, Silent
-from pareto_prune.records import (
+from pareto_prune.core.errors import ParetoPruneError, Problem, TrialError, UserError
+from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.records import (
     Candidate,
     Confirmation,
     DenseReference,
@@ -32,6 +31,7 @@ from pareto_prune.records import (
     Trial,
     TrialState,
 )
+from pareto_prune.front import front_of, standard_error
 from pareto_prune.reference import take_reference
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trial import (

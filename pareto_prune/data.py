@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pareto_prune import cache, demo
+from pareto_prune import demo
 from pareto_prune.checkpoint import Checkpoint, looks_local
-from pareto_prune.config import DataTable, StudyConfig
-from pareto_prune.errors import Problem, StudyFileError
+from pareto_prune.core import cache
+from pareto_prune.core.config import DataTable, StudyConfig
+from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.examples import Rows, Split, TaskData, sample, spread
-from pareto_prune.progress import Progress, Silent
 from pareto_prune.sources import (
     SUFFIXES,
     Source,

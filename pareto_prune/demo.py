@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from pareto_prune.errors import MissingExtraError, UnknownNameError
+from pareto_prune.core.errors import MissingExtraError, UnknownNameError
 
 PREFIX = "demo:"
 

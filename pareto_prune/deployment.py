@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.config import StudyConfig
 from pareto_prune.evaluation import evaluate, logits_by
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from pareto_prune.core.records import Quality
     from pareto_prune.examples import Split
     from pareto_prune.measure import Measurer
-    from pareto_prune.records import Quality
     from pareto_prune.tasks import Task
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}

@@ -27,9 +27,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pareto_prune.core.quantities import ESTIMATED, duration, times, written
+from pareto_prune.core.records import Candidate, Trial, TrialState
 from pareto_prune.front import Front, Point, competes, gains, yardstick_of
-from pareto_prune.quantities import ESTIMATED, duration, times, written
-from pareto_prune.records import Candidate, Trial, TrialState
 from pareto_prune.tables import shown
 
 REFRESHES_PER_SECOND = 4
@@ -80,7 +80,7 @@ class View(Protocol):
 
 
 class Display:
-    """A :class:`pareto_prune.progress.Progress` that people watch, also told of whole trials.
+    """A :class:`pareto_prune.core.progress.Progress` that people watch, also told of whole trials.
 
     Use it as a context manager: the terminal is left as it was, whatever happens inside.
 

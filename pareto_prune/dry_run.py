@@ -16,14 +16,14 @@ import numpy as np
 from pareto_prune import data as data_sets
 from pareto_prune.bench import device_of
 from pareto_prune.checkpoint import Checkpoint
-from pareto_prune.config import StudyConfig, seconds
+from pareto_prune.core.config import StudyConfig, seconds
+from pareto_prune.core.quantities import duration
+from pareto_prune.core.records import TrialState
 from pareto_prune.dense import is_whole
 from pareto_prune.evaluation import logits_of
 from pareto_prune.examples import TaskData
 from pareto_prune.finetune import FinetuneSettings, finetune
 from pareto_prune.models import architecture
-from pareto_prune.quantities import duration
-from pareto_prune.records import TrialState
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.starters import starting_candidates
 from pareto_prune.storage import open_storage

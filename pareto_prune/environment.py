@@ -10,7 +10,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from pareto_prune.records import Environment
+from pareto_prune.core.records import Environment
 
 PACKAGES = (
     "pareto-prune",

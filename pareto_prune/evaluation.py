@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from pareto_prune.core.progress import Progress
+from pareto_prune.core.records import Quality
 from pareto_prune.examples import Indices, Split, batches_by_length
 from pareto_prune.precision import Precision, forward_precision
-from pareto_prune.progress import Progress
-from pareto_prune.records import Quality
 from pareto_prune.tasks import Task
 
 BATCH = 32

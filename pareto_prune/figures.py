@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from pandas import DataFrame

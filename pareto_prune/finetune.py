@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from pareto_prune.errors import TrialError
+from pareto_prune.core.errors import TrialError
 from pareto_prune.examples import IGNORED, Indices, Split, epoch_batches
 from pareto_prune.models import family_of, find
 from pareto_prune.precision import Precision, forward_precision

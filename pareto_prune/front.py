@@ -21,11 +21,10 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from pareto_prune.architecture import Architecture, Record
-from pareto_prune.dominance import gain, hypervolume, nondominated
-from pareto_prune.objectives import OBJECTIVES, QUALITY_METRICS, Objective
-from pareto_prune.quantities import change, points, times
-from pareto_prune.records import (
+from pareto_prune.core.architecture import Architecture, Record
+from pareto_prune.core.objectives import OBJECTIVES, QUALITY_METRICS, Objective
+from pareto_prune.core.quantities import change, points, times
+from pareto_prune.core.records import (
     Confirmation,
     DenseReference,
     Grade,
@@ -36,6 +35,7 @@ from pareto_prune.records import (
     TrialResult,
     TrialState,
 )
+from pareto_prune.dominance import gain, hypervolume, nondominated
 
 DENSE = "dense"
 QUALITY_SHARE = 0.2

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.manifest import FILE, Manifest
 
 if TYPE_CHECKING:

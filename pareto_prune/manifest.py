@@ -13,10 +13,10 @@ from typing import Any
 
 import pydantic
 
-from pareto_prune.architecture import Architecture, Record
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.architecture import Architecture, Record
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.records import Grade, Interval
 from pareto_prune.pruning.plan import PruningPlan
-from pareto_prune.records import Grade, Interval
 
 FILE = "plan.json"
 SCHEMA_VERSION = 1
@@ -26,7 +26,7 @@ class CardObjective(Record):
     """One objective of an exported model, as its card shows it.
 
     Attributes:
-        name, label, unit: as in :mod:`pareto_prune.objectives`.
+        name, label, unit: as in :mod:`pareto_prune.core.objectives`.
         value: of the exported model.
         reference: of the dense model.
         interval: 95 % interval of ``value``.

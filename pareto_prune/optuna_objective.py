@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.bench import Bench, calibrate, prepare
-from pareto_prune.config import StudyConfig
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.progress import Progress, Silent
-from pareto_prune.records import Candidate, DenseReference
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.records import Candidate, DenseReference
 from pareto_prune.reference import measured_reference
 from pareto_prune.search_space import Params, SearchSpace
 from pareto_prune.trial import run_trial

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pareto_prune.bench import Bench
+from pareto_prune.core.records import Candidate, DenseReference, TrialResult
 from pareto_prune.dense import chance
 from pareto_prune.deployment import Deployment
 from pareto_prune.named_references import Alternative, Setting, named_references
 from pareto_prune.pruning.plan import PruningPlan
-from pareto_prune.records import Candidate, DenseReference, TrialResult
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trial import objective_values
 

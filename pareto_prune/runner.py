@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from pareto_prune.artifact_store import Artifacts, joins
 from pareto_prune.bench import Bench, calibrate, prepare
+from pareto_prune.core.errors import MismatchError, Problem
+from pareto_prune.core.progress import Progress
+from pareto_prune.core.records import DenseReference, TrialResult
 from pareto_prune.early_stopping import StopRule
-from pareto_prune.errors import MismatchError, Problem
-from pareto_prune.progress import Progress
-from pareto_prune.records import DenseReference, TrialResult
 from pareto_prune.reference import missing_references, take_named_references, take_reference
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.starters import starting_candidates

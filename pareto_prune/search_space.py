@@ -19,11 +19,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.architecture import Architecture
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.selection import neuron_multiple
 from pareto_prune.pruning.strategies import strategies
-from pareto_prune.records import Candidate
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

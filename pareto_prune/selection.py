@@ -13,11 +13,11 @@ from typing import Literal
 
 import pydantic
 
-from pareto_prune.architecture import Record
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.architecture import Record
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.objectives import OBJECTIVES, Objective
+from pareto_prune.core.quantities import change, digits, times, written
 from pareto_prune.front import Front, Point, Yardstick, gains, tied, yardstick_of
-from pareto_prune.objectives import OBJECTIVES, Objective
-from pareto_prune.quantities import change, digits, times, written
 
 Mode = Literal["budget", "weights", "knee", "starter", "trial"]
 _SIZES = ("parameters", "bytes")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pareto_prune import demo
-from pareto_prune.errors import Problem, StudyFileError
+from pareto_prune.core.errors import Problem, StudyFileError
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 _WORDS = ("", ".conll", ".txt", ".iob", ".iob2", ".bio", ".annotated", ".tags")

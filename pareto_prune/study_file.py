@@ -1,6 +1,6 @@
 """Reading a study file: every problem at once, each as ``file: table.key: what is wrong``.
 
-Shape and types are checked by :mod:`pareto_prune.config`; names and the options of strategies and
+Shape and types are checked by :mod:`pareto_prune.core.config`; names and the options of strategies and
 samplers by the families that own them. Nothing here loads torch.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 
 import pydantic
 
-from pareto_prune.config import LimitsTable, StudyConfig
-from pareto_prune.errors import Problem, StudyFileError, UserError, unknown_name
+from pareto_prune.core.config import LimitsTable, StudyConfig
+from pareto_prune.core.errors import Problem, StudyFileError, UserError, unknown_name
+from pareto_prune.core.registry import UNKNOWN_KEY, Registry, unknown_key, validation_problems
 from pareto_prune.measure.energy import meters
 from pareto_prune.measure.engines import engines
 from pareto_prune.named_references import named_references
 from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.strategies import strategies
-from pareto_prune.registry import UNKNOWN_KEY, Registry, unknown_key, validation_problems
 from pareto_prune.samplers import samplers
 from pareto_prune.starters import starters
 from pareto_prune.tasks import tasks

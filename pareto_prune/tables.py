@@ -17,13 +17,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pareto_prune.architecture import Record
+from pareto_prune.core.architecture import Record
+from pareto_prune.core.objectives import OBJECTIVES, Objective
+from pareto_prune.core.quantities import ESTIMATED, count, duration, times, written
+from pareto_prune.core.records import TrialState
+from pareto_prune.core.registry import Entry
 from pareto_prune.early_stopping import Savings
 from pareto_prune.front import DENSE, AtPointsLost, Confirmed, Front, Point
-from pareto_prune.objectives import OBJECTIVES, Objective
-from pareto_prune.quantities import ESTIMATED, count, duration, times, written
-from pareto_prune.records import TrialState
-from pareto_prune.registry import Entry
 from pareto_prune.selection import Selection
 
 RECOMMENDED = "★"

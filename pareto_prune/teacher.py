@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune import cache
+from pareto_prune.core import cache
+from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.evaluation import BATCH, logits_of
 from pareto_prune.examples import Indices, Split
-from pareto_prune.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

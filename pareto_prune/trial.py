@@ -22,9 +22,20 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.architecture import Architecture
 from pareto_prune.bench import Bench, Fold
-from pareto_prune.config import bound
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.config import bound
+from pareto_prune.core.errors import TrialError
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import (
+    Candidate,
+    DenseReference,
+    Interval,
+    Measurement,
+    Quality,
+    Rung,
+    TrialResult,
+)
 from pareto_prune.deployment import Deployment
 from pareto_prune.early_stopping import (
     PREDICTABLE,
@@ -38,25 +49,14 @@ from pareto_prune.early_stopping import (
     predict,
     rung_steps,
 )
-from pareto_prune.errors import TrialError
 from pareto_prune.evaluation import evaluate
 from pareto_prune.examples import Indices
 from pareto_prune.finetune import FinetuneSettings, examples_of, finetune
 from pareto_prune.models import architecture as architecture_of
-from pareto_prune.objectives import OBJECTIVES
 from pareto_prune.pruning.context import Calibration, Penalty, Pruned, Shaped
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.records import (
-    Candidate,
-    DenseReference,
-    Interval,
-    Measurement,
-    Quality,
-    Rung,
-    TrialResult,
-)
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pareto_prune.architecture import Architecture
-from pareto_prune.config import StudyConfig
-from pareto_prune.errors import MismatchError, Problem, UserError
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.errors import MismatchError, Problem, UserError
+from pareto_prune.core.records import Candidate, Study
 from pareto_prune.front import DENSE, front_of
-from pareto_prune.records import Candidate, Study
 from pareto_prune.search_space import DEPLOYMENT, Gene, SearchSpace, Value, first_population
 from pareto_prune.starters import starting_candidates
 

@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from pareto_prune.core.records import Measurement, Reading
 from pareto_prune.measure import BlockCosts, Measurer
 from pareto_prune.measure.engines import Settings
 from pareto_prune.measure.engines.eager import Eager
-from pareto_prune.records import Measurement, Reading
 from tests.tasks.words import sentiment, words_tokenizer
 from tests.tiny import tiny_model
 

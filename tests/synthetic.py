@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.records import (
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.records import (
     Candidate,
     DenseReference,
     Environment,

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from pareto_prune import cli
-from pareto_prune.families import FAMILIES, entries
+from pareto_prune.core.families import FAMILIES, entries
 from tests.small_study import make_study
 
 

@@ -7,11 +7,11 @@ import torch
 
 from pareto_prune import dense
 from pareto_prune.checkpoint import Checkpoint
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.errors import StudyFileError, UserError
+from pareto_prune.core.progress import Silent
 from pareto_prune.dense import chance, load_dense, make_dense, probe
-from pareto_prune.errors import StudyFileError, UserError
 from pareto_prune.evaluation import evaluate, logits_of
-from pareto_prune.progress import Silent
 from pareto_prune.tasks import tasks
 from tests.learnable import learnable
 from tests.tasks.words import words_tokenizer

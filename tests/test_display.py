@@ -13,10 +13,10 @@ import threading
 import pytest
 from rich.console import Console
 
+from pareto_prune.core.progress import Progress
+from pareto_prune.core.records import Candidate, Trial, TrialState
 from pareto_prune.display import Display, trial_line
 from pareto_prune.front import front_of
-from pareto_prune.progress import Progress
-from pareto_prune.records import Candidate, Trial, TrialState
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from pareto_prune.errors import (
+from pareto_prune.core.errors import (
     MissingExtraError,
     ParetoPruneError,
     Problem,

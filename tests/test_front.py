@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import TrialState
 from pareto_prune.dominance import hypervolume
 from pareto_prune.front import (
     Front,
@@ -22,8 +24,6 @@ from pareto_prune.front import (
     plateaued,
     yardstick,
 )
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.records import TrialState
 from tests import synthetic
 from tests.synthetic import DENSE_VALUES, study_of, trial
 

@@ -11,7 +11,7 @@ import pytest
 
 import pareto_prune
 from pareto_prune import api, bench
-from pareto_prune.errors import TrialError, UserError
+from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.study_file import read_study
 from tests.small_study import ScriptedMeasurer, make_study
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.quantities import change, count, digits, duration, times, written
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.quantities import change, count, digits, duration, times, written
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.errors import UnknownNameError
-from pareto_prune.records import Candidate
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.errors import UnknownNameError
+from pareto_prune.core.records import Candidate
 from pareto_prune.search_space import Gene, SearchSpace, first_population, strategy_reads
 from pareto_prune.starters import plain, starters, starting_candidates
 from tests.storage.scripted import ARCHITECTURE, READS, study_config

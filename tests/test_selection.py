@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pareto_prune.errors import UserError
+from pareto_prune.core.errors import UserError
 from pareto_prune.front import Front, front_of
 from pareto_prune.selection import Selection, explain, parsed, select
 from tests import synthetic

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from pareto_prune import tables
+from pareto_prune.core.records import TrialState
+from pareto_prune.core.registry import Entry
 from pareto_prune.front import front_of
-from pareto_prune.records import TrialState
-from pareto_prune.registry import Entry
 from pareto_prune.selection import select
 from tests import synthetic
 from tests.synthetic import study_of, trial

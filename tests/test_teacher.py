@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pareto_prune import cache, teacher
+from pareto_prune import teacher
+from pareto_prune.core import cache
+from pareto_prune.core.progress import Silent
 from pareto_prune.evaluation import logits_of
 from pareto_prune.examples import Split
-from pareto_prune.progress import Silent
 from pareto_prune.teacher import Teacher
 from tests.learnable import learnable
 from tests.tiny import tiny_model

@@ -12,7 +12,7 @@ import sys
 
 from pareto_prune.cli import running, studies, results, deployed, serving, machine  # isort: skip  # noqa: F401
 from pareto_prune.cli._app import app
-from pareto_prune.errors import ParetoPruneError, UserError
+from pareto_prune.core.errors import ParetoPruneError, UserError
 
 __all__ = ["app", "main"]
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pareto_prune.cli._app import AsJson, app, show
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, UserError
 
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="A folder written by `pareto-prune export`.")

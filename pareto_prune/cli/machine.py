@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pareto_prune.cli._app import DEFAULT_STORAGE, AsJson, StorageUrl, app, show
-from pareto_prune.errors import UserError, unknown_name
+from pareto_prune.core.errors import UserError, unknown_name
 
 
 @app.command("list")
@@ -25,7 +25,7 @@ def list_(
     Example: pareto-prune list strategies
     """
     from pareto_prune import tables
-    from pareto_prune.families import FAMILIES, entries
+    from pareto_prune.core.families import FAMILIES, entries
 
     if family not in FAMILIES:
         raise UserError(unknown_name("family", family, list(FAMILIES)))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pareto_prune.cli._app import DEFAULT_STORAGE, AsJson, Name, Number, StorageUrl, app, show
-from pareto_prune.errors import UserError
+from pareto_prune.core.errors import UserError
 
 
 @app.command()

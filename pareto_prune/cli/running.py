@@ -21,7 +21,7 @@ from pareto_prune.cli._app import (
 
 if TYPE_CHECKING:
     from pareto_prune.api import Outcome
-    from pareto_prune.config import StudyConfig
+    from pareto_prune.core.config import StudyConfig
     from pareto_prune.display import Display
 
 Count = Annotated[
@@ -166,7 +166,7 @@ def confirm(
 
 
 def _display(config: StudyConfig) -> Display:
-    from pareto_prune.config import seconds
+    from pareto_prune.core.config import seconds
     from pareto_prune.display import Display
 
     limit = None if config.limits.time is None else seconds(config.limits.time)

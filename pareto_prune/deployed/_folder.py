@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pareto_prune.core.errors import MissingExtraError
 from pareto_prune.deployed._tokens import LONGEST, FolderTokenizer
-from pareto_prune.errors import MissingExtraError
 from pareto_prune.manifest import Manifest
 
 if TYPE_CHECKING:

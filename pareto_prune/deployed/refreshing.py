@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.architecture import Record
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.architecture import Record
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
+from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.quantities import change, written
+from pareto_prune.core.records import Difference, Quality
 from pareto_prune.deployed._data import as_deployed, dense_of, labelled_file, study_data
 from pareto_prune.deployed._folder import opened
-from pareto_prune.errors import ParetoPruneError, Problem, UserError
 from pareto_prune.evaluation import logits_of
 from pareto_prune.examples import Split, TaskData, holdout, joined
 from pareto_prune.export import Examples, check_folder, exporters
@@ -27,9 +30,6 @@ from pareto_prune.finetune import FinetuneSettings, finetune
 from pareto_prune.loading import load, load_tokenizer
 from pareto_prune.manifest import Card, Manifest
 from pareto_prune.origin import Origin
-from pareto_prune.progress import Progress, Silent
-from pareto_prune.quantities import change, written
-from pareto_prune.records import Difference, Quality
 from pareto_prune.tasks import Task, tasks
 
 if TYPE_CHECKING:

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from pareto_prune.architecture import Record
-from pareto_prune.cache import replacing
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.architecture import Record
+from pareto_prune.core.cache import replacing
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.records import Difference, Measurement, Quality
 from pareto_prune.deployed._data import as_deployed, dense_of, labelled_file, study_data
 from pareto_prune.deployed._folder import call_of, opened
 from pareto_prune.deployed._measuring import measured
-from pareto_prune.errors import Problem, UserError
 from pareto_prune.evaluation import logits_by, logits_of
 from pareto_prune.manifest import Manifest
 from pareto_prune.origin import Origin
-from pareto_prune.progress import Progress, Silent
-from pareto_prune.records import Difference, Measurement, Quality
 from pareto_prune.tasks import Task, tasks
 
 if TYPE_CHECKING:

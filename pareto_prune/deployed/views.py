@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.quantities import ESTIMATED, change, times, written
+from pareto_prune.core.records import Difference, Quality, Reading
 from pareto_prune.deployed.refreshing import Refresh
 from pareto_prune.deployed.scoring import Scorecard
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.quantities import ESTIMATED, change, times, written
-from pareto_prune.records import Difference, Quality, Reading
 from pareto_prune.tables import shown
 
 MOST_CLASSES = 12

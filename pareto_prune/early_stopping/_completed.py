@@ -7,8 +7,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from pareto_prune.core.records import Candidate, Study, Trial, TrialState
 from pareto_prune.front import Yardstick, competes
-from pareto_prune.records import Candidate, Study, Trial, TrialState
 
 ALIKE = 0.05
 """Learning rates that differ by less than about this share are the same."""

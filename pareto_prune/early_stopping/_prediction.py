@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pareto_prune.architecture import Architecture
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.records import DenseReference
 from pareto_prune.pruning.context import CostTable
 from pareto_prune.pruning.cost import total
-from pareto_prune.records import DenseReference
 
 TABLED = ("latency_ms", "latency_p95_ms", "energy_j")
 """Costs that need the tables."""

@@ -11,11 +11,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.config import EarlyStoppingTable, StudyConfig, bound
+from pareto_prune.core.config import EarlyStoppingTable, StudyConfig, bound
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import Candidate, Interval, Study
 from pareto_prune.early_stopping._completed import Completed, completed_of, made_of
 from pareto_prune.front import Yardstick, yardstick
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.records import Candidate, Interval, Study
 
 NEAREST = 10
 """Completed trials that a final metric is estimated from."""

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection
 from statistics import median
 
-from pareto_prune.architecture import Record
-from pareto_prune.records import Study, TrialResult, TrialState
+from pareto_prune.core.architecture import Record
+from pareto_prune.core.records import Study, TrialResult, TrialState
 
 
 class Savings(Record):

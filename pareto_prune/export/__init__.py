@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.registry import Registry
 from pareto_prune.manifest import Card
-from pareto_prune.registry import Registry
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

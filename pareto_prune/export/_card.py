@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pareto_prune.architecture import LayerShape
+from pareto_prune.core.architecture import LayerShape
 from pareto_prune.manifest import CardObjective, Manifest
 
 PIPELINES = {"classification": "text-classification", "ner": "token-classification"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pareto_prune.cache import replacing
+from pareto_prune.core.cache import replacing
 from pareto_prune.export import Examples, check_folder, exporters
 from pareto_prune.export._card import write_card
 from pareto_prune.export._manifest import check_plan, manifest_of

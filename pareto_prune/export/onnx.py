@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pareto_prune.cache import replacing
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.cache import replacing
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.export import Examples, check_folder, exporters
 from pareto_prune.export._card import write_card
 from pareto_prune.export._manifest import check_plan, manifest_of

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pareto_prune.progress import Progress, Silent
-from pareto_prune.registry import Registry
+from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.registry import Registry
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.worker import OnEvent, RunTrial
 

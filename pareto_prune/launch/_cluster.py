@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import make_url
 
-from pareto_prune.errors import MissingExtraError, Problem, UserError
+from pareto_prune.core.errors import MissingExtraError, Problem, UserError
 
 STORE_BYTES = 100 * 1024**2
 """Of a cluster that is started here: only messages pass through it, no models."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from pareto_prune.progress import Progress
+from pareto_prune.core.progress import Progress
 
 FIRST_OF_TRIAL = "prune"
 """The stage that every trial begins with."""

@@ -31,11 +31,11 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from pareto_prune.errors import TrialError, UserError
+from pareto_prune.core.errors import TrialError, UserError
+from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.records import Candidate, Rung, TrialResult
 from pareto_prune.launch import Prepare
 from pareto_prune.launch._told import ToldProgress, tell
-from pareto_prune.progress import Progress, Silent
-from pareto_prune.records import Candidate, Rung, TrialResult
 from pareto_prune.worker import Assignment, RunTrial, TrialAbortedError, failure_of
 
 _STEP_SECONDS = 0.2

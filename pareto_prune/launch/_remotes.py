@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pareto_prune.errors import ParetoPruneError, Problem, TrialError, UserError
+from pareto_prune.core.errors import ParetoPruneError, Problem, TrialError, UserError
+from pareto_prune.core.progress import Progress
+from pareto_prune.core.records import TrialState
 from pareto_prune.launch import Job
 from pareto_prune.launch._cluster import Share, imported
 from pareto_prune.launch._crew import Crew
 from pareto_prune.launch._seat import Message, Order
 from pareto_prune.launch._told import tell
-from pareto_prune.progress import Progress
-from pareto_prune.records import TrialState
 from pareto_prune.storage import StoredStudy
 from pareto_prune.worker import FailureStreak, OnEvent, WorkerEvent
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from pareto_prune import __version__
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.launch import Job
 from pareto_prune.launch._drive import drive
 from pareto_prune.launch._isolated import IsolatedTrials

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pareto_prune.progress import Progress
+from pareto_prune.core.progress import Progress
 
 Say = Callable[..., None]
 _SECONDS = 0.25
 
 
 class ToldProgress:
-    """A :class:`~pareto_prune.progress.Progress` that says everything to another process.
+    """A :class:`~pareto_prune.core.progress.Progress` that says everything to another process.
 
     Steps are told of a few times a second at most: a message costs more than some steps.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.launch import Job, launchers
 from pareto_prune.launch._crew import Crew
 from pareto_prune.launch._drive import drive

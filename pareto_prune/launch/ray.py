@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pareto_prune.errors import MissingExtraError, Problem, UserError
+from pareto_prune.core.errors import MissingExtraError, Problem, UserError
 from pareto_prune.launch import Job, launchers
 from pareto_prune.launch._cluster import Cluster, Share, check_command_line, connected, imported
 from pareto_prune.launch._remotes import Remotes

@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pareto_prune import cache
-from pareto_prune.config import MeasureTable
+from pareto_prune.core import cache
+from pareto_prune.core.config import MeasureTable
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.records import Measurement
 from pareto_prune.environment import cpu_name
-from pareto_prune.errors import Problem, UserError
 from pareto_prune.measure import counters, energy, engines, protocol, readings
 from pareto_prune.measure.clock import Clock, SystemClock
 from pareto_prune.measure.costs import BlockCosts, block_costs
@@ -24,7 +25,6 @@ from pareto_prune.measure.protocol import Arm, Protocol
 from pareto_prune.measure.quiet import Quiet, quiet
 from pareto_prune.measure.windows import Gauge, take
 from pareto_prune.measure.workload import Workload
-from pareto_prune.records import Measurement
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pareto_prune.errors import MismatchError, Problem
+from pareto_prune.core.errors import MismatchError, Problem
 
 
 def check_profile(study: Mapping[str, str], mine: Mapping[str, str]) -> None:

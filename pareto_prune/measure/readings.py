@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pareto_prune.core.records import Grade, Measurement, Reading
 from pareto_prune.measure.energy import Counter
 from pareto_prune.measure.protocol import VERSION, Energy, Latency, Protocol, Taken
 from pareto_prune.measure.statistics import Estimate, median, quantile
 from pareto_prune.measure.windows import Window
-from pareto_prune.records import Grade, Measurement, Reading
 
 P95_CALLS = 200
 P99_CALLS = 1000

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.config import MeasureTable
+from pareto_prune.core.config import MeasureTable
 
 if TYPE_CHECKING:
     from pareto_prune.examples import Split

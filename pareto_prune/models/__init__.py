@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.errors import Problem, UserError
-from pareto_prune.registry import Registry
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pareto_prune.errors import Problem
+from pareto_prune.core.errors import Problem
 from pareto_prune.models import ModelFamily, Paths, families
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pareto_prune.registry import Registry
+from pareto_prune.core.registry import Registry
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pareto_prune.errors import MissingExtraError, ParetoPruneError
+from pareto_prune.core.errors import MissingExtraError, ParetoPruneError
 from pareto_prune.onnx_graph.graph import Dtype
 from pareto_prune.onnx_graph.traced import trace
 from pareto_prune.onnx_graph.walk import Built, UnsupportedModelError, build, input_names

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pareto_prune import models
-from pareto_prune.errors import ParetoPruneError
+from pareto_prune.core.errors import ParetoPruneError
 from pareto_prune.onnx_graph.graph import Dtype, Graph
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from pareto_prune.architecture import Architecture
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.plan import PruningPlan
-from pareto_prune.records import Candidate
 
 if TYPE_CHECKING:
     import torch

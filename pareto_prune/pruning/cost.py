@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pareto_prune.architecture import Architecture
-from pareto_prune.errors import TrialError
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.errors import TrialError
 from pareto_prune.pruning.context import CostTable
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pareto_prune.architecture import Architecture, LayerShape
+from pareto_prune.core.architecture import Architecture, LayerShape
 
 Curve = Mapping[int, float]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.architecture import Architecture, LayerShape
+from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.pruning.context import CostTable
 
 Floats = NDArray[np.float64]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from pareto_prune.errors import TrialError
+from pareto_prune.core.errors import TrialError
+from pareto_prune.core.progress import Progress
 from pareto_prune.models import weight
-from pareto_prune.progress import Progress
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.seeds import PredictionSeeds
 from pareto_prune.pruning.sweep import projections, sweep

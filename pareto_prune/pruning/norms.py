@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import pydantic
 
-from pareto_prune.architecture import Architecture
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context, Penalty, Pruned, UnitScores
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.selection import (
@@ -15,7 +16,6 @@ from pareto_prune.pruning.selection import (
     plan_by_threshold,
     shape_by_sparsity,
 )
-from pareto_prune.records import Candidate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -8,7 +8,7 @@ from typing import Self
 
 import pydantic
 
-from pareto_prune.architecture import Architecture, LayerShape, Record
+from pareto_prune.core.architecture import Architecture, LayerShape, Record
 
 
 class LayerPlan(Record):

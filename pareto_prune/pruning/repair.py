@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
-from pareto_prune.errors import TrialError
+from pareto_prune.core.errors import TrialError
 from pareto_prune.models import ModelFamily, architecture, family_of, head_size, weight
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.context import Batch

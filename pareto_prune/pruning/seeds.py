@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pareto_prune.errors import TrialError
+from pareto_prune.core.errors import TrialError
 from pareto_prune.pruning.context import Batch
 
 IGNORED = -100

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.errors import TrialError
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.errors import TrialError
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.plan import PruningPlan
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from pareto_prune.architecture import Architecture
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.models import (
     PREFIX,
     RECORD,

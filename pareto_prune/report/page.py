@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pareto_prune import __version__
-from pareto_prune.cache import replacing
+from pareto_prune.core.cache import replacing
+from pareto_prune.core.records import Study
 from pareto_prune.front import Front
-from pareto_prune.records import Study
 from pareto_prune.report.view import view_of
 
 _CODES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from pareto_prune.architecture import Architecture
-from pareto_prune.config import flatten
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.config import flatten
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.quantities import duration, points, written
+from pareto_prune.core.records import Environment, Reading, Study, Trial, TrialState
 from pareto_prune.early_stopping import savings
 from pareto_prune.front import (
     DENSE,
@@ -24,9 +27,6 @@ from pareto_prune.front import (
     history,
     yardstick_of,
 )
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.quantities import duration, points, written
-from pareto_prune.records import Environment, Reading, Study, Trial, TrialState
 from pareto_prune.selection import explain
 
 VIEW_VERSION = 1

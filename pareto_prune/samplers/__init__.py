@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pareto_prune.records import TrialState
-from pareto_prune.registry import Registry
+from pareto_prune.core.records import TrialState
+from pareto_prune.core.registry import Registry
 from pareto_prune.search_space import Params
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.records import TrialState
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import TrialState
 from pareto_prune.samplers import Past
 from pareto_prune.search_space import Params, SearchSpace
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.records import TrialState
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import TrialState
 from pareto_prune.samplers import Past
 from pareto_prune.samplers._history import History
 from pareto_prune.search_space import Params

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pareto_prune import api, artifacts
-from pareto_prune.errors import ParetoPruneError, UserError
+from pareto_prune.core.errors import ParetoPruneError, UserError
 from pareto_prune.front import front_of
 from pareto_prune.serve import _html
 from pareto_prune.serve._access import Access

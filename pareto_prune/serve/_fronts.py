@@ -17,8 +17,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from pareto_prune.core.records import Study
 from pareto_prune.front import Front, front_of
-from pareto_prune.records import Study
 from pareto_prune.report import view_of
 from pareto_prune.report.page import page_of
 from pareto_prune.storage import Storage, StoredStudy, StudySummary

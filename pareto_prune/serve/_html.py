@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 
-from pareto_prune.quantities import duration
+from pareto_prune.core.quantities import duration
 from pareto_prune.storage import StudyEvent
 from pareto_prune.tables import Status, StudyRow
 

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
-from pareto_prune.errors import MissingExtraError, Problem, UserError
+from pareto_prune.core.errors import MissingExtraError, Problem, UserError
 from pareto_prune.storage import open_storage
 
 TOKEN = "PARETO_PRUNE_TOKEN"

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pareto_prune.config import StudyConfig
-from pareto_prune.records import Candidate
-from pareto_prune.registry import Registry
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.records import Candidate
+from pareto_prune.core.registry import Registry
 from pareto_prune.search_space import SHAPED, Gene, SearchSpace, Value, first_population
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pareto_prune.config import StudyConfig
-from pareto_prune.records import Candidate
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.records import Candidate
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.starters import shaped, starters
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from pareto_prune.records import Candidate, Failure, TrialResult, TrialState
+from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
 from pareto_prune.storage import _optuna
 from pareto_prune.storage._events import record
 from pareto_prune.storage._process import gone

@@ -26,7 +26,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from pareto_prune.errors import ParetoPruneError, Problem, UserError
+from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
 from pareto_prune.storage._url import shown
 
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, literal, select, update
 
-from pareto_prune.errors import UserError
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.records import TrialState
+from pareto_prune.core.errors import UserError
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import TrialState
 from pareto_prune.storage._database import Database, connect_arguments
 
 if TYPE_CHECKING:

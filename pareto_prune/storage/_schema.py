@@ -39,7 +39,7 @@ from sqlalchemy import (
     update,
 )
 
-from pareto_prune.errors import MismatchError, Problem
+from pareto_prune.core.errors import MismatchError, Problem
 
 VERSION = 3
 metadata = MetaData()

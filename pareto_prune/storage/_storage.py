@@ -12,9 +12,15 @@ import pydantic
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError
 
-from pareto_prune.config import StudyConfig, flatten
-from pareto_prune.errors import MismatchError, ParetoPruneError, Problem, UserError, unknown_name
-from pareto_prune.records import TrialState
+from pareto_prune.core.config import StudyConfig, flatten
+from pareto_prune.core.errors import (
+    MismatchError,
+    ParetoPruneError,
+    Problem,
+    UserError,
+    unknown_name,
+)
+from pareto_prune.core.records import TrialState
 from pareto_prune.storage import _optuna, _schema
 from pareto_prune.storage._database import PATIENCE, Database, reason
 from pareto_prune.storage._rows import differing

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from pareto_prune.config import StudyConfig
-from pareto_prune.errors import MismatchError, Problem, UserError
-from pareto_prune.records import (
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.errors import MismatchError, Problem, UserError
+from pareto_prune.core.records import (
     Candidate,
     Confirmation,
     DenseReference,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pareto_prune.records import Difference, Quality
-from pareto_prune.registry import Registry
+from pareto_prune.core.records import Difference, Quality
+from pareto_prune.core.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np

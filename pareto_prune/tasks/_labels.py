@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pareto_prune.errors import Problem, StudyFileError
+from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.examples import Rows
 
 

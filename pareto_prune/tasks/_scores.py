@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.records import Difference, Interval
+from pareto_prune.core.records import Difference, Interval
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]

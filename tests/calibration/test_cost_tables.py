@@ -2,7 +2,7 @@
 
 import pytest
 
-from pareto_prune.architecture import Architecture, LayerShape
+from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.pruning.cost import total
 from pareto_prune.pruning.cost_tables import MacsCost, MeasuredCost
 

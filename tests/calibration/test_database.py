@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareto_prune.architecture import LayerShape
-from pareto_prune.errors import TrialError
+from pareto_prune.core.architecture import LayerShape
+from pareto_prune.core.errors import TrialError
 from pareto_prune.models import architecture
 from pareto_prune.pruning.database import PruningDatabase, build_database, stitch
 from pareto_prune.pruning.plan import PruningPlan

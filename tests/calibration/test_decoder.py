@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareto_prune.architecture import Architecture, LayerShape
+from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.pruning.decoder import Options, curve, decode, options, weigh
 from tests.pruning.fakes import LinearTable
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pareto_prune.errors import TrialError
+from pareto_prune.core.errors import TrialError
 from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.seeds import PredictionSeeds, label_seeds
 from pareto_prune.pruning.sweep import projections, run, sweep

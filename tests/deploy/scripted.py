@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pareto_prune import running
-from pareto_prune.progress import Progress
+from pareto_prune.core.progress import Progress
 from pareto_prune.worker import RunTrial
 
 _prepare = running.prepare

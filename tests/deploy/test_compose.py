@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from pareto_prune.records import TrialState
+from pareto_prune.core.records import TrialState
 from tests.deploy.recipes import (
     PASSWORD,
     ROOT,

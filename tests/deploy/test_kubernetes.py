@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pareto_prune.records import TrialState
+from pareto_prune.core.records import TrialState
 from tests.deploy.recipes import PASSWORD, TOKEN, image_environment, kubernetes, strings
 
 pytestmark = pytest.mark.slow

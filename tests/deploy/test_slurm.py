@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune.records import TrialState
+from pareto_prune.core.records import TrialState
 from pareto_prune.storage import open_storage
 from tests.deploy.recipes import ROOT
 from tests.small_study import make_study

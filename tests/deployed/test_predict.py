@@ -11,10 +11,10 @@ import pytest
 import torch
 from transformers import RobertaTokenizerFast
 
+from pareto_prune.core.errors import UserError
 from pareto_prune.deployed._texts import Text
 from pareto_prune.deployed._tokens import FolderTokenizer, words_of
 from pareto_prune.deployed.predict import Predictor, predict
-from pareto_prune.errors import UserError
 from tests.deployed.folders import NAMES, make_folder
 from tests.tasks.words import words_tokenizer
 

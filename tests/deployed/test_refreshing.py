@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from pareto_prune.core.errors import UserError
 from pareto_prune.deployed import refreshing
 from pareto_prune.deployed.predict import predict
 from pareto_prune.deployed.refreshing import WorseModelError, refresh
 from pareto_prune.deployed.views import refresh_view
-from pareto_prune.errors import UserError
 from pareto_prune.examples import joined
 from pareto_prune.loading import load
 from pareto_prune.manifest import Manifest

@@ -9,10 +9,10 @@ import json
 import pytest
 from rich.console import Console
 
+from pareto_prune.core.errors import UserError
 from pareto_prune.deployed import _measuring
 from pareto_prune.deployed.scoring import FILE, score
 from pareto_prune.deployed.views import scorecard_view
-from pareto_prune.errors import UserError
 from pareto_prune.measure import Measurer
 from pareto_prune.origin import Origin
 from tests.small_study import ScriptedMeasurer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.config import StudyConfig
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.records import Rung, TrialState
 from pareto_prune.early_stopping import (
     Referee,
     Stop,
@@ -17,7 +18,6 @@ from pareto_prune.early_stopping import (
 )
 from pareto_prune.front import front_of
 from pareto_prune.pruning.cost_tables import MeasuredCost
-from pareto_prune.records import Rung, TrialState
 from tests import synthetic
 from tests.synthetic import study_of, trial
 

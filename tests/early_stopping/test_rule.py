@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pareto_prune.config import EarlyStoppingTable
+from pareto_prune.core.config import EarlyStoppingTable
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import Candidate
 from pareto_prune.early_stopping import Completed, Progress, StopRule, rung_steps
 from pareto_prune.early_stopping._completed import made_of
 from pareto_prune.front import Yardstick
-from pareto_prune.objectives import OBJECTIVES
-from pareto_prune.records import Candidate
 
 DENSE = {"accuracy": 0.84, "latency_ms": 10.0, "energy_j": 0.1}
 NAMES = tuple(DENSE)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertForSequenceClassification
 
-from pareto_prune.errors import StudyFileError, UserError
+from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.export import exporters
 from pareto_prune.loading import load
 from pareto_prune.manifest import FILE, Card, CardObjective, Manifest

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pareto_prune import onnx_graph
-from pareto_prune.errors import StudyFileError, UserError
+from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.export import Examples, exporters
 from pareto_prune.loading import load
 from pareto_prune.manifest import Card, Manifest

@@ -9,9 +9,9 @@ import threading
 import time
 from pathlib import Path
 
-from pareto_prune.errors import TrialError, UserError
-from pareto_prune.progress import Progress
-from pareto_prune.records import TrialResult
+from pareto_prune.core.errors import TrialError, UserError
+from pareto_prune.core.progress import Progress
+from pareto_prune.core.records import TrialResult
 from pareto_prune.worker import Assignment, RunTrial
 from tests.storage.scripted import result_of, run_scripted, rung_of
 

@@ -10,7 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from pareto_prune import api, bench, running
-from pareto_prune.progress import Progress
+from pareto_prune.core.progress import Progress
 from pareto_prune.worker import RunTrial
 from tests.small_study import ScriptedMeasurer
 

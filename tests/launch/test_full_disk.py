@@ -10,8 +10,8 @@ import pytest
 
 from pareto_prune import api, bench
 from pareto_prune.artifact_store import Artifacts
-from pareto_prune.errors import UserError
-from pareto_prune.records import TrialState
+from pareto_prune.core.errors import UserError
+from pareto_prune.core.records import TrialState
 from pareto_prune.storage import open_storage
 from tests.launch import small
 from tests.small_study import make_study

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune.errors import TrialError, UserError
+from pareto_prune.core.errors import TrialError, UserError
+from pareto_prune.core.records import Failure, TrialState
 from pareto_prune.launch import Job, Prepare, launchers
 from pareto_prune.launch._isolated import IsolatedTrials
 from pareto_prune.launch.processes import Processes, gpus
-from pareto_prune.records import Failure, TrialState
 from pareto_prune.storage import StoredStudy, open_storage
 from pareto_prune.worker import WorkerEvent
 from tests.launch import jobs

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pareto_prune import api, bench
-from pareto_prune.errors import UserError
+from pareto_prune.core.errors import UserError
+from pareto_prune.core.records import TrialState
 from pareto_prune.launch._crew import Crew
 from pareto_prune.launch._told import ToldProgress, tell
-from pareto_prune.records import TrialState
 from pareto_prune.running import Unwatched
 from pareto_prune.storage import _schema, open_storage
 from pareto_prune.storage._rows import text_of

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pareto_prune.config import MeasureTable
-from pareto_prune.errors import UnknownNameError, UserError
+from pareto_prune.core.config import MeasureTable
+from pareto_prune.core.errors import UnknownNameError, UserError
 from pareto_prune.measure import Workload
 from pareto_prune.measure.engines import DTYPES, Settings, choose, engines
 from pareto_prune.onnx_graph import input_names

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune.errors import UserError
+from pareto_prune.core.errors import UserError
 from pareto_prune.measure.energy import CounterError
 from pareto_prune.measure.energy.estimate import MEMORY_WATTS, Estimate, table_watts
 from tests.measure.scripted import ScriptedClock

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pareto_prune.config import MeasureTable
-from pareto_prune.errors import MismatchError, UserError
+from pareto_prune.core.config import MeasureTable
+from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.measure import Measurer, Protocol, Workload, check_profile, energy, engines
 from pareto_prune.measure.quiet import VARIABLE
 from pareto_prune.pruning.plan import PruningPlan

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from pareto_prune.config import MeasureTable
-from pareto_prune.errors import UnknownNameError, UserError
+from pareto_prune.core.config import MeasureTable
+from pareto_prune.core.errors import UnknownNameError, UserError
 from pareto_prune.measure.energy import Counter, choose, meters
 from pareto_prune.measure.energy.rapl import ROOT_VARIABLE
 from tests.measure.scripted import ScriptedClock

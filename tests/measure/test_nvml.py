@@ -9,8 +9,8 @@ from typing import Any
 import pynvml
 import pytest
 
-from pareto_prune.config import MeasureTable
-from pareto_prune.errors import UserError
+from pareto_prune.core.config import MeasureTable
+from pareto_prune.core.errors import UserError
 from pareto_prune.measure import counters
 from pareto_prune.measure.energy import CounterError, choose, nvml
 from pareto_prune.measure.energy.nvml import Nvml, find_gpu

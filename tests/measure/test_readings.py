@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from pareto_prune.core.records import Measurement
 from pareto_prune.measure.protocol import Arm, Protocol, measure
 from pareto_prune.measure.readings import Source, measurement
 from pareto_prune.measure.windows import Gauge
-from pareto_prune.records import Measurement
 from tests.measure.scripted import ScriptedClock, ScriptedCounter
 
 DENSE = [0.006] * 200

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareto_prune.config import MeasureTable
+from pareto_prune.core.config import MeasureTable
 from pareto_prune.examples import Split
 from pareto_prune.measure import Workload
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from pareto_prune.errors import UserError
+from pareto_prune.core.errors import UserError
 from pareto_prune.models import (
     architecture,
     check,

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pareto_prune.architecture import Architecture
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.records import Candidate
 from pareto_prune.models import architecture
 from pareto_prune.pruning.context import Batch, Penalty, UnitScores
 from pareto_prune.pruning.importance import importances
-from pareto_prune.records import Candidate
 from tests.tiny import tiny_batches
 
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.errors import TrialError
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.errors import TrialError
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import BlendedCost, keep_within, smallest, total
 from pareto_prune.pruning.plan import PruningPlan

@@ -3,7 +3,7 @@ import gc
 import pytest
 import torch
 
-from pareto_prune.errors import TrialError
+from pareto_prune.core.errors import TrialError
 from pareto_prune.models import architecture, weight
 from pareto_prune.pruning import repair as repairing
 from pareto_prune.pruning.plan import PruningPlan

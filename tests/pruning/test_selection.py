@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.errors import TrialError
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.errors import TrialError
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.selection import (
     check_finite_channels,

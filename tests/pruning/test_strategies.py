@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareto_prune.errors import StudyFileError, TrialError
+from pareto_prune.core.errors import StudyFileError, TrialError
+from pareto_prune.core.records import Candidate
 from pareto_prune.models import architecture
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import BlendedCost
@@ -18,7 +19,6 @@ from pareto_prune.pruning.norms import norm_penalty, unit_norms
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.strategies.channel import widths_within
 from pareto_prune.pruning.surgery import cut_copy, plan_of
-from pareto_prune.records import Candidate
 from tests.pruning.fakes import candidate, fake_context
 from tests.tiny import HEADS, HIDDEN, LAYERS, NEURONS, tiny_batch, tiny_model
 

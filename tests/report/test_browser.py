@@ -110,7 +110,7 @@ def test_it_shows_the_front(browser, page, study):
 
 
 def test_numbers_read_the_same_as_on_the_command_line(browser, page, study):
-    from pareto_prune.quantities import written as words
+    from pareto_prune.core.quantities import written as words
 
     browser.open(page)
     point = front_of(study).trials[1]

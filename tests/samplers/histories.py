@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pareto_prune.records import TrialState
+from pareto_prune.core.records import TrialState
 from pareto_prune.samplers import Past, Request, Sampler
 from pareto_prune.samplers._history import History
 from pareto_prune.search_space import SearchSpace

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareto_prune.records import TrialState
+from pareto_prune.core.records import TrialState
 from pareto_prune.samplers import Past
 from pareto_prune.samplers._history import History
 from pareto_prune.samplers._ranking import Ranking, crowding_distance

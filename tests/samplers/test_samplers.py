@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pytest
 
+from pareto_prune.core.errors import StudyFileError
+from pareto_prune.core.records import TrialState
 from pareto_prune.dominance import hypervolume
-from pareto_prune.errors import StudyFileError
-from pareto_prune.records import TrialState
 from pareto_prune.samplers import Past, Request, samplers
 from pareto_prune.samplers._history import History
 from pareto_prune.search_space import SearchSpace

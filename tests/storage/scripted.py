@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pareto_prune.architecture import Architecture, LayerShape
-from pareto_prune.config import StudyConfig
-from pareto_prune.progress import Progress
-from pareto_prune.records import (
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.progress import Progress
+from pareto_prune.core.records import (
     Candidate,
     DenseReference,
     Environment,

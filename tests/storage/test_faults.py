@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune.records import Study, TrialState
+from pareto_prune.core.records import Study, TrialState
 from pareto_prune.storage import StoredStudy, open_storage
 from tests.storage.postgres import Server
 from tests.storage.scripted import result_of, space_of, study_config

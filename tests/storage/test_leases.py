@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from pareto_prune.records import Failure, Trial, TrialState
+from pareto_prune.core.records import Failure, Trial, TrialState
 from pareto_prune.storage import Storage, StoredStudy, open_storage
 from pareto_prune.storage._process import gone, identity
 from tests.storage.scripted import result_of, rung_of, space_of, study_config

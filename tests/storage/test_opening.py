@@ -17,8 +17,8 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from pareto_prune.errors import MismatchError, ParetoPruneError, UserError
-from pareto_prune.records import Confirmation
+from pareto_prune.core.errors import MismatchError, ParetoPruneError, UserError
+from pareto_prune.core.records import Confirmation
 from pareto_prune.storage import _schema, open_storage
 from pareto_prune.storage._database import Database, Idle, transient
 from pareto_prune.storage._url import checked, shown

@@ -8,8 +8,8 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 
-from pareto_prune.errors import MismatchError, UserError
-from pareto_prune.records import Candidate, Failure, Measurement, TrialState
+from pareto_prune.core.errors import MismatchError, UserError
+from pareto_prune.core.records import Candidate, Failure, Measurement, TrialState
 from pareto_prune.storage import Storage, StoredStudy, open_storage
 from tests.storage.scripted import (
     reference,

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareto_prune.errors import StudyFileError
+from pareto_prune.core.errors import StudyFileError
 from pareto_prune.examples import IGNORED, Rows
 from pareto_prune.tasks import tasks
 from tests.tasks.words import sentiment, words_tokenizer

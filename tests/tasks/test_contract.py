@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from pareto_prune.objectives import QUALITY_METRICS
+from pareto_prune.core.objectives import QUALITY_METRICS
 from pareto_prune.tasks import tasks
 from tests.tasks.words import entities, sentiment, words_tokenizer
 

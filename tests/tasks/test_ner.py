@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pareto_prune.errors import StudyFileError
+from pareto_prune.core.errors import StudyFileError
 from pareto_prune.examples import IGNORED, Rows
 from pareto_prune.tasks import tasks
 from tests.tasks.words import entities, words_tokenizer

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from pareto_prune.config import MeasureTable
-from pareto_prune.errors import ParetoPruneError, Problem, UserError
+from pareto_prune.core.config import MeasureTable
+from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
+from pareto_prune.core.records import Grade
+from pareto_prune.core.registry import Registry
 from pareto_prune.measure.clock import Clock
-from pareto_prune.records import Grade
-from pareto_prune.registry import Registry
 
 
 class CounterError(ParetoPruneError):

@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar
 
 import pydantic
 
-from pareto_prune.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.records import Grade
 from pareto_prune.measure.clock import Clock
 from pareto_prune.measure.energy import CounterError, meters
-from pareto_prune.records import Grade
 
 Watts = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
 

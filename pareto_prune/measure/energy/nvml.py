@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar, TypeVar
 
+from pareto_prune.core.records import Grade
 from pareto_prune.measure.clock import Clock
 from pareto_prune.measure.energy import CounterError, meters
-from pareto_prune.records import Grade
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from pareto_prune.core.records import Grade
 from pareto_prune.measure.clock import Clock
 from pareto_prune.measure.energy import CounterError, meters
-from pareto_prune.records import Grade
 
 ROOT_VARIABLE = "PARETO_PRUNE_POWERCAP_ROOT"
 UNIT_UJ = 61

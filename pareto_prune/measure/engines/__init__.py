@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pareto_prune.config import MeasureTable
-from pareto_prune.errors import Problem, UserError
-from pareto_prune.registry import Registry
+from pareto_prune.core.config import MeasureTable
+from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np

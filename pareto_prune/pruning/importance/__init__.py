@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pareto_prune.registry import Registry
+from pareto_prune.core.registry import Registry
 
 importances: Registry[Any] = Registry("importance", __name__)

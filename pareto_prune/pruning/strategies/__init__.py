@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from pareto_prune.core.registry import Registry
 from pareto_prune.pruning.context import Strategy
-from pareto_prune.registry import Registry
 
 strategies: Registry[Strategy] = Registry("strategy", __name__)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pydantic
 
-from pareto_prune.architecture import Architecture
-from pareto_prune.errors import TrialError
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.errors import TrialError
+from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context, CostTable, Pruned
 from pareto_prune.pruning.cost import BlendedCost
 from pareto_prune.pruning.plan import PruningPlan
@@ -22,7 +23,6 @@ from pareto_prune.pruning.selection import (
     strongest,
 )
 from pareto_prune.pruning.strategies import strategies
-from pareto_prune.records import Candidate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pydantic
 
-from pareto_prune.architecture import Architecture
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context, Pruned
 from pareto_prune.pruning.selection import (
     check_sublayers,
@@ -15,7 +16,6 @@ from pareto_prune.pruning.selection import (
     shape_by_sparsity,
 )
 from pareto_prune.pruning.strategies import strategies
-from pareto_prune.records import Candidate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

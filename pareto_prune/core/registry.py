@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import pydantic
 
-from pareto_prune.errors import Problem, StudyFileError, UnknownNameError
+from pareto_prune.core.errors import Problem, StudyFileError, UnknownNameError
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)

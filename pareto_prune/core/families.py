@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from pareto_prune.registry import Entry, Registry
+from pareto_prune.core.registry import Entry, Registry
 
 FAMILIES: dict[str, tuple[str, str]] = {
     "strategies": ("pareto_prune.pruning.strategies", "strategies"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from pareto_prune.objectives import OBJECTIVES
+from pareto_prune.core.objectives import OBJECTIVES
 
 ESTIMATED = "≈"
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))

@@ -1,7 +1,7 @@
 """What a study knows, as frozen values that survive JSON.
 
 ``StudyConfig → Candidate → PruningPlan → TrialResult → Front → Selection``: the configuration
-stands in :mod:`pareto_prune.config`, the plan in :mod:`pareto_prune.pruning.plan`, front and
+stands in :mod:`pareto_prune.core.config`, the plan in :mod:`pareto_prune.pruning.plan`, front and
 selection in :mod:`pareto_prune.front`.
 """
 
@@ -12,7 +12,7 @@ from typing import Literal
 
 import pydantic
 
-from pareto_prune.architecture import Architecture, Record
+from pareto_prune.core.architecture import Architecture, Record
 
 SCHEMA_VERSION = 1
 
@@ -200,7 +200,7 @@ class TrialResult(Record):
     """All that one trial found out.
 
     Attributes:
-        values: objectives by name, in the units of :mod:`pareto_prune.objectives`; for a trial
+        values: objectives by name, in the units of :mod:`pareto_prune.core.objectives`; for a trial
             stopped early the metric is that of its last rung.
         intervals: 95 % intervals of ``values``.
         timings: seconds by stage (``prune``, ``measure``, ``finetune``, ``evaluate``, ``total``).

@@ -1,0 +1,1 @@
+"""What everyone uses and nobody changes: records, configuration, errors, registries, the cache."""
