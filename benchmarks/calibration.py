@@ -94,7 +94,7 @@ def calibrate(name: str, samples: int) -> dict[str, Any]:
 
 def candidates(model: Any, calibration: Any) -> dict[str, float]:
     """Return seconds to decode and cut a candidate (median), and to repair it (first, median)."""
-    from pareto_prune.models import architecture
+    from pareto_prune.models.families import architecture
     from pareto_prune.pruning.cost import BlendedCost
     from pareto_prune.pruning.database import stitch
     from pareto_prune.pruning.decoder import decode, options

@@ -31,8 +31,8 @@ from pareto_prune.environment import environment
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure.engines import Settings, engines
 from pareto_prune.measure.quiet import Quiet
-from pareto_prune.onnx_graph import input_names
-from pareto_prune.onnx_graph.traced import trace
+from pareto_prune.models.onnx_graph import input_names
+from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 

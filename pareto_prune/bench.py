@@ -24,7 +24,7 @@ from pareto_prune.early_stopping import TABLED
 from pareto_prune.environment import environment
 from pareto_prune.examples import Indices, Split, TaskData, folds
 from pareto_prune.measure import Measurer, Workload
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.tasks import Task, tasks
 from pareto_prune.teacher import Teacher

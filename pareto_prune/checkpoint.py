@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pareto_prune import demo
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, StudyFileError
-from pareto_prune.models import architecture, family_of
+from pareto_prune.models.families import architecture, family_of
 from pareto_prune.tasks import Task
 
 if TYPE_CHECKING:

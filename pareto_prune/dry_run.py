@@ -23,7 +23,7 @@ from pareto_prune.dense import is_whole
 from pareto_prune.evaluation import logits_of
 from pareto_prune.examples import TaskData
 from pareto_prune.finetune import FinetuneSettings, finetune
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.starters import starting_candidates
 from pareto_prune.storage import open_storage

@@ -53,7 +53,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    from pareto_prune.models import PREFIX
+    from pareto_prune.models.families import PREFIX
 
     folder = Path(folder)
     parent = str(_read_config(folder).get("model_type", "")).removeprefix(PREFIX)
@@ -77,7 +77,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _check_plan(folder: Path, config: dict[str, Any], manifest: Manifest) -> None:
-    from pareto_prune.models import RECORD
+    from pareto_prune.models.families import RECORD
     from pareto_prune.pruning.plan import PruningPlan
     from pareto_prune.pruning.surgery import plan_from_ranges
 

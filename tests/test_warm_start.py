@@ -12,7 +12,7 @@ from pareto_prune.checkpoint import Checkpoint
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.core.records import Candidate, Study, Trial
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.storage import open_storage
 from pareto_prune.study_file import read_study
 from pareto_prune.warm_start import warm_candidates

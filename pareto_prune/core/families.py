@@ -16,7 +16,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "meters": ("pareto_prune.measure.energy", "meters"),
     "engines": ("pareto_prune.measure.engines", "engines"),
     "tasks": ("pareto_prune.tasks", "tasks"),
-    "models": ("pareto_prune.models", "families"),
+    "models": ("pareto_prune.models.families", "families"),
     "launchers": ("pareto_prune.launch", "launchers"),
     "exporters": ("pareto_prune.export", "exporters"),
 }

@@ -84,7 +84,7 @@ def _by_torch(folder: Path) -> Call:
     import torch
 
     from pareto_prune.loading import load
-    from pareto_prune.onnx_graph import input_names
+    from pareto_prune.models.onnx_graph import input_names
 
     model = load(folder)
     names = input_names(model)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pareto_prune import onnx_graph
 from pareto_prune.export import Examples
 from pareto_prune.manifest import Check
+from pareto_prune.models import onnx_graph
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -42,7 +42,7 @@ def manifest_of(
         check: comparison with PyTorch.
     """
     from pareto_prune.checkpoint import names_of
-    from pareto_prune.models import architecture, dense_architecture
+    from pareto_prune.models.families import architecture, dense_architecture
 
     return Manifest(
         plan=plan,

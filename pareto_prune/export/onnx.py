@@ -66,7 +66,7 @@ class Onnx:
             UserError: the tokenizer has no ``tokenizer.json``, or a package is missing.
             InexactGraphError: the graph does not give the model's logits.
         """
-        from pareto_prune import onnx_graph
+        from pareto_prune.models import onnx_graph
 
         onnx_graph.require_packages()
         check_plan(model, plan)

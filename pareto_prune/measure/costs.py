@@ -191,7 +191,7 @@ def _plan(layers: int, kind: str, width: int, chain: int) -> PruningPlan:
 
 
 def _layers(model: PreTrainedModel) -> list[Any]:
-    from pareto_prune.models import family_of
+    from pareto_prune.models.families import family_of
 
     return list(family_of(model).layers(model))
 

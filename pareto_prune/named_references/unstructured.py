@@ -43,7 +43,7 @@ def zero_smallest(model: PreTrainedModel, sparsity: float) -> None:
     """
     import torch
 
-    from pareto_prune.models import family_of
+    from pareto_prune.models.families import family_of
 
     layers = family_of(model).layers(model)
     weights = [p for layer in layers for p in layer.parameters() if p.ndim == 2]

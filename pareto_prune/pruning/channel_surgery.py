@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from pareto_prune.models import family_of, weight
+from pareto_prune.models.families import family_of, weight
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.moments import Moments
 from pareto_prune.pruning.sweep import resting, run

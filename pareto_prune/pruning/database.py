@@ -19,8 +19,8 @@ from transformers import PreTrainedModel
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.progress import Progress, Silent
-from pareto_prune.models import architecture as architecture_of
-from pareto_prune.models import family_of, head_size, weight
+from pareto_prune.models.families import architecture as architecture_of
+from pareto_prune.models.families import family_of, head_size, weight
 from pareto_prune.pruning.context import Batch, Pruned, UnitScores
 from pareto_prune.pruning.moments import Moments, collect_moments
 from pareto_prune.pruning.nested import NestedSolutions

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.progress import Progress
-from pareto_prune.models import weight
+from pareto_prune.models.families import weight
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.seeds import PredictionSeeds
 from pareto_prune.pruning.sweep import projections, sweep

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
-    from pareto_prune.models import ModelFamily
+    from pareto_prune.models.families import ModelFamily
 
 Order = Literal[1, 2]
 Steps = Annotated[int, pydantic.Field(ge=0)]
@@ -35,7 +35,7 @@ def unit_norms(model: PreTrainedModel, order: Order) -> UnitScores:
     its column of ``W_2``. Order 1: mean of ``|w|``; order 2: root of the mean of ``w²``. Means,
     so that units of unlike size compare. A dropped layer has no units.
     """
-    from pareto_prune.models import family_of, head_size
+    from pareto_prune.models.families import family_of, head_size
 
     family, size = family_of(model), head_size(model.config)
     layers = _all_layers(model)
@@ -62,7 +62,7 @@ def norm_penalty(model: PreTrainedModel, order: Order, strength: float) -> Penal
     ``strength × Σ_g n_g × norm_g`` over units of ``n_g`` weights: for order 1 the lasso, for
     order 2 the group lasso ``Σ_g √n_g ‖w_g‖`` (Yuan & Lin 2006, section 2).
     """
-    from pareto_prune.models import family_of, head_size
+    from pareto_prune.models.families import family_of, head_size
 
     family, size, layers = family_of(model), head_size(model.config), _all_layers(model)
 
@@ -154,7 +154,7 @@ def _head_weights(family: ModelFamily, layer: nn.Module | None, size: int) -> Te
     """Return the weights of every head, shape (heads, weights of one)."""
     import torch
 
-    from pareto_prune.models import weight
+    from pareto_prune.models.families import weight
 
     if layer is None:
         return torch.zeros(0, 1)
@@ -171,7 +171,7 @@ def _neuron_weights(family: ModelFamily, layer: nn.Module | None) -> Tensor:
     """Return the weights of every neuron, shape (neurons, weights of one)."""
     import torch
 
-    from pareto_prune.models import weight
+    from pareto_prune.models.families import weight
 
     if layer is None:
         return torch.zeros(0, 1)
@@ -183,7 +183,7 @@ def _neuron_weights(family: ModelFamily, layer: nn.Module | None) -> Tensor:
 
 def _channel_weights(model: PreTrainedModel) -> list[Tensor]:
     """Return the weights of every channel, each of shape (hidden, weights)."""
-    from pareto_prune.models import family_of, find, weight
+    from pareto_prune.models.families import family_of, find, weight
 
     family = family_of(model)
     projection = find(model.base_model, family.paths.projection)

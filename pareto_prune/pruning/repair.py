@@ -29,7 +29,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 from pareto_prune.core.errors import TrialError
-from pareto_prune.models import ModelFamily, architecture, family_of, head_size, weight
+from pareto_prune.models.families import ModelFamily, architecture, family_of, head_size, weight
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.surgery import plan_of, present_layers

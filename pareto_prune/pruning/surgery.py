@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.models import (
+from pareto_prune.models.families import (
     PREFIX,
     RECORD,
     ModelFamily,

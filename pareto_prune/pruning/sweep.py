@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from pareto_prune.core.progress import Progress, Silent
-from pareto_prune.models import family_of
+from pareto_prune.models.families import family_of
 from pareto_prune.pruning.context import Batch
 
 Inputs = Callable[[int, Tensor], None]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from pareto_prune.models import architecture, family_of, find, head_size
+from pareto_prune.models.families import architecture, family_of, find, head_size
 from pareto_prune.pruning.context import Batch, UnitScores
 from pareto_prune.pruning.sweep import Seeds, resting, run, sweep
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pareto_prune.core.errors import TrialError
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.cost import BlendedCost, smallest, total
 from pareto_prune.pruning.strategies.balanced import Balanced
 from tests.pruning.fakes import LinearTable, candidate, fake_context

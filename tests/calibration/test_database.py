@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pareto_prune.core.architecture import LayerShape
 from pareto_prune.core.errors import TrialError
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.database import PruningDatabase, build_database, stitch
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.selection import strongest

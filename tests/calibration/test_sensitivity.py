@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.database import build_database, stitch
 from pareto_prune.pruning.sensitivity import (
     corrected,

@@ -10,7 +10,7 @@ import pytest
 from pareto_prune import api, bench, deployment
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.records import Quality, Trial, TrialState
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.strategies.layer_wise import LayerWise
 from pareto_prune.storage import open_storage
 from tests.small_study import ScriptedMeasurer, make_study

@@ -13,7 +13,7 @@ from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.export import exporters
 from pareto_prune.loading import load
 from pareto_prune.manifest import FILE, Card, CardObjective, Manifest
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut
 from tests.tiny import HEADS, LAYERS, MODEL_TYPES, NEURONS, tiny_batch, tiny_model, tiny_tokenizer

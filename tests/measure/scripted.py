@@ -9,7 +9,7 @@ import numpy as np
 
 from pareto_prune.core.records import Grade
 from pareto_prune.measure.energy import CounterError
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import UnknownNameError, UserError
 from pareto_prune.measure import Workload
 from pareto_prune.measure.engines import DTYPES, Settings, choose, engines
-from pareto_prune.onnx_graph import input_names
+from pareto_prune.models.onnx_graph import input_names
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 from tests.tiny import MODEL_TYPES, NEURONS, PAD, VOCABULARY, tiny_model

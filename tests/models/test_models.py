@@ -8,7 +8,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from pareto_prune.core.errors import UserError
-from pareto_prune.models import (
+from pareto_prune.models.families import (
     architecture,
     check,
     dense_architecture,
@@ -101,7 +101,7 @@ def test_weight_is_out_by_in():
 
 def test_listing_families_loads_no_torch():
     code = (
-        "import sys; from pareto_prune.models import families; families.entries();"
+        "import sys; from pareto_prune.models.families import families; families.entries();"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from pareto_prune import onnx_graph
-from pareto_prune.onnx_graph import (
+from pareto_prune.models import onnx_graph
+from pareto_prune.models.onnx_graph import (
     InexactGraphError,
     UnsupportedModelError,
     build,
@@ -20,8 +20,8 @@ from pareto_prune.onnx_graph import (
     input_names,
     session,
 )
-from pareto_prune.onnx_graph.graph import Graph
-from pareto_prune.onnx_graph.traced import trace
+from pareto_prune.models.onnx_graph.graph import Graph
+from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 from tests.pruning.plans import plans
@@ -156,7 +156,7 @@ def test_other_logits_shapes_are_found() -> None:
 
 def test_importing_it_loads_neither_torch_nor_onnx() -> None:
     code = (
-        "import sys, pareto_prune.onnx_graph; "
+        "import sys, pareto_prune.models.onnx_graph; "
         "sys.exit(bool({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

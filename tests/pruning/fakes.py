@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.context import Batch, Penalty, UnitScores
 from pareto_prune.pruning.importance import importances
 from tests.tiny import tiny_batches

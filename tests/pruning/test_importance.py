@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.norms import channel_norms, unit_norms
 from pareto_prune.pruning.plan import PruningPlan

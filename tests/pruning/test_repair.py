@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pareto_prune.core.errors import TrialError
-from pareto_prune.models import architecture, weight
+from pareto_prune.models.families import architecture, weight
 from pareto_prune.pruning import repair as repairing
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.repair import repair

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pareto_prune.core.errors import StudyFileError, TrialError
 from pareto_prune.core.records import Candidate
-from pareto_prune.models import architecture
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import BlendedCost
 from pareto_prune.pruning.norms import norm_penalty, unit_norms

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pareto_prune.core.errors import UserError
-from pareto_prune.models import architecture, family_of
+from pareto_prune.models.families import architecture, family_of
 from pareto_prune.pruning.modeling_pruned import NoHeads, OnlyBias
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import (

@@ -95,7 +95,7 @@ class EagerSession:
         """Return a call that runs the model; on a GPU it moves inputs and logits and waits."""
         import torch
 
-        from pareto_prune.onnx_graph import input_names
+        from pareto_prune.models.onnx_graph import input_names
 
         device, threads, model = self.settings.device, self.settings.threads, self.model
         names = input_names(self.model)
@@ -137,7 +137,7 @@ def _quantise(model: nn.Module) -> None:
     """
     from torch import nn
 
-    from pareto_prune.models import weight
+    from pareto_prune.models.families import weight
 
     for parent in list(model.modules()):
         for name, module in list(parent.named_children()):

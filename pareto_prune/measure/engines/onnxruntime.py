@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pareto_prune.measure.engines import Inputs
-    from pareto_prune.onnx_graph import Built
-    from pareto_prune.onnx_graph.traced import Traced
+    from pareto_prune.models.onnx_graph import Built
+    from pareto_prune.models.onnx_graph.traced import Traced
 
 _INSTALL = "pip install 'pareto-prune[onnx]' would change that"
 
@@ -59,7 +59,7 @@ class OnnxRuntime:
 
     def prepare(self, model: PreTrainedModel, settings: Settings) -> OnnxSession:
         """Return a session of the model's graph, once its logits were found to be the model's."""
-        from pareto_prune import onnx_graph
+        from pareto_prune.models import onnx_graph
 
         graph = onnx_graph.exact(model, settings.dtype)  # type: ignore[arg-type]
         return OnnxSession.of(graph, settings)
@@ -80,7 +80,7 @@ class OnnxSession:
     @classmethod
     def of(cls, graph: Built | Traced, settings: Settings) -> OnnxSession:
         """Start a session of a graph."""
-        from pareto_prune import onnx_graph
+        from pareto_prune.models import onnx_graph
 
         running = onnx_graph.session(graph, _options(settings), _ranked(settings.device))
         return cls(running, graph, settings)

@@ -31,7 +31,7 @@ class Random:
         """Return numbers in [0, 1) from ``generator`` (of the CPU), one for every unit."""
         import torch
 
-        from pareto_prune.models import architecture
+        from pareto_prune.models.families import architecture
 
         layers = architecture(model).layers
         return UnitScores(

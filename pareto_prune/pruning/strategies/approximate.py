@@ -151,7 +151,7 @@ class _Gates:
         """Multiply the kept columns of ``W_o`` and ``W_2`` by their deterministic gates."""
         import torch
 
-        from pareto_prune.models import weight
+        from pareto_prune.models.families import weight
 
         kept = [units for layer in plan.layers for units in (layer.heads, layer.neurons)]
         with torch.no_grad():
@@ -163,7 +163,7 @@ class _Gates:
 
     def _sites(self, model: PreTrainedModel) -> Iterator[tuple[Any, Tensor, int]]:
         """Yield ``W_o``, ``W_2`` of every layer with their gates and columns a unit."""
-        from pareto_prune.models import family_of, head_size
+        from pareto_prune.models.families import family_of, head_size
 
         family, size = family_of(model), head_size(model.config)
         for layer, heads, neurons in zip(

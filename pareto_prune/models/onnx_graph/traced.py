@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
     from transformers import PreTrainedModel
 
-    from pareto_prune.onnx_graph.graph import Array, Dtype
+    from pareto_prune.models.onnx_graph.graph import Array, Dtype
 
 _OPSET = 17
 

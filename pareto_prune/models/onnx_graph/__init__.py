@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pareto_prune.core.errors import MissingExtraError, ParetoPruneError
-from pareto_prune.onnx_graph.graph import Dtype
-from pareto_prune.onnx_graph.traced import trace
-from pareto_prune.onnx_graph.walk import Built, UnsupportedModelError, build, input_names
+from pareto_prune.models.onnx_graph.graph import Dtype
+from pareto_prune.models.onnx_graph.traced import trace
+from pareto_prune.models.onnx_graph.walk import Built, UnsupportedModelError, build, input_names
 
 if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-    from pareto_prune.onnx_graph.traced import Traced
+    from pareto_prune.models.onnx_graph.traced import Traced
 
 __all__ = [
     "Built",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pareto_prune.models import ModelFamily, Paths, families
+from pareto_prune.models.families import ModelFamily, Paths, families
 
 
 @families.register("distilbert")

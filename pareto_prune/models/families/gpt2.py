@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pareto_prune.core.errors import Problem
-from pareto_prune.models import ModelFamily, Paths, families
+from pareto_prune.models.families import ModelFamily, Paths, families
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig

@@ -3,7 +3,7 @@
 Which modules there are is read from the paths of the model's family, so that uneven layers,
 missing heads, missing neurons and missing channels need no case of their own. What is not
 recognised raises :class:`UnsupportedModelError`; what is recognised wrongly is caught by
-:func:`pareto_prune.onnx_graph.check`.
+:func:`pareto_prune.models.onnx_graph.check`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pareto_prune import models
 from pareto_prune.core.errors import ParetoPruneError
-from pareto_prune.onnx_graph.graph import Dtype, Graph
+from pareto_prune.models import families as models
+from pareto_prune.models.onnx_graph.graph import Dtype, Graph
 
 if TYPE_CHECKING:
     import onnx
     from torch import nn
     from transformers import PreTrainedModel
 
-    from pareto_prune.onnx_graph.graph import Array
+    from pareto_prune.models.onnx_graph.graph import Array
 
 
 class UnsupportedModelError(ParetoPruneError):
