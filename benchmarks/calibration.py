@@ -60,8 +60,8 @@ def calibrate(name: str, samples: int) -> dict[str, Any]:
     from pareto_prune.block_costs import EngineCosts
     from pareto_prune.calibration import StudyCalibration
     from pareto_prune.core.progress import Silent
-    from pareto_prune.data import load
     from pareto_prune.dense import DenseModel
+    from pareto_prune.inputs.data import load
     from pareto_prune.measure import Measurer, Workload
     from pareto_prune.study_file import parse_study
 
@@ -130,7 +130,7 @@ def _model(name: str) -> Any:
     from transformers import AutoModelForSequenceClassification, BertConfig
     from transformers.utils import logging
 
-    from pareto_prune.demo import model_folder
+    from pareto_prune.inputs.demo import model_folder
 
     logging.set_verbosity_error()
     torch.manual_seed(0)

@@ -35,7 +35,6 @@ import numpy as np
 import optuna
 
 from pareto_prune import api
-from pareto_prune import data as data_sets
 from pareto_prune.bench import Bench, prepare
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import TrialError
@@ -54,6 +53,7 @@ from pareto_prune.environment import environment
 from pareto_prune.evaluation import evaluate
 from pareto_prune.finetune import FinetuneSettings, finetune
 from pareto_prune.front import front_of, history
+from pareto_prune.inputs import data as data_sets
 from pareto_prune.measure import measurer
 from pareto_prune.pruning.norms import detached, unit_norms
 from pareto_prune.pruning.selection import plan_by_sparsity
@@ -336,8 +336,8 @@ def small_model(folder: Path) -> Path:
     """Return the demo model's two lowest layers as a checkpoint of their own."""
     from transformers import AutoModel, AutoTokenizer
 
-    from pareto_prune.checkpoint import quiet_transformers
-    from pareto_prune.demo import model_folder
+    from pareto_prune.inputs.checkpoint import quiet_transformers
+    from pareto_prune.inputs.demo import model_folder
 
     path, source = folder / "two-layers", model_folder("demo:minilm-l6")
     if not path.is_dir():

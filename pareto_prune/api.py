@@ -344,7 +344,7 @@ def _first_candidates(config: StudyConfig, storage: str, source: str) -> list[Ca
 
 
 def _architecture(config: StudyConfig) -> Architecture:
-    from pareto_prune.checkpoint import Checkpoint
+    from pareto_prune.inputs.checkpoint import Checkpoint
 
     model = config.model
     return Checkpoint.find(model.path, model.revision, model.attention).architecture()

@@ -73,8 +73,8 @@ def origin_of(study: Study, trial: Trial) -> Origin:
 
 def _examples(study: Study) -> Examples | None:
     """Return the validation split of a study; ``None`` where its data is not at hand."""
-    from pareto_prune import data
-    from pareto_prune.tasks import tasks
+    from pareto_prune.inputs import data
+    from pareto_prune.inputs.tasks import tasks
 
     config = StudyConfig.from_json(study.config)
     try:

@@ -30,7 +30,7 @@ from pareto_prune.core.config import CalibrationTable, StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.memory import give_back
 from pareto_prune.core.progress import Progress
-from pareto_prune.examples import Split, TaskData, batches_by_length, sample, spread
+from pareto_prune.inputs.examples import Split, TaskData, batches_by_length, sample, spread
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning import (
     context,

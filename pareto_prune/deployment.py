@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pareto_prune.core.records import Quality
-    from pareto_prune.examples import Split
+    from pareto_prune.inputs.examples import Split
+    from pareto_prune.inputs.tasks import Task
     from pareto_prune.measure import Measurer
-    from pareto_prune.tasks import Task
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 

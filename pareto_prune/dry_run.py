@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pareto_prune import data as data_sets
 from pareto_prune.bench import device_of
-from pareto_prune.checkpoint import Checkpoint
 from pareto_prune.core.config import StudyConfig, seconds
 from pareto_prune.core.quantities import duration
 from pareto_prune.core.records import TrialState
 from pareto_prune.dense import is_whole
 from pareto_prune.evaluation import logits_of
-from pareto_prune.examples import TaskData
 from pareto_prune.finetune import FinetuneSettings, finetune
+from pareto_prune.inputs import data as data_sets
+from pareto_prune.inputs.checkpoint import Checkpoint
+from pareto_prune.inputs.examples import TaskData
+from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.models.families import architecture
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.starters import starting_candidates
 from pareto_prune.storage import open_storage
-from pareto_prune.tasks import Task, tasks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -22,11 +22,11 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from pareto_prune.core.errors import TrialError
-from pareto_prune.examples import IGNORED, Indices, Split, epoch_batches
+from pareto_prune.inputs.examples import IGNORED, Indices, Split, epoch_batches
+from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import family_of, find
 from pareto_prune.precision import Precision, forward_precision
 from pareto_prune.pruning.context import Penalty
-from pareto_prune.tasks import Task
 
 
 @dataclass(frozen=True)

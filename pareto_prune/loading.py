@@ -89,7 +89,7 @@ def _check_plan(folder: Path, config: dict[str, Any], manifest: Manifest) -> Non
 
 
 def _load(folder: Path, config: dict[str, Any], attention: str) -> PreTrainedModel:
-    from pareto_prune.checkpoint import quiet_transformers
+    from pareto_prune.inputs.checkpoint import quiet_transformers
 
     with quiet_transformers():
         model: PreTrainedModel = _model_class(folder, config["architectures"][0]).from_pretrained(

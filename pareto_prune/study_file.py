@@ -17,6 +17,7 @@ import pydantic
 from pareto_prune.core.config import LimitsTable, StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, UserError, unknown_name
 from pareto_prune.core.registry import UNKNOWN_KEY, Registry, unknown_key, validation_problems
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.measure.energy import meters
 from pareto_prune.measure.engines import engines
 from pareto_prune.named_references import named_references
@@ -24,7 +25,6 @@ from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.samplers import samplers
 from pareto_prune.starters import starters
-from pareto_prune.tasks import tasks
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 _BOUNDS: dict[str, tuple[int, int | None]] = {"max_length": (4, None), "threads": (1, 1024)}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pareto_prune.core import cache
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.evaluation import BATCH, logits_of
-from pareto_prune.examples import Indices, Split
+from pareto_prune.inputs.examples import Indices, Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

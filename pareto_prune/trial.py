@@ -50,8 +50,8 @@ from pareto_prune.early_stopping import (
     rung_steps,
 )
 from pareto_prune.evaluation import evaluate
-from pareto_prune.examples import Indices
 from pareto_prune.finetune import FinetuneSettings, examples_of, finetune
+from pareto_prune.inputs.examples import Indices
 from pareto_prune.models.families import architecture as architecture_of
 from pareto_prune.pruning.context import Calibration, Penalty, Pruned, Shaped
 from pareto_prune.pruning.plan import PruningPlan

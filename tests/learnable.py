@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pareto_prune.examples import IGNORED, Split, TaskData
+from pareto_prune.inputs.examples import IGNORED, Split, TaskData
 
 CLUES = (10, 11, 12)
 

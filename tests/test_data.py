@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pareto_prune import data, demo, sources
 from pareto_prune.core import cache
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import MissingExtraError, StudyFileError, UnknownNameError, UserError
+from pareto_prune.inputs import data, demo, sources
 from tests.tasks.words import words_tokenizer
 from tests.tiny import tiny_model
 

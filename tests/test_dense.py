@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from pareto_prune import dense
-from pareto_prune.checkpoint import Checkpoint
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.core.progress import Silent
 from pareto_prune.dense import chance, load_dense, make_dense, probe
 from pareto_prune.evaluation import evaluate, logits_of
-from pareto_prune.tasks import tasks
+from pareto_prune.inputs.checkpoint import Checkpoint
+from pareto_prune.inputs.tasks import tasks
 from tests.learnable import learnable
 from tests.tasks.words import words_tokenizer
 from tests.tiny import tiny_model

@@ -8,13 +8,13 @@ import torch
 from pareto_prune import api, bench
 from pareto_prune.deployment import Deployment
 from pareto_prune.evaluation import evaluate, logits_by, logits_of
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.measure.engines import Settings
 from pareto_prune.measure.engines.eager import Eager
 from pareto_prune.named_references import Setting, named_references
 from pareto_prune.named_references.unstructured import zero_smallest
 from pareto_prune.storage import open_storage
 from pareto_prune.study_file import parse_study
-from pareto_prune.tasks import tasks
 from tests.learnable import learnable
 from tests.small_study import ScriptedMeasurer, make_study
 from tests.tiny import tiny_model

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareto_prune.examples import (
+from pareto_prune.inputs.examples import (
     IGNORED,
     Split,
     TaskData,

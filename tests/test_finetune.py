@@ -19,7 +19,7 @@ from pareto_prune.finetune import (
     examples_of,
     finetune,
 )
-from pareto_prune.tasks import tasks
+from pareto_prune.inputs.tasks import tasks
 from tests.learnable import learnable_split
 from tests.tiny import MODEL_TYPES, tiny_model
 

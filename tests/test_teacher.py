@@ -7,7 +7,7 @@ from pareto_prune import teacher
 from pareto_prune.core import cache
 from pareto_prune.core.progress import Silent
 from pareto_prune.evaluation import logits_of
-from pareto_prune.examples import Split
+from pareto_prune.inputs.examples import Split
 from pareto_prune.teacher import Teacher
 from tests.learnable import learnable
 from tests.tiny import tiny_model

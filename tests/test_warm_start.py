@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pareto_prune import api, bench
-from pareto_prune.checkpoint import Checkpoint
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.core.records import Candidate, Study, Trial
+from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.models.families import architecture
 from pareto_prune.storage import open_storage
 from pareto_prune.study_file import read_study

@@ -15,7 +15,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "references": ("pareto_prune.named_references", "named_references"),
     "meters": ("pareto_prune.measure.energy", "meters"),
     "engines": ("pareto_prune.measure.engines", "engines"),
-    "tasks": ("pareto_prune.tasks", "tasks"),
+    "tasks": ("pareto_prune.inputs.tasks", "tasks"),
     "models": ("pareto_prune.models.families", "families"),
     "launchers": ("pareto_prune.launch", "launchers"),
     "exporters": ("pareto_prune.export", "exporters"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pareto_prune.dense import DenseModel
-    from pareto_prune.examples import Split
+    from pareto_prune.inputs.examples import Split
 
     Inputs = Mapping[str, NDArray[np.int64]]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.sources import SUFFIXES, file_source
+from pareto_prune.inputs.sources import SUFFIXES, file_source
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ from pareto_prune.core.records import Difference, Quality
 from pareto_prune.deployed._data import as_deployed, dense_of, labelled_file, study_data
 from pareto_prune.deployed._folder import opened
 from pareto_prune.evaluation import logits_of
-from pareto_prune.examples import Split, TaskData, holdout, joined
 from pareto_prune.export import Examples, check_folder, exporters
 from pareto_prune.finetune import FinetuneSettings, finetune
+from pareto_prune.inputs.examples import Split, TaskData, holdout, joined
+from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.loading import load, load_tokenizer
 from pareto_prune.manifest import Card, Manifest
 from pareto_prune.origin import Origin
-from pareto_prune.tasks import Task, tasks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

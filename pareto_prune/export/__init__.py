@@ -13,9 +13,9 @@ from pareto_prune.manifest import Card
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from pareto_prune.examples import Split
+    from pareto_prune.inputs.examples import Split
+    from pareto_prune.inputs.tasks import Task
     from pareto_prune.pruning.plan import PruningPlan
-    from pareto_prune.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-    from pareto_prune.examples import Split
+    from pareto_prune.inputs.examples import Split
 
 COMPARED = 64
 SCORED = 1000

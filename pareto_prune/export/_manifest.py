@@ -41,7 +41,7 @@ def manifest_of(
         weights: SHA-256 of each file of weights by name.
         check: comparison with PyTorch.
     """
-    from pareto_prune.checkpoint import names_of
+    from pareto_prune.inputs.checkpoint import names_of
     from pareto_prune.models.families import architecture, dense_architecture
 
     return Manifest(

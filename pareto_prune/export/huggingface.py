@@ -47,7 +47,7 @@ class HuggingFace:
         examples: Examples | None = None,
     ) -> Path:
         """Write ``model`` to ``folder``; see :class:`pareto_prune.export.Exporter`."""
-        from pareto_prune.checkpoint import quiet_transformers
+        from pareto_prune.inputs.checkpoint import quiet_transformers
         from pareto_prune.pruning.surgery import is_plain
 
         del examples

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pareto_prune.core.config import MeasureTable
 
 if TYPE_CHECKING:
-    from pareto_prune.examples import Split
+    from pareto_prune.inputs.examples import Split
 
 Inputs = dict[str, NDArray[np.int64]]
 

@@ -15,7 +15,7 @@ from pareto_prune.core.registry import Registry
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from pareto_prune.examples import Split
+    from pareto_prune.inputs.examples import Split
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pareto_prune.calibration import StudyCalibration, load_tensors, save_tensor
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import StudyFileError, UnknownNameError
 from pareto_prune.core.progress import Silent
-from pareto_prune.examples import Split, TaskData
+from pareto_prune.inputs.examples import Split, TaskData
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.context import CostTable
 from pareto_prune.pruning.cost_tables import MeasuredCost

@@ -12,7 +12,7 @@ from pareto_prune.deployed import refreshing
 from pareto_prune.deployed.predict import predict
 from pareto_prune.deployed.refreshing import WorseModelError, refresh
 from pareto_prune.deployed.views import refresh_view
-from pareto_prune.examples import joined
+from pareto_prune.inputs.examples import joined
 from pareto_prune.loading import load
 from pareto_prune.manifest import Manifest
 from tests.deployed.test_scoring import printed, rows

@@ -13,13 +13,13 @@ import torch
 
 from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.export import Examples, exporters
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.loading import load
 from pareto_prune.manifest import Card, Manifest
 from pareto_prune.models import onnx_graph
 from pareto_prune.models.onnx_graph import InexactGraphError
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut
-from pareto_prune.tasks import tasks
 from tests.tasks.words import entities, sentiment, words_tokenizer
 from tests.tiny import HEADS, MODEL_TYPES, NEURONS, tiny_batch, tiny_model
 

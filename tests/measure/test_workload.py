@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareto_prune.core.config import MeasureTable
-from pareto_prune.examples import Split
+from pareto_prune.inputs.examples import Split
 from pareto_prune.measure import Workload
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=80)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pareto_prune.core.objectives import QUALITY_METRICS
-from pareto_prune.tasks import tasks
+from pareto_prune.inputs.tasks import tasks
 from tests.tasks.words import entities, sentiment, words_tokenizer
 
 ROWS = {"classification": sentiment(12), "ner": entities()}
@@ -93,7 +93,7 @@ def targets(split):
 
 def test_listing_tasks_loads_no_torch():
     code = (
-        "import sys; from pareto_prune.tasks import tasks; tasks.entries(); "
+        "import sys; from pareto_prune.inputs.tasks import tasks; tasks.entries(); "
         "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'sklearn')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

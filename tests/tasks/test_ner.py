@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pareto_prune.core.errors import StudyFileError
-from pareto_prune.examples import IGNORED, Rows
-from pareto_prune.tasks import tasks
+from pareto_prune.inputs.examples import IGNORED, Rows
+from pareto_prune.inputs.tasks import tasks
 from tests.tasks.words import entities, words_tokenizer
 
 TASK = tasks.create("ner")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from pareto_prune.tasks import _scores
+from pareto_prune.inputs.tasks import _scores
 
 labels = st.integers(2, 5).flatmap(
     lambda classes: st.tuples(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2, Entities
 
-from pareto_prune.tasks._spans import SpanCounter, split_tag, to_iob2
+from pareto_prune.inputs.tasks._spans import SpanCounter, split_tag, to_iob2
 
 NAMES = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 

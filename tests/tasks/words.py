@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import BertTokenizerFast, PreTrainedTokenizerBase
 
-from pareto_prune.examples import Rows
+from pareto_prune.inputs.examples import Rows
 
 WORDS = ("good", "bad", "film", "plot", "the", "a", "was", "not", "paris", "anna", "acme")
 PIECES = ("##s", "##ly", "##ing")

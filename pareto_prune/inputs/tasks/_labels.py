@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pareto_prune.core.errors import Problem, StudyFileError
-from pareto_prune.examples import Rows
+from pareto_prune.inputs.examples import Rows
 
 
 def refused(rows: Rows, wrong: str, allowed: str, key: str = "data.label") -> StudyFileError:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pareto_prune.core.records import Difference, Quality
-from pareto_prune.examples import IGNORED, Indices, Rows, Split
-from pareto_prune.tasks import _encoding, _labels, _scores, tasks
-from pareto_prune.tasks._spans import SpanCounter, split_tag, to_iob2
+from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
+from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
+from pareto_prune.inputs.tasks._spans import SpanCounter, split_tag, to_iob2
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pareto_prune import demo
-from pareto_prune.checkpoint import Checkpoint, looks_local
 from pareto_prune.core import cache
 from pareto_prune.core.config import DataTable, StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.progress import Progress, Silent
-from pareto_prune.examples import Rows, Split, TaskData, sample, spread
-from pareto_prune.sources import (
+from pareto_prune.inputs import demo
+from pareto_prune.inputs.checkpoint import Checkpoint, looks_local
+from pareto_prune.inputs.examples import Rows, Split, TaskData, sample, spread
+from pareto_prune.inputs.sources import (
     SUFFIXES,
     Source,
     Table,
@@ -33,7 +33,7 @@ from pareto_prune.sources import (
     hub_source,
     refused,
 )
-from pareto_prune.tasks import Task, tasks
+from pareto_prune.inputs.tasks import Task, tasks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

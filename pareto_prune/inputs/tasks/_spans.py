@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.examples import Indices
+from pareto_prune.inputs.examples import Indices
 
 _PREFIXES = {"B": "B", "I": "I", "E": "I", "L": "I", "S": "B", "U": "B", "M": "I"}
 

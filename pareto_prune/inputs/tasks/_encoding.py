@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.examples import Indices, Rows
-from pareto_prune.tasks._labels import refused
+from pareto_prune.inputs.examples import Indices, Rows
+from pareto_prune.inputs.tasks._labels import refused
 
 
 def texts_of(rows: Rows, kind: type = str) -> list[list[Any]]:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pareto_prune import demo
 from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.inputs import demo
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 _WORDS = ("", ".conll", ".txt", ".iob", ".iob2", ".bio", ".annotated", ".tags")

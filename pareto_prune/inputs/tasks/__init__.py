@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from pareto_prune.examples import Rows, Split
+    from pareto_prune.inputs.examples import Rows, Split
 
 
 class Task(Protocol):

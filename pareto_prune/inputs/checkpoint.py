@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune import demo
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.inputs import demo
+from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import architecture, family_of
-from pareto_prune.tasks import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pareto_prune.core.records import Difference, Quality
-from pareto_prune.examples import IGNORED, Indices, Rows, Split
-from pareto_prune.tasks import _encoding, _labels, _scores, tasks
+from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
+from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
