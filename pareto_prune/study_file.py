@@ -1,7 +1,7 @@
 """Reading a study file: every problem at once, each as ``file: table.key: what is wrong``.
 
-Shape and types are checked by :mod:`pareto_prune.core.config`; names and the options of strategies and
-samplers by the families that own them. Nothing here loads torch.
+Shape and types are checked by :mod:`pareto_prune.core.config`; names and the options of strategies
+and samplers by the families that own them. Nothing here loads torch.
 """
 
 from __future__ import annotations
