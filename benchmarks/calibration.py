@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pareto_prune.environment import environment
+from pareto_prune.measure.environment import environment
 
 MODELS = ("minilm", "bert-2", "bert-6", "bert-12")
 LIMITS = {"minilm": (40, 90, 0.15), "bert-12": (360, 900, 1.0)}
@@ -57,12 +57,12 @@ def alone(name: str, samples: int) -> dict[str, Any]:
 
 def calibrate(name: str, samples: int) -> dict[str, Any]:
     """Return seconds of every part of the calibration of one model, and of its candidates."""
-    from pareto_prune.block_costs import EngineCosts
     from pareto_prune.calibration import StudyCalibration
     from pareto_prune.core.progress import Silent
     from pareto_prune.dense import DenseModel
     from pareto_prune.inputs.data import load
     from pareto_prune.measure import Measurer, Workload
+    from pareto_prune.measure.block_costs import EngineCosts
     from pareto_prune.study_file import parse_study
 
     config = parse_study(

@@ -26,10 +26,10 @@ import torch
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import MissingExtraError
 from pareto_prune.doctor import minilm, sentences
-from pareto_prune.environment import environment
 from pareto_prune.inputs.demo import model_folder
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure.engines import Settings, engines
+from pareto_prune.measure.environment import environment
 from pareto_prune.measure.quiet import Quiet
 from pareto_prune.models.onnx_graph import input_names
 from pareto_prune.models.onnx_graph.traced import trace

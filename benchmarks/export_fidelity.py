@@ -26,12 +26,12 @@ import torch
 from pareto_prune import api
 from pareto_prune.artifacts import kept_model
 from pareto_prune.deployed._measuring import FolderSession
-from pareto_prune.environment import environment
 from pareto_prune.evaluation import logits_by, logits_of
 from pareto_prune.inputs.data import load as load_data
 from pareto_prune.inputs.examples import Split
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.loading import load
+from pareto_prune.measure.environment import environment
 from pareto_prune.origin import Origin
 from pareto_prune.storage import open_storage
 

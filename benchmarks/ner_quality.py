@@ -26,8 +26,8 @@ from pareto_prune.calibration import StudyCalibration
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate
-from pareto_prune.environment import environment
 from pareto_prune.evaluation import evaluate
+from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.strategies import strategies

@@ -39,8 +39,8 @@ import torch
 from pareto_prune.bench import Bench, prepare
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate
-from pareto_prune.environment import environment
 from pareto_prune.evaluation import logits_of
+from pareto_prune.measure.environment import environment
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import keep_within, total
 from pareto_prune.pruning.database import stitch

@@ -19,8 +19,8 @@ from engine_speed import demo_model
 
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.doctor import sentences
-from pareto_prune.environment import environment
 from pareto_prune.measure import Measurer, Workload
+from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy

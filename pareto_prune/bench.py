@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pareto_prune.block_costs import EngineCosts
 from pareto_prune.calibration import StudyCalibration
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
@@ -20,11 +19,12 @@ from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Environment
 from pareto_prune.dense import DenseModel, make_dense, probe
 from pareto_prune.early_stopping import TABLED
-from pareto_prune.environment import environment
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Indices, Split, TaskData, folds
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.measure import Measurer, Workload
+from pareto_prune.measure.block_costs import EngineCosts
+from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.teacher import Teacher

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pareto_prune import environment as machine
 from pareto_prune.core.architecture import Record
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import ParetoPruneError
@@ -19,6 +18,7 @@ from pareto_prune.core.families import entries
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Environment, Reading
 from pareto_prune.measure import Measurer, Workload
+from pareto_prune.measure import environment as machine
 from pareto_prune.measure.clock import SystemClock
 from pareto_prune.measure.energy import choose as choose_meter
 from pareto_prune.measure.engines import choose as choose_engine

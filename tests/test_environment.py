@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune import environment as machine
-from pareto_prune.environment import environment
+from pareto_prune.measure import environment as machine
+from pareto_prune.measure.environment import environment
 
 CPUINFO = """processor	: 0
 vendor_id	: AuthenticAMD
@@ -91,7 +91,7 @@ def test_the_commit_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_it_loads_no_torch() -> None:
     code = (
-        "import sys; from pareto_prune.environment import environment; environment(); "
+        "import sys; from pareto_prune.measure.environment import environment; environment(); "
         "sys.exit('torch' in sys.modules or 'pynvml' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,9 +11,9 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Measurement
 from pareto_prune.deployed._folder import ONNX, session_of
-from pareto_prune.environment import environment
 from pareto_prune.manifest import Manifest
 from pareto_prune.measure import Measurer, Workload
+from pareto_prune.measure.environment import environment
 
 if TYPE_CHECKING:
     import numpy as np

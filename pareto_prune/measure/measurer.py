@@ -15,12 +15,12 @@ from pareto_prune.core import cache
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Measurement
-from pareto_prune.environment import cpu_name
 from pareto_prune.measure import counters, energy, engines, protocol, readings
 from pareto_prune.measure.clock import Clock, SystemClock
 from pareto_prune.measure.costs import BlockCosts, block_costs
 from pareto_prune.measure.energy import Counter
 from pareto_prune.measure.engines import Session, Settings
+from pareto_prune.measure.environment import cpu_name
 from pareto_prune.measure.protocol import Arm, Protocol
 from pareto_prune.measure.quiet import Quiet, quiet
 from pareto_prune.measure.windows import Gauge, take
