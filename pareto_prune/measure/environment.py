@@ -103,7 +103,7 @@ def cpu_details() -> dict[str, str]:
 
 def commit() -> str | None:
     """Return the commit of the checkout that this runs from; ``None`` if it is installed."""
-    git = Path(__file__).resolve().parent.parent / ".git"
+    git = Path(__file__).resolve().parents[2] / ".git"
     head = _text(git / "HEAD")
     reference = head.removeprefix("ref: ")
     if reference != head:
