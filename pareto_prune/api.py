@@ -16,7 +16,7 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Candidate, Confirmation, Study, Trial, TrialState
-from pareto_prune.early_stopping import savings
+from pareto_prune.savings import savings
 from pareto_prune.front import Front, front_of, plateaued
 from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
 from pareto_prune.storage import WorkerStatus as StoredWorker

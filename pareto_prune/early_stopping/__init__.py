@@ -9,8 +9,9 @@
                                                                            estimate of the end?
 
 Decisions are pure functions of what is known of the trial and of the trials that ran to their end
-(:class:`StopRule`). A share of what would be stopped runs on as an audit, so that :func:`savings`
-can tell how often a stop was wrong. Loads neither torch nor Optuna.
+(:class:`StopRule`). A share of what would be stopped runs on as an audit, so that
+:func:`pareto_prune.results.savings.savings` can tell how often a stop was wrong. Loads neither
+torch nor Optuna.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from pareto_prune.early_stopping._completed import Completed
 from pareto_prune.early_stopping._prediction import PREDICTABLE, TABLED, predict
 from pareto_prune.early_stopping._referee import Referee, StoppedEarlyError, audited
 from pareto_prune.early_stopping._rule import Progress, Stop, StopRule, rung_steps
-from pareto_prune.early_stopping._savings import Savings, savings
 
 __all__ = [
     "PREDICTABLE",
@@ -27,12 +27,10 @@ __all__ = [
     "Completed",
     "Progress",
     "Referee",
-    "Savings",
     "Stop",
     "StopRule",
     "StoppedEarlyError",
     "audited",
     "predict",
     "rung_steps",
-    "savings",
 ]

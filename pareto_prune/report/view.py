@@ -17,7 +17,7 @@ from pareto_prune.core.config import flatten
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import duration, points, written
 from pareto_prune.core.records import Environment, Reading, Study, Trial, TrialState
-from pareto_prune.early_stopping import savings
+from pareto_prune.savings import savings
 from pareto_prune.front import (
     DENSE,
     Front,

@@ -6,6 +6,7 @@ import pytest
 
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import StudyConfig
+from pareto_prune.savings import savings
 from pareto_prune.core.records import Rung, TrialState
 from pareto_prune.early_stopping import (
     Referee,
@@ -14,7 +15,6 @@ from pareto_prune.early_stopping import (
     StopRule,
     audited,
     predict,
-    savings,
 )
 from pareto_prune.front import front_of
 from pareto_prune.pruning.cost_tables import MeasuredCost
