@@ -37,9 +37,9 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate, TrialState
-from pareto_prune.dominance import hypervolume
-from pareto_prune.front import Yardstick
 from pareto_prune.measure.environment import environment
+from pareto_prune.results.dominance import hypervolume
+from pareto_prune.results.front import Yardstick
 from pareto_prune.samplers import Past, Request, samplers
 from pareto_prune.samplers._history import History
 from pareto_prune.search_space import SearchSpace, first_population

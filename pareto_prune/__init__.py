@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pareto_prune.api import Outcome
     from pareto_prune.core.config import StudyConfig
     from pareto_prune.core.progress import Progress
-    from pareto_prune.front import Front
     from pareto_prune.optuna_objective import Objective
+    from pareto_prune.results.front import Front
     from pareto_prune.running import Watcher
 
     Study: TypeAlias = StudyConfig | Mapping[str, Any] | str | Path
@@ -86,7 +86,7 @@ def front(name: str, storage: str | None = None, *, every: bool = False) -> Data
     4
     """
     from pareto_prune import api
-    from pareto_prune.frames import frame
+    from pareto_prune.results.frames import frame
 
     return frame(api.front(name, _storage(storage), every=every))
 
@@ -117,7 +117,7 @@ def plot(
     >>> plot(["small", "small"], three=True).data[0].type
     'scatter3d'
     """
-    from pareto_prune.figures import figure
+    from pareto_prune.results.figures import figure
 
     drawn = front if isinstance(front, list | tuple) else [front]
     return figure([_frame(each, storage) for each in drawn], cost, three)
@@ -189,8 +189,8 @@ def _storage(given: str | None) -> str:
 
 
 def _frame(given: Any, storage: str | None) -> DataFrame:
-    from pareto_prune.frames import frame
-    from pareto_prune.front import Front
+    from pareto_prune.results.frames import frame
+    from pareto_prune.results.front import Front
 
     if isinstance(given, str):
         return front(given, storage)

@@ -16,11 +16,11 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Candidate, Confirmation, Study, Trial, TrialState
-from pareto_prune.savings import savings
-from pareto_prune.front import Front, front_of, plateaued
+from pareto_prune.results.front import Front, front_of, plateaued
+from pareto_prune.results.savings import savings
+from pareto_prune.results.tables import Status, StudyRow, WorkerStatus
 from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
 from pareto_prune.storage import WorkerStatus as StoredWorker
-from pareto_prune.tables import Status, StudyRow, WorkerStatus
 
 if TYPE_CHECKING:
     from pareto_prune.core.progress import Progress
@@ -351,7 +351,7 @@ def _architecture(config: StudyConfig) -> Architecture:
 
 
 def _write_page(stored: StoredStudy, path: Path) -> Path:
-    from pareto_prune.report import write_report
+    from pareto_prune.results.report import write_report
 
     study = stored.read()
     try:

@@ -13,9 +13,9 @@ from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import DenseReference, Reading, Study, Trial, TrialResult
 from pareto_prune.export import Examples, check_folder, exporters
-from pareto_prune.front import front_of
 from pareto_prune.manifest import Card, CardObjective, Manifest
 from pareto_prune.origin import Origin
+from pareto_prune.results.front import front_of
 
 
 def export_trial(

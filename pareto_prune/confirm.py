@@ -31,8 +31,8 @@ from pareto_prune.core.records import (
     Trial,
     TrialState,
 )
-from pareto_prune.front import front_of, standard_error
 from pareto_prune.reference import take_reference
+from pareto_prune.results.front import front_of, standard_error
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trial import (
     DENSE,

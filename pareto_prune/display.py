@@ -29,8 +29,8 @@ from rich.text import Text
 
 from pareto_prune.core.quantities import ESTIMATED, duration, times, written
 from pareto_prune.core.records import Candidate, Trial, TrialState
-from pareto_prune.front import Front, Point, competes, gains, yardstick_of
-from pareto_prune.tables import shown
+from pareto_prune.results.front import Front, Point, competes, gains, yardstick_of
+from pareto_prune.results.tables import shown
 
 REFRESHES_PER_SECOND = 4
 HEARTBEAT_SECONDS = 30.0

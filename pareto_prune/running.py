@@ -13,8 +13,8 @@ from typing import Protocol
 from pareto_prune.core.config import seconds
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Trial
-from pareto_prune.front import Front, front_of, plateaued
 from pareto_prune.launch import Job, Launcher, launchers
+from pareto_prune.results.front import Front, front_of, plateaued
 from pareto_prune.search_space import SearchSpace
 from pareto_prune.storage import StoredStudy, open_storage
 from pareto_prune.worker import RunTrial, WorkerEvent

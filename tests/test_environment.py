@@ -75,7 +75,9 @@ def test_what_is_measured_can_be_told() -> None:
 
 
 def test_the_commit_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "__file__", str(tmp_path / "pareto_prune" / "measure" / "environment.py"))
+    monkeypatch.setattr(
+        machine, "__file__", str(tmp_path / "pareto_prune" / "measure" / "environment.py")
+    )
     assert machine.commit() is None
     one, other = "a" * 40, "b" * 40
     put(tmp_path, ".git/HEAD", f"{one}\n")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
-from pareto_prune.dominance import hypervolume
-from pareto_prune.front import (
+from pareto_prune.results.dominance import hypervolume
+from pareto_prune.results.front import (
     Front,
     Yardstick,
     competes,
@@ -307,8 +307,8 @@ def test_named_references_stand_beside_the_front():
 
 def test_reading_a_front_loads_neither_torch_nor_optuna():
     code = (
-        "import sys, pareto_prune.front, pareto_prune.selection, pareto_prune.tables,"
-        "pareto_prune.display, pareto_prune.report;"
+        "import sys, pareto_prune.front, pareto_prune.results.selection, pareto_prune.results.tables,"
+        "pareto_prune.display, pareto_prune.results.report;"
         "print([m for m in ('torch', 'optuna', 'transformers', 'plotly', 'pandas')"
         " if m in sys.modules])"
     )

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from pareto_prune.core.errors import UserError
-from pareto_prune.front import Front, front_of
-from pareto_prune.selection import Selection, explain, parsed, select
+from pareto_prune.results.front import Front, front_of
+from pareto_prune.results.selection import Selection, explain, parsed, select
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values

@@ -7,11 +7,11 @@ import json
 import pytest
 from rich.console import Console
 
-from pareto_prune import tables
 from pareto_prune.core.records import TrialState
 from pareto_prune.core.registry import Entry
-from pareto_prune.front import front_of
-from pareto_prune.selection import select
+from pareto_prune.results import tables
+from pareto_prune.results.front import front_of
+from pareto_prune.results.selection import select
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values

@@ -24,8 +24,8 @@ def list_(
 
     Example: pareto-prune list strategies
     """
-    from pareto_prune import tables
     from pareto_prune.core.families import FAMILIES, entries
+    from pareto_prune.results import tables
 
     if family not in FAMILIES:
         raise UserError(unknown_name("family", family, list(FAMILIES)))

@@ -26,7 +26,8 @@ def front(
 
     Example: pareto-prune front quickstart --json
     """
-    from pareto_prune import api, tables
+    from pareto_prune import api
+    from pareto_prune.results import tables
 
     if as_json and as_csv:
         raise UserError("--json and --csv: both given, allowed: one of them")
@@ -66,7 +67,8 @@ def select(
 
     Example: pareto-prune select quickstart --max latency_ms=5 --min accuracy=0.82
     """
-    from pareto_prune import api, selection, tables
+    from pareto_prune import api
+    from pareto_prune.results import selection, tables
 
     chosen = selection.select(
         api.front(name, storage, every=starter is not None),

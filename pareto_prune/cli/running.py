@@ -151,7 +151,7 @@ def confirm(
     """
     from pareto_prune import api
     from pareto_prune.display import Display
-    from pareto_prune.tables import front_view
+    from pareto_prune.results.tables import front_view
 
     interrupted = False
     with Display() as display:
@@ -176,7 +176,7 @@ def _display(config: StudyConfig) -> Display:
 def _end(outcome: Outcome) -> None:
     """Show what a run came to, and exit as it ended."""
     from pareto_prune.api import INTERRUPTED as BY_SIGNAL
-    from pareto_prune.tables import front_view
+    from pareto_prune.results.tables import front_view
 
     show(front_view(outcome.front))
     if outcome.page is not None:

@@ -25,7 +25,7 @@ def studies(
     if context.invoked_subcommand is not None:
         return
     from pareto_prune import api
-    from pareto_prune.tables import listed_json, studies_table
+    from pareto_prune.results.tables import listed_json, studies_table
 
     rows = api.studies(storage)
     if as_json:
@@ -71,7 +71,7 @@ def status(name: Name, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = 
     Example: pareto-prune status quickstart
     """
     from pareto_prune import api
-    from pareto_prune.tables import status_view
+    from pareto_prune.results.tables import status_view
 
     found = api.status(name, storage)
     if as_json:

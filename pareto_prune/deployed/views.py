@@ -14,7 +14,7 @@ from pareto_prune.core.quantities import ESTIMATED, change, times, written
 from pareto_prune.core.records import Difference, Quality, Reading
 from pareto_prune.deployed.refreshing import Refresh
 from pareto_prune.deployed.scoring import Scorecard
-from pareto_prune.tables import shown
+from pareto_prune.results.tables import shown
 
 MOST_CLASSES = 12
 """Classes up to which confusions are shown."""

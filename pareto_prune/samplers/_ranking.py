@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.dominance import nondominated
+from pareto_prune.results.dominance import nondominated
 from pareto_prune.samplers._history import Floats, History
 
 Rows = NDArray[np.intp]

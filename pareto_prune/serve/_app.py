@@ -21,7 +21,8 @@ from starlette.types import ASGIApp
 
 from pareto_prune import api, artifacts
 from pareto_prune.core.errors import ParetoPruneError, UserError
-from pareto_prune.front import front_of
+from pareto_prune.results.front import front_of
+from pareto_prune.results.tables import front_json
 from pareto_prune.serve import _html
 from pareto_prune.serve._access import Access
 from pareto_prune.serve._dashboard import PATHS, Dashboard, installed
@@ -30,7 +31,6 @@ from pareto_prune.serve._fronts import Fronts
 from pareto_prune.serve._limits import Limits
 from pareto_prune.serve._metrics import CONTENT_TYPE, metrics_text
 from pareto_prune.storage import Storage
-from pareto_prune.tables import front_json
 
 MOST_EVENTS = 200
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from pareto_prune.core.quantities import duration
+from pareto_prune.results.tables import Status, StudyRow
 from pareto_prune.storage import StudyEvent
-from pareto_prune.tables import Status, StudyRow
 
 _EXTRA = """
 nav { display: flex; gap: 1.2rem; align-items: center; min-height: 2.1rem; padding-top: .8rem;
@@ -163,7 +163,9 @@ def _nav(links: Links) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    style = files("pareto_prune.report").joinpath("templates", "page.css").read_text("utf-8")
+    style = (
+        files("pareto_prune.results.report").joinpath("templates", "page.css").read_text("utf-8")
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

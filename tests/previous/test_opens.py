@@ -16,7 +16,8 @@ import pytest
 import torch
 
 import pareto_prune
-from pareto_prune import api, bench, tables
+from pareto_prune import api, bench
+from pareto_prune.results import tables
 from tests.small_study import ScriptedMeasurer
 
 HERE = Path(__file__).parent

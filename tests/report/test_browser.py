@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune.front import front_of
-from pareto_prune.report import write_report
+from pareto_prune.results.front import front_of
+from pareto_prune.results.report import write_report
 from tests import synthetic
 from tests.report.browser import Browser, chromium
 from tests.report.test_page import EVIL, evil_study

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pareto_prune.front import front_of
-from pareto_prune.report import view_of, write_report
-from pareto_prune.report.page import embedded, page_of
+from pareto_prune.results.front import front_of
+from pareto_prune.results.report import view_of, write_report
+from pareto_prune.results.report.page import embedded, page_of
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values
@@ -117,7 +117,7 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def broken(view):
         raise RuntimeError("no disk")
 
-    monkeypatch.setattr("pareto_prune.report.page.page_of", broken)
+    monkeypatch.setattr("pareto_prune.results.report.page.page_of", broken)
     with pytest.raises(RuntimeError):
         write_report(front_of(study), study, str(path))
     assert path.read_text(encoding="utf-8") == before

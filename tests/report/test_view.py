@@ -8,8 +8,8 @@ import math
 import pytest
 
 from pareto_prune.core.records import Failure, TrialState
-from pareto_prune.front import front_of, history
-from pareto_prune.report import view_of
+from pareto_prune.results.front import front_of, history
+from pareto_prune.results.report import view_of
 from tests import synthetic
 from tests.synthetic import DENSE_VALUES, study_of, trial
 from tests.test_front import values

@@ -12,7 +12,7 @@ import pytest
 
 from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.records import TrialState
-from pareto_prune.dominance import hypervolume
+from pareto_prune.results.dominance import hypervolume
 from pareto_prune.samplers import Past, Request, samplers
 from pareto_prune.samplers._history import History
 from pareto_prune.search_space import SearchSpace

@@ -14,13 +14,13 @@ from starlette.testclient import TestClient
 import pareto_prune
 from pareto_prune.artifact_store import Artifacts
 from pareto_prune.core.errors import UserError
+from pareto_prune.results.tables import Status
 from pareto_prune.serve._access import COOKIE, SESSION_SECONDS, Access
 from pareto_prune.serve._app import make_app
 from pareto_prune.serve._limits import HEADERS, MOST_BODY_BYTES, MOST_HEADER_BYTES
 from pareto_prune.serve._metrics import metrics_text
 from pareto_prune.serve._server import is_loopback, listening, token_for
 from pareto_prune.storage import open_storage
-from pareto_prune.tables import Status
 from tests.serve import served
 from tests.storage.scripted import study_config
 
@@ -237,7 +237,8 @@ def test_the_front_is_the_reports_page_and_asks_for_newer_ones(member):
 
 
 def test_the_front_as_json_is_that_of_the_command_line(member, url):
-    from pareto_prune import api, tables
+    from pareto_prune import api
+    from pareto_prune.results import tables
 
     assert member("/studies/scripted/front.json").text == tables.front_json(
         api.front("scripted", url)

@@ -17,8 +17,7 @@ from pareto_prune.core.config import flatten
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import duration, points, written
 from pareto_prune.core.records import Environment, Reading, Study, Trial, TrialState
-from pareto_prune.savings import savings
-from pareto_prune.front import (
+from pareto_prune.results.front import (
     DENSE,
     Front,
     NamedReference,
@@ -27,7 +26,8 @@ from pareto_prune.front import (
     history,
     yardstick_of,
 )
-from pareto_prune.selection import explain
+from pareto_prune.results.savings import savings
+from pareto_prune.results.selection import explain
 
 VIEW_VERSION = 1
 _EXPLAINED = 60

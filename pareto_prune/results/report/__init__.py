@@ -6,7 +6,7 @@ its style and the plotting library. Nothing is fetched when the page is opened.
 
 from __future__ import annotations
 
-from pareto_prune.report.page import write_report
-from pareto_prune.report.view import view_of
+from pareto_prune.results.report.page import write_report
+from pareto_prune.results.report.view import view_of
 
 __all__ = ["view_of", "write_report"]

@@ -35,7 +35,7 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
-from pareto_prune.dominance import gain, hypervolume, nondominated
+from pareto_prune.results.dominance import gain, hypervolume, nondominated
 
 DENSE = "dense"
 QUALITY_SHARE = 0.2

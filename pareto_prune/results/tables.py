@@ -22,9 +22,9 @@ from pareto_prune.core.objectives import OBJECTIVES, Objective
 from pareto_prune.core.quantities import ESTIMATED, count, duration, times, written
 from pareto_prune.core.records import TrialState
 from pareto_prune.core.registry import Entry
-from pareto_prune.savings import Savings
-from pareto_prune.front import DENSE, AtPointsLost, Confirmed, Front, Point
-from pareto_prune.selection import Selection
+from pareto_prune.results.front import DENSE, AtPointsLost, Confirmed, Front, Point
+from pareto_prune.results.savings import Savings
+from pareto_prune.results.selection import Selection
 
 RECOMMENDED = "★"
 _STATE_STYLES = {

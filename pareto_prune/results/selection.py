@@ -17,7 +17,7 @@ from pareto_prune.core.architecture import Record
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.objectives import OBJECTIVES, Objective
 from pareto_prune.core.quantities import change, digits, times, written
-from pareto_prune.front import Front, Point, Yardstick, gains, tied, yardstick_of
+from pareto_prune.results.front import Front, Point, Yardstick, gains, tied, yardstick_of
 
 Mode = Literal["budget", "weights", "knee", "starter", "trial"]
 _SIZES = ("parameters", "bytes")

@@ -15,8 +15,8 @@ from typing import Any
 from pareto_prune import __version__
 from pareto_prune.core.cache import replacing
 from pareto_prune.core.records import Study
-from pareto_prune.front import Front
-from pareto_prune.report.view import view_of
+from pareto_prune.results.front import Front
+from pareto_prune.results.report.view import view_of
 
 _CODES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -62,7 +62,9 @@ def embedded(view: dict[str, Any]) -> str:
 
 
 def _template(name: str) -> str:
-    return files("pareto_prune.report").joinpath("templates", name).read_text(encoding="utf-8")
+    return (
+        files("pareto_prune.results.report").joinpath("templates", name).read_text(encoding="utf-8")
+    )
 
 
 def _plotly() -> str:

@@ -1,0 +1,1 @@
+"""What came out: the front, how good it is, how to choose from it, tables and the page."""
