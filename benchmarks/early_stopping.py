@@ -42,9 +42,9 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
-from pareto_prune.early_stopping import Completed, Progress, StopRule, audited
 from pareto_prune.measure.environment import environment
 from pareto_prune.results.front import Yardstick, competes, front_of, yardstick
+from pareto_prune.search.early_stopping import Completed, Progress, StopRule, audited
 from pareto_prune.storage import DEFAULT_URL, open_storage
 from pareto_prune.worker import trial_seed
 

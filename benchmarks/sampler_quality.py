@@ -40,10 +40,10 @@ from pareto_prune.core.records import Candidate, TrialState
 from pareto_prune.measure.environment import environment
 from pareto_prune.results.dominance import hypervolume
 from pareto_prune.results.front import Yardstick
-from pareto_prune.samplers import Past, Request, samplers
-from pareto_prune.samplers._history import History
-from pareto_prune.search_space import SearchSpace, first_population
-from pareto_prune.starters import starting_candidates
+from pareto_prune.search.samplers import Past, Request, samplers
+from pareto_prune.search.samplers._history import History
+from pareto_prune.search.space import SearchSpace, first_population
+from pareto_prune.search.starters import starting_candidates
 
 ASKS = 50
 OBJECTIVES = ("accuracy", "latency_ms", "energy_j")

@@ -42,7 +42,7 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy, _claims, _rows, open_storage
 from pareto_prune.worker import Assignment, work
 from tests.storage.postgres import Server, binaries

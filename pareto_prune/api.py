@@ -112,7 +112,7 @@ def run(
         UserError: the study file, model, data, storage or output folder do not serve.
         RepeatedFailureError: three trials in a row failed in the same way.
     """
-    from pareto_prune.search_space import SearchSpace
+    from pareto_prune.search.space import SearchSpace
 
     config = configuration(study)
     chosen = (workers or Workers()).launcher()
@@ -334,7 +334,7 @@ def configuration(study: StudyConfig | Mapping[str, Any] | str | Path) -> StudyC
 
 def _first_candidates(config: StudyConfig, storage: str, source: str) -> list[Candidate]:
     """Return the candidates that a study starts from another's front with."""
-    from pareto_prune.warm_start import OPTION, warm_candidates
+    from pareto_prune.search.warm_start import OPTION, warm_candidates
 
     if source == config.name:
         wrong = "a study cannot start from itself"

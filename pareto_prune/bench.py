@@ -18,7 +18,6 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Environment
 from pareto_prune.dense import DenseModel, make_dense, probe
-from pareto_prune.early_stopping import TABLED
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Indices, Split, TaskData, folds
 from pareto_prune.inputs.tasks import Task, tasks
@@ -27,6 +26,7 @@ from pareto_prune.measure.block_costs import EngineCosts
 from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.strategies import strategies
+from pareto_prune.search.early_stopping import TABLED
 from pareto_prune.teacher import Teacher
 
 PROBE = 512

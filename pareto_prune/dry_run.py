@@ -25,8 +25,8 @@ from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.inputs.examples import TaskData
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.models.families import architecture
-from pareto_prune.search_space import SearchSpace
-from pareto_prune.starters import starting_candidates
+from pareto_prune.search.space import SearchSpace
+from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import open_storage
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, DenseReference
 from pareto_prune.reference import measured_reference
-from pareto_prune.search_space import Params, SearchSpace
+from pareto_prune.search.space import Params, SearchSpace
 from pareto_prune.trial import run_trial
 from pareto_prune.worker import trial_seed
 

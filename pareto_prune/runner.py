@@ -21,10 +21,10 @@ from pareto_prune.bench import Bench, calibrate, prepare
 from pareto_prune.core.errors import MismatchError, Problem
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import DenseReference, TrialResult
-from pareto_prune.early_stopping import StopRule
 from pareto_prune.reference import missing_references, take_named_references, take_reference
-from pareto_prune.search_space import SearchSpace
-from pareto_prune.starters import starting_candidates
+from pareto_prune.search.early_stopping import StopRule
+from pareto_prune.search.space import SearchSpace
+from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trial import Finished, run_trial
 from pareto_prune.worker import Assignment, Keeper, default_name

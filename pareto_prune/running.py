@@ -15,7 +15,7 @@ from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Trial
 from pareto_prune.launch import Job, Launcher, launchers
 from pareto_prune.results.front import Front, front_of, plateaued
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy, open_storage
 from pareto_prune.worker import RunTrial, WorkerEvent
 

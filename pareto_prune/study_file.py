@@ -23,8 +23,8 @@ from pareto_prune.measure.engines import engines
 from pareto_prune.named_references import named_references
 from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.strategies import strategies
-from pareto_prune.samplers import samplers
-from pareto_prune.starters import starters
+from pareto_prune.search.samplers import samplers
+from pareto_prune.search.starters import starters
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 _BOUNDS: dict[str, tuple[int, int | None]] = {"max_length": (4, None), "threads": (1, 1024)}

@@ -10,7 +10,7 @@
 
 Latency and energy depend on the architecture alone, so they are known before the expensive part.
 Strategies that train before they cut spend from the same allowance of steps. What makes a trial
-hopeless stands in :mod:`pareto_prune.early_stopping`.
+hopeless stands in :mod:`pareto_prune.search.early_stopping`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,15 @@ from pareto_prune.core.records import (
     TrialResult,
 )
 from pareto_prune.deployment import Deployment
-from pareto_prune.early_stopping import (
+from pareto_prune.evaluation import evaluate
+from pareto_prune.finetune import FinetuneSettings, examples_of, finetune
+from pareto_prune.inputs.examples import Indices
+from pareto_prune.models.families import architecture as architecture_of
+from pareto_prune.pruning.context import Calibration, Penalty, Pruned, Shaped
+from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.strategies import strategies
+from pareto_prune.pruning.surgery import cut_copy
+from pareto_prune.search.early_stopping import (
     PREDICTABLE,
     TABLED,
     Progress,
@@ -49,14 +57,6 @@ from pareto_prune.early_stopping import (
     predict,
     rung_steps,
 )
-from pareto_prune.evaluation import evaluate
-from pareto_prune.finetune import FinetuneSettings, examples_of, finetune
-from pareto_prune.inputs.examples import Indices
-from pareto_prune.models.families import architecture as architecture_of
-from pareto_prune.pruning.context import Calibration, Penalty, Pruned, Shaped
-from pareto_prune.pruning.plan import PruningPlan
-from pareto_prune.pruning.strategies import strategies
-from pareto_prune.pruning.surgery import cut_copy
 
 if TYPE_CHECKING:
     import numpy as np

@@ -32,8 +32,8 @@ from pareto_prune.core.config import seconds
 from pareto_prune.core.errors import ParetoPruneError, RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.records import Candidate, Failure, Rung, Trial, TrialResult, TrialState
 from pareto_prune.results.front import yardstick_for
-from pareto_prune.samplers import Request, Sampler, samplers
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.samplers import Request, Sampler, samplers
+from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy
 
 ALIKE = 3
@@ -177,7 +177,7 @@ class Asker:
         space: SearchSpace,
         sampler: Sampler | None = None,
     ) -> None:
-        from pareto_prune.samplers._history import History
+        from pareto_prune.search.samplers._history import History
 
         table = study.config.sampler
         self._study = study

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.errors import UnknownNameError
 from pareto_prune.core.records import Candidate
-from pareto_prune.search_space import Gene, SearchSpace, first_population, strategy_reads
-from pareto_prune.starters import plain, starters, starting_candidates
+from pareto_prune.search.space import Gene, SearchSpace, first_population, strategy_reads
+from pareto_prune.search.starters import plain, starters, starting_candidates
 from tests.storage.scripted import ARCHITECTURE, READS, study_config
 
 EVERYTHING = {
@@ -278,8 +278,8 @@ def test_the_plain_candidate_has_defaults_within_the_ranges() -> None:
 def test_neither_space_nor_starters_load_torch_or_optuna() -> None:
     code = """
 import sys
-from pareto_prune.search_space import strategy_reads
-from pareto_prune.starters import starters
+from pareto_prune.search.space import strategy_reads
+from pareto_prune.search.starters import starters
 starters.names()
 print([name for name in ("optuna", "torch") if name in sys.modules])
 """

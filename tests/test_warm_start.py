@@ -13,9 +13,9 @@ from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.core.records import Candidate, Study, Trial
 from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.models.families import architecture
+from pareto_prune.search.warm_start import warm_candidates
 from pareto_prune.storage import open_storage
 from pareto_prune.study_file import read_study
-from pareto_prune.warm_start import warm_candidates
 from tests import synthetic
 from tests.small_study import ScriptedMeasurer, make_study
 from tests.synthetic import study_of, trial

@@ -14,7 +14,7 @@ from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
 from pareto_prune.results.front import reference_values
-from pareto_prune.samplers import Past
+from pareto_prune.search.samplers import Past
 from pareto_prune.storage import StoredStudy, open_storage
 from pareto_prune.worker import (
     Asker,

@@ -10,8 +10,8 @@ from pareto_prune.core.registry import Entry, Registry
 FAMILIES: dict[str, tuple[str, str]] = {
     "strategies": ("pareto_prune.pruning.strategies", "strategies"),
     "importances": ("pareto_prune.pruning.importance", "importances"),
-    "samplers": ("pareto_prune.samplers", "samplers"),
-    "starters": ("pareto_prune.starters", "starters"),
+    "samplers": ("pareto_prune.search.samplers", "samplers"),
+    "starters": ("pareto_prune.search.starters", "starters"),
     "references": ("pareto_prune.named_references", "named_references"),
     "meters": ("pareto_prune.measure.energy", "meters"),
     "engines": ("pareto_prune.measure.engines", "engines"),

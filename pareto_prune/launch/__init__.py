@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.registry import Registry
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.space import SearchSpace
 from pareto_prune.worker import OnEvent, RunTrial
 
 Prepare = Callable[[Progress], RunTrial]

@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, false, or_, select
 from pareto_prune.core.architecture import Record
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import Candidate, Failure, Trial, TrialResult, TrialState
-from pareto_prune.samplers import Past
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.samplers import Past
+from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage._schema import results, trials
 
 _MANY = 500

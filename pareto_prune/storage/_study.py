@@ -24,8 +24,8 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
-from pareto_prune.samplers import Past
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.samplers import Past
+from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import _claims, _events, _optuna, _rows
 from pareto_prune.storage._claims import Claim, Moment
 from pareto_prune.storage._database import Database

@@ -7,7 +7,10 @@ import pytest
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import Rung, TrialState
-from pareto_prune.early_stopping import (
+from pareto_prune.pruning.cost_tables import MeasuredCost
+from pareto_prune.results.front import front_of
+from pareto_prune.results.savings import savings
+from pareto_prune.search.early_stopping import (
     Referee,
     Stop,
     StoppedEarlyError,
@@ -15,9 +18,6 @@ from pareto_prune.early_stopping import (
     audited,
     predict,
 )
-from pareto_prune.pruning.cost_tables import MeasuredCost
-from pareto_prune.results.front import front_of
-from pareto_prune.results.savings import savings
 from tests import synthetic
 from tests.synthetic import study_of, trial
 

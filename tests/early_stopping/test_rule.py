@@ -11,9 +11,9 @@ import pytest
 from pareto_prune.core.config import EarlyStoppingTable
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import Candidate
-from pareto_prune.early_stopping import Completed, Progress, StopRule, rung_steps
-from pareto_prune.early_stopping._completed import made_of
 from pareto_prune.results.front import Yardstick
+from pareto_prune.search.early_stopping import Completed, Progress, StopRule, rung_steps
+from pareto_prune.search.early_stopping._completed import made_of
 
 DENSE = {"accuracy": 0.84, "latency_ms": 10.0, "energy_j": 0.1}
 NAMES = tuple(DENSE)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from pareto_prune.core.records import TrialState
-from pareto_prune.samplers import Past, Request, Sampler
-from pareto_prune.samplers._history import History
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.samplers import Past, Request, Sampler
+from pareto_prune.search.samplers._history import History
+from pareto_prune.search.space import SearchSpace
 from tests.storage.scripted import space_of, study_config, values_of
 
 CONFIG = study_config(trials=150)

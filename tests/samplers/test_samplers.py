@@ -13,9 +13,9 @@ import pytest
 from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.records import TrialState
 from pareto_prune.results.dominance import hypervolume
-from pareto_prune.samplers import Past, Request, samplers
-from pareto_prune.samplers._history import History
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.samplers import Past, Request, samplers
+from pareto_prune.search.samplers._history import History
+from pareto_prune.search.space import SearchSpace
 from tests.samplers.histories import (
     OBJECTIVES,
     SPACE,
@@ -201,7 +201,7 @@ def test_the_history_of_ten_thousand_costs_milliseconds() -> None:
 def test_listing_samplers_loads_neither_optuna_nor_torch() -> None:
     code = """
 import sys
-from pareto_prune.samplers import samplers
+from pareto_prune.search.samplers import samplers
 assert "nsga2" in [entry.name for entry in samplers.entries() if entry.available]
 print([name for name in ("optuna", "torch") if name in sys.modules])
 """

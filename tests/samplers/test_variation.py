@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareto_prune.samplers._variation import (
+from pareto_prune.search.samplers._variation import (
     Layout,
     crossed,
     farthest,

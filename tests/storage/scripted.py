@@ -18,7 +18,7 @@ from pareto_prune.core.records import (
     Rung,
     TrialResult,
 )
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.space import SearchSpace
 from pareto_prune.worker import Assignment, RunTrial
 
 ARCHITECTURE = Architecture(hidden=32, head_size=8, layers=(LayerShape(heads=4, neurons=64),) * 3)

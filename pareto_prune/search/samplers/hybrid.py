@@ -8,11 +8,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from pareto_prune.samplers import Proposal, Request, samplers
-from pareto_prune.samplers._history import History
-from pareto_prune.samplers._steady_state import layout_of
-from pareto_prune.samplers.nsga2 import Nsga2
-from pareto_prune.search_space import Params
+from pareto_prune.search.samplers import Proposal, Request, samplers
+from pareto_prune.search.samplers._history import History
+from pareto_prune.search.samplers._steady_state import layout_of
+from pareto_prune.search.samplers.nsga2 import Nsga2
+from pareto_prune.search.space import Params
 
 
 @samplers.register("hybrid")
@@ -40,7 +40,7 @@ class Hybrid:
     def _modelled(self, history: History, request: Request, seed: int) -> Params:
         from optuna.samplers import TPESampler
 
-        from pareto_prune.samplers._optuna import Mirror
+        from pareto_prune.search.samplers._optuna import Mirror
 
         sampler = TPESampler(multivariate=True, constant_liar=True, n_startup_trials=1, seed=seed)
         params, _ = Mirror.of(history).ask(request.number, sampler)

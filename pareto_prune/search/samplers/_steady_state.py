@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from pareto_prune.samplers import Proposal, Request
-from pareto_prune.samplers._history import Floats, History
-from pareto_prune.samplers._ranking import Elite, Ranking
-from pareto_prune.samplers._variation import (
+from pareto_prune.search.samplers import Proposal, Request
+from pareto_prune.search.samplers._history import Floats, History
+from pareto_prune.search.samplers._ranking import Elite, Ranking
+from pareto_prune.search.samplers._variation import (
     Layout,
     crossed,
     farthest,
@@ -35,7 +35,7 @@ _SHIFTS = 4
 
 @dataclass(frozen=True)
 class SteadyState:
-    """The settings of the search; :class:`~pareto_prune.samplers.nsga2.Nsga2` says what each is."""
+    """The settings of the search; :class:`~pareto_prune.search.samplers.nsga2.Nsga2` says what each is."""
 
     population: int
     crossover: float

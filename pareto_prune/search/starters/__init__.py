@@ -14,7 +14,7 @@ from typing import Protocol
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import Candidate
 from pareto_prune.core.registry import Registry
-from pareto_prune.search_space import SHAPED, Gene, SearchSpace, Value, first_population
+from pareto_prune.search.space import SHAPED, Gene, SearchSpace, Value, first_population
 
 
 class Starter(Protocol):

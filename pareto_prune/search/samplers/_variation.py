@@ -14,8 +14,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from pareto_prune.samplers._history import Floats
-from pareto_prune.search_space import SearchSpace
+from pareto_prune.search.samplers._history import Floats
+from pareto_prune.search.space import SearchSpace
 
 Bools = NDArray[np.bool_]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import Candidate
-from pareto_prune.search_space import SearchSpace
-from pareto_prune.starters import plain, starters
+from pareto_prune.search.space import SearchSpace
+from pareto_prune.search.starters import plain, starters
 
 
 @starters.register("balanced")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pareto_prune.samplers import Proposal, Request, samplers
-from pareto_prune.samplers._history import History
-from pareto_prune.samplers._steady_state import layout_of
-from pareto_prune.samplers._variation import uniform
+from pareto_prune.search.samplers import Proposal, Request, samplers
+from pareto_prune.search.samplers._history import History
+from pareto_prune.search.samplers._steady_state import layout_of
+from pareto_prune.search.samplers._variation import uniform
 
 
 @samplers.register("random")

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
-from pareto_prune.samplers import Past
-from pareto_prune.search_space import Params, SearchSpace
+from pareto_prune.search.samplers import Past
+from pareto_prune.search.space import Params, SearchSpace
 
 Floats = NDArray[np.float64]
 Promising = Callable[[Mapping[str, float]], bool]

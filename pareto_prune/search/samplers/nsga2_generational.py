@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pareto_prune.samplers import Proposal, Request, samplers
-from pareto_prune.samplers._history import History
-from pareto_prune.search_space import first_population
+from pareto_prune.search.samplers import Proposal, Request, samplers
+from pareto_prune.search.samplers._history import History
+from pareto_prune.search.space import first_population
 
 
 @samplers.register("nsga2_generational")
@@ -27,7 +27,7 @@ class Nsga2Generational:
         """Return what Optuna's sampler proposes, and the generation it put the trial in."""
         from optuna.samplers import NSGAIISampler
 
-        from pareto_prune.samplers._optuna import Mirror
+        from pareto_prune.search.samplers._optuna import Mirror
 
         size = self.population or first_population(request.trials)
         seed = (request.seed * 1_000_003 + request.number) % 2**32

@@ -1,6 +1,6 @@
 """Samplers: what is tried next. One file each.
 
-A sampler sees a :class:`~pareto_prune.samplers._history.History` of all trials of the study, in
+A sampler sees a :class:`~pareto_prune.search.samplers._history.History` of all trials of the study, in
 arrays that are kept from ask to ask, and proposes the parameters of one more candidate. All chance
 in it comes from the study's seed and the trial's number, so that the same history gives the same
 candidate, and two workers never the same one.
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pareto_prune.core.records import TrialState
 from pareto_prune.core.registry import Registry
-from pareto_prune.search_space import Params
+from pareto_prune.search.space import Params
 
 if TYPE_CHECKING:
-    from pareto_prune.samplers._history import History
+    from pareto_prune.search.samplers._history import History
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ torch nor Optuna.
 
 from __future__ import annotations
 
-from pareto_prune.early_stopping._completed import Completed
-from pareto_prune.early_stopping._prediction import PREDICTABLE, TABLED, predict
-from pareto_prune.early_stopping._referee import Referee, StoppedEarlyError, audited
-from pareto_prune.early_stopping._rule import Progress, Stop, StopRule, rung_steps
+from pareto_prune.search.early_stopping._completed import Completed
+from pareto_prune.search.early_stopping._prediction import PREDICTABLE, TABLED, predict
+from pareto_prune.search.early_stopping._referee import Referee, StoppedEarlyError, audited
+from pareto_prune.search.early_stopping._rule import Progress, Stop, StopRule, rung_steps
 
 __all__ = [
     "PREDICTABLE",

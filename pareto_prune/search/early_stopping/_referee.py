@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pareto_prune.early_stopping._rule import Stop, StopRule
+from pareto_prune.search.early_stopping._rule import Stop, StopRule
 
 
 class StoppedEarlyError(Exception):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
-from pareto_prune.samplers import Past
-from pareto_prune.samplers._history import History
-from pareto_prune.search_space import Params
+from pareto_prune.search.samplers import Past
+from pareto_prune.search.samplers._history import History
+from pareto_prune.search.space import Params
 
 if TYPE_CHECKING:
     from optuna import Study

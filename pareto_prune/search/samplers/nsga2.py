@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pareto_prune.samplers import Proposal, Request, samplers
-from pareto_prune.samplers._history import History
-from pareto_prune.samplers._steady_state import SteadyState
+from pareto_prune.search.samplers import Proposal, Request, samplers
+from pareto_prune.search.samplers._history import History
+from pareto_prune.search.samplers._steady_state import SteadyState
 
 Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pareto_prune.results.dominance import nondominated
-from pareto_prune.samplers._history import Floats, History
+from pareto_prune.search.samplers._history import Floats, History
 
 Rows = NDArray[np.intp]
 

@@ -1,0 +1,1 @@
+"""What is tried next: the space, samplers, starters, early stopping."""
