@@ -57,13 +57,13 @@ def alone(name: str, samples: int) -> dict[str, Any]:
 
 def calibrate(name: str, samples: int) -> dict[str, Any]:
     """Return seconds of every part of the calibration of one model, and of its candidates."""
-    from pareto_prune.calibration import StudyCalibration
     from pareto_prune.core.progress import Silent
-    from pareto_prune.dense import DenseModel
     from pareto_prune.inputs.data import load
     from pareto_prune.measure import Measurer, Workload
     from pareto_prune.measure.block_costs import EngineCosts
     from pareto_prune.study_file import parse_study
+    from pareto_prune.trials.calibration import StudyCalibration
+    from pareto_prune.trials.dense import DenseModel
 
     config = parse_study(
         {

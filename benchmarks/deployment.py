@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 
 from pareto_prune import api
-from pareto_prune.dense import load_dense
 from pareto_prune.deployed._measuring import FolderSession
 from pareto_prune.deployed.scoring import Scorecard, score
 from pareto_prune.inputs.data import load as load_data
@@ -35,6 +34,7 @@ from pareto_prune.measure.engines import Settings, engines
 from pareto_prune.measure.environment import environment
 from pareto_prune.origin import Origin
 from pareto_prune.results.front import Front, Point
+from pareto_prune.trials.dense import load_dense
 
 KEEPS = 0.98
 COLD_TEXT = "a film to remember"

@@ -26,7 +26,6 @@ import torch
 from pareto_prune import api
 from pareto_prune.artifacts import kept_model
 from pareto_prune.deployed._measuring import FolderSession
-from pareto_prune.evaluation import logits_by, logits_of
 from pareto_prune.inputs.data import load as load_data
 from pareto_prune.inputs.examples import Split
 from pareto_prune.inputs.tasks import tasks
@@ -34,6 +33,7 @@ from pareto_prune.loading import load
 from pareto_prune.measure.environment import environment
 from pareto_prune.origin import Origin
 from pareto_prune.storage import open_storage
+from pareto_prune.trials.evaluation import logits_by, logits_of
 
 LIMITS = {"pareto_prune.load": 1e-6, "transformers alone": 1e-6, "onnx float32": 1e-4}
 INT8_POINTS = 1.0

@@ -21,19 +21,19 @@ from typing import Any
 
 import torch
 
-from pareto_prune.bench import Bench, prepare
-from pareto_prune.calibration import StudyCalibration
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate
-from pareto_prune.evaluation import evaluate
 from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.study_file import parse_study
-from pareto_prune.trial import Timings, TrialContext
+from pareto_prune.trials.bench import Bench, prepare
+from pareto_prune.trials.calibration import StudyCalibration
+from pareto_prune.trials.evaluation import evaluate
+from pareto_prune.trials.trial import Timings, TrialContext
 
 HALF, WANTED = 0.5, 0.95
 LEARNING_RATE = 5e-5

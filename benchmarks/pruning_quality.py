@@ -36,10 +36,8 @@ from typing import Any
 
 import torch
 
-from pareto_prune.bench import Bench, prepare
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate
-from pareto_prune.evaluation import logits_of
 from pareto_prune.measure.environment import environment
 from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import keep_within, total
@@ -50,7 +48,9 @@ from pareto_prune.pruning.selection import neuron_multiple, strongest
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.study_file import parse_study
-from pareto_prune.trial import Timings, TrialContext
+from pareto_prune.trials.bench import Bench, prepare
+from pareto_prune.trials.evaluation import logits_of
+from pareto_prune.trials.trial import Timings, TrialContext
 
 BATCH = 32
 OURS = "pareto_prune"

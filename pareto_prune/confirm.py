@@ -18,7 +18,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pareto_prune.artifact_store import CONFIRMED, Artifacts
-from pareto_prune.bench import Bench, prepare
 from pareto_prune.core.errors import ParetoPruneError, Problem, TrialError, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import (
@@ -31,10 +30,11 @@ from pareto_prune.core.records import (
     Trial,
     TrialState,
 )
-from pareto_prune.reference import take_reference
 from pareto_prune.results.front import front_of, standard_error
 from pareto_prune.storage import StoredStudy
-from pareto_prune.trial import (
+from pareto_prune.trials.bench import Bench, prepare
+from pareto_prune.trials.reference import take_reference
+from pareto_prune.trials.trial import (
     DENSE,
     Timings,
     TrialContext,

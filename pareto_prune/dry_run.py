@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pareto_prune.bench import device_of
 from pareto_prune.core.config import StudyConfig, seconds
 from pareto_prune.core.quantities import duration
 from pareto_prune.core.records import TrialState
-from pareto_prune.dense import is_whole
-from pareto_prune.evaluation import logits_of
-from pareto_prune.finetune import FinetuneSettings, finetune
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.inputs.examples import TaskData
@@ -28,6 +24,10 @@ from pareto_prune.models.families import architecture
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import open_storage
+from pareto_prune.trials.bench import device_of
+from pareto_prune.trials.dense import is_whole
+from pareto_prune.trials.evaluation import logits_of
+from pareto_prune.trials.finetune import FinetuneSettings, finetune
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

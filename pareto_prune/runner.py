@@ -17,16 +17,16 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from pareto_prune.artifact_store import Artifacts, joins
-from pareto_prune.bench import Bench, calibrate, prepare
 from pareto_prune.core.errors import MismatchError, Problem
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import DenseReference, TrialResult
-from pareto_prune.reference import missing_references, take_named_references, take_reference
 from pareto_prune.search.early_stopping import StopRule
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import StoredStudy
-from pareto_prune.trial import Finished, run_trial
+from pareto_prune.trials.bench import Bench, calibrate, prepare
+from pareto_prune.trials.reference import missing_references, take_named_references, take_reference
+from pareto_prune.trials.trial import Finished, run_trial
 from pareto_prune.worker import Assignment, Keeper, default_name
 
 DENSE = "dense"

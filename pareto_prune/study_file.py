@@ -20,11 +20,11 @@ from pareto_prune.core.registry import UNKNOWN_KEY, Registry, unknown_key, valid
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.measure.energy import meters
 from pareto_prune.measure.engines import engines
-from pareto_prune.named_references import named_references
 from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.samplers import samplers
 from pareto_prune.search.starters import starters
+from pareto_prune.trials.named_references import named_references
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 _BOUNDS: dict[str, tuple[int, int | None]] = {"max_length": (4, None), "threads": (1, 1024)}

@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
-from pareto_prune import dense
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.core.progress import Silent
-from pareto_prune.dense import chance, load_dense, make_dense, probe
-from pareto_prune.evaluation import evaluate, logits_of
 from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.inputs.tasks import tasks
+from pareto_prune.trials import dense
+from pareto_prune.trials.dense import chance, load_dense, make_dense, probe
+from pareto_prune.trials.evaluation import evaluate, logits_of
 from tests.learnable import learnable
 from tests.tasks.words import words_tokenizer
 from tests.tiny import tiny_model
@@ -122,7 +122,7 @@ def test_nothing_half_done_is_left(body, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A checkpoint with a head that has learned the task, classes named as the data's."""
-    from pareto_prune.finetune import FinetuneSettings, finetune
+    from pareto_prune.trials.finetune import FinetuneSettings, finetune
 
     model = tiny_model()
     settings = FinetuneSettings(64, learning_rate=3e-3, distillation=0)

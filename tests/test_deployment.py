@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pareto_prune import api, bench
-from pareto_prune.deployment import Deployment
-from pareto_prune.evaluation import evaluate, logits_by, logits_of
+from pareto_prune import api
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.measure.engines import Settings
 from pareto_prune.measure.engines.eager import Eager
-from pareto_prune.named_references import Setting, named_references
-from pareto_prune.named_references.unstructured import zero_smallest
 from pareto_prune.storage import open_storage
 from pareto_prune.study_file import parse_study
+from pareto_prune.trials import bench
+from pareto_prune.trials.deployment import Deployment
+from pareto_prune.trials.evaluation import evaluate, logits_by, logits_of
+from pareto_prune.trials.named_references import Setting, named_references
+from pareto_prune.trials.named_references.unstructured import zero_smallest
 from tests.learnable import learnable
 from tests.small_study import ScriptedMeasurer, make_study
 from tests.tiny import tiny_model
@@ -101,7 +102,7 @@ def test_named_references_are_taken_once_and_shown(tmp_path, monkeypatch):
     def refused(*_):
         raise AssertionError("taken twice")
 
-    monkeypatch.setattr("pareto_prune.reference._alternative", refused)
+    monkeypatch.setattr("pareto_prune.trials.reference._alternative", refused)
     search = make_study(tmp_path, search=search, limits={"trials": 2})
     api.run(search, url, output=tmp_path / "out")
 

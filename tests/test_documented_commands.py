@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune import api, bench, cli
+from pareto_prune import api, cli
 from pareto_prune.deployed import _measuring
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy, plan_of
+from pareto_prune.trials import bench
 from tests.deployed.test_scoring import Scripted
 from tests.pruning.fakes import candidate, fake_context
 from tests.small_study import ScriptedMeasurer, make_study

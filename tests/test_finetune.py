@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pareto_prune.core.errors import TrialError
-from pareto_prune.evaluation import evaluate, logits_of
-from pareto_prune.finetune import (
+from pareto_prune.inputs.tasks import tasks
+from pareto_prune.trials.evaluation import evaluate, logits_of
+from pareto_prune.trials.finetune import (
     FinetuneSettings,
     distillation,
     embedding_parameters,
     examples_of,
     finetune,
 )
-from pareto_prune.inputs.tasks import tasks
 from tests.learnable import learnable_split
 from tests.tiny import MODEL_TYPES, tiny_model
 

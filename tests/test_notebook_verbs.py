@@ -10,9 +10,10 @@ import sys
 import pytest
 
 import pareto_prune
-from pareto_prune import api, bench
+from pareto_prune import api
 from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.study_file import read_study
+from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer, make_study
 
 

@@ -23,7 +23,7 @@ nbclient.NotebookClient(book, timeout=600, kernel_name="python3", resources=wher
 nbformat.write(book, sys.argv[3])
 """
 SCRIPTED = """
-from pareto_prune import bench
+from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer
 bench._measurer = lambda _config, dense, *_: ScriptedMeasurer(dense.model)
 """

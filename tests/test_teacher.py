@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pareto_prune import teacher
 from pareto_prune.core import cache
 from pareto_prune.core.progress import Silent
-from pareto_prune.evaluation import logits_of
 from pareto_prune.inputs.examples import Split
-from pareto_prune.teacher import Teacher
+from pareto_prune.trials import teacher
+from pareto_prune.trials.evaluation import logits_of
+from pareto_prune.trials.teacher import Teacher
 from tests.learnable import learnable
 from tests.tiny import tiny_model
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pareto_prune import api, bench
+from pareto_prune import api
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.core.records import Candidate, Study, Trial
@@ -16,6 +16,7 @@ from pareto_prune.models.families import architecture
 from pareto_prune.search.warm_start import warm_candidates
 from pareto_prune.storage import open_storage
 from pareto_prune.study_file import read_study
+from pareto_prune.trials import bench
 from tests import synthetic
 from tests.small_study import ScriptedMeasurer, make_study
 from tests.synthetic import study_of, trial

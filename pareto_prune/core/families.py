@@ -12,7 +12,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "importances": ("pareto_prune.pruning.importance", "importances"),
     "samplers": ("pareto_prune.search.samplers", "samplers"),
     "starters": ("pareto_prune.search.starters", "starters"),
-    "references": ("pareto_prune.named_references", "named_references"),
+    "references": ("pareto_prune.trials.named_references", "named_references"),
     "meters": ("pareto_prune.measure.energy", "meters"),
     "engines": ("pareto_prune.measure.engines", "engines"),
     "tasks": ("pareto_prune.inputs.tasks", "tasks"),

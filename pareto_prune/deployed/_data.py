@@ -9,7 +9,6 @@ from pareto_prune.artifact_store import opened as at_hand
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, UserError
 from pareto_prune.core.progress import Progress
-from pareto_prune.dense import DenseModel, load_dense
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Split, TaskData
 from pareto_prune.inputs.sources import file_source
@@ -17,6 +16,7 @@ from pareto_prune.inputs.tasks import tasks
 from pareto_prune.loading import load_tokenizer
 from pareto_prune.manifest import Manifest
 from pareto_prune.origin import Origin
+from pareto_prune.trials.dense import DenseModel, load_dense
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pareto_prune.dense import DenseModel
     from pareto_prune.inputs.examples import Split
+    from pareto_prune.trials.dense import DenseModel
 
     Inputs = Mapping[str, NDArray[np.int64]]
 

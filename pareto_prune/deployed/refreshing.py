@@ -23,19 +23,19 @@ from pareto_prune.core.quantities import change, written
 from pareto_prune.core.records import Difference, Quality
 from pareto_prune.deployed._data import as_deployed, dense_of, labelled_file, study_data
 from pareto_prune.deployed._folder import opened
-from pareto_prune.evaluation import logits_of
 from pareto_prune.export import Examples, check_folder, exporters
-from pareto_prune.finetune import FinetuneSettings, finetune
 from pareto_prune.inputs.examples import Split, TaskData, holdout, joined
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.loading import load, load_tokenizer
 from pareto_prune.manifest import Card, Manifest
 from pareto_prune.origin import Origin
+from pareto_prune.trials.evaluation import logits_of
+from pareto_prune.trials.finetune import FinetuneSettings, finetune
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from pareto_prune.dense import DenseModel
+    from pareto_prune.trials.dense import DenseModel
 
 EPOCHS = 3
 TOLERANCE = 0.01

@@ -27,17 +27,17 @@ from pareto_prune.core.records import Difference, Measurement, Quality
 from pareto_prune.deployed._data import as_deployed, dense_of, labelled_file, study_data
 from pareto_prune.deployed._folder import call_of, opened
 from pareto_prune.deployed._measuring import measured
-from pareto_prune.evaluation import logits_by, logits_of
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.manifest import Manifest
 from pareto_prune.origin import Origin
+from pareto_prune.trials.evaluation import logits_by, logits_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pareto_prune.dense import DenseModel
     from pareto_prune.inputs.examples import Split
+    from pareto_prune.trials.dense import DenseModel
 
     Logits = NDArray[np.float32]
 

@@ -38,7 +38,7 @@ def compare(model: PreTrainedModel, file: Path, examples: Examples | None, exact
     call = _session(file)
     if examples is None:
         return Check(examples=0, logits=_on_arbitrary_tokens(model, call))
-    from pareto_prune.evaluation import logits_by, logits_of
+    from pareto_prune.trials.evaluation import logits_by, logits_of
 
     split = _spaced(examples.split, COMPARED if exact else SCORED)
     expected, found = logits_of(model, split), logits_by(call, split)

@@ -16,7 +16,7 @@ NEURON_STEPS = 8
 
 @dataclass(frozen=True)
 class EngineCosts:
-    """Times sublayers on the study's engine; a :class:`pareto_prune.calibration.CostSource`.
+    """Times sublayers on the study's engine; a :class:`pareto_prune.trials.calibration.CostSource`.
 
     Latency is that of the latency input, joules are those of the throughput batch. Where joules
     are not known the table of energy holds the time of that batch, to which they are taken to be

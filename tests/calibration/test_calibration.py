@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from pareto_prune import calibration as module
-from pareto_prune.calibration import StudyCalibration, load_tensors, save_tensors
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import StudyFileError, UnknownNameError
 from pareto_prune.core.progress import Silent
@@ -16,6 +14,8 @@ from pareto_prune.inputs.examples import Split, TaskData
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.context import CostTable
 from pareto_prune.pruning.cost_tables import MeasuredCost
+from pareto_prune.trials import calibration as module
+from pareto_prune.trials.calibration import StudyCalibration, load_tensors, save_tensors
 from tests.tiny import HEADS, HIDDEN, LAYERS, NEURONS, VOCABULARY, tiny_model
 
 

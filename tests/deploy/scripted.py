@@ -11,7 +11,7 @@ _prepare = running.prepare
 
 def prepare(url: str, name: str, progress: Progress) -> RunTrial:
     """Return what runs the trials of a study, measured by the script."""
-    from pareto_prune import bench
+    from pareto_prune.trials import bench
     from tests.launch.small import scripted
 
     bench._measurer = scripted

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune import api, bench
+from pareto_prune import api
+from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer, make_study
 
 

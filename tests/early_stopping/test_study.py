@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from pareto_prune import api, bench, deployment
+from pareto_prune import api
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.records import Quality, Trial, TrialState
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.strategies.layer_wise import LayerWise
 from pareto_prune.storage import open_storage
+from pareto_prune.trials import bench, deployment
 from tests.small_study import ScriptedMeasurer, make_study
 
 

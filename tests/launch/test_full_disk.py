@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from pareto_prune import api, bench
+from pareto_prune import api
 from pareto_prune.artifact_store import Artifacts
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import TrialState
 from pareto_prune.storage import open_storage
+from pareto_prune.trials import bench
 from tests.launch import small
 from tests.small_study import make_study
 from tests.storage.conftest import postgres  # noqa: F401

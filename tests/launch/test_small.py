@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune import api, bench
+from pareto_prune import api
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import TrialState
 from pareto_prune.launch._crew import Crew
@@ -17,6 +17,7 @@ from pareto_prune.running import Unwatched
 from pareto_prune.storage import _schema, open_storage
 from pareto_prune.storage._rows import text_of
 from pareto_prune.study_file import read_study, with_limits
+from pareto_prune.trials import bench
 from tests.launch import small
 from tests.small_study import make_study
 from tests.storage.conftest import postgres  # noqa: F401

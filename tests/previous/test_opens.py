@@ -16,8 +16,9 @@ import pytest
 import torch
 
 import pareto_prune
-from pareto_prune import api, bench
+from pareto_prune import api
 from pareto_prune.results import tables
+from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer
 
 HERE = Path(__file__).parent

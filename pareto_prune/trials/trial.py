@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.bench import Bench, Fold
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import bound
 from pareto_prune.core.errors import TrialError
@@ -36,9 +35,6 @@ from pareto_prune.core.records import (
     Rung,
     TrialResult,
 )
-from pareto_prune.deployment import Deployment
-from pareto_prune.evaluation import evaluate
-from pareto_prune.finetune import FinetuneSettings, examples_of, finetune
 from pareto_prune.inputs.examples import Indices
 from pareto_prune.models.families import architecture as architecture_of
 from pareto_prune.pruning.context import Calibration, Penalty, Pruned, Shaped
@@ -57,6 +53,10 @@ from pareto_prune.search.early_stopping import (
     predict,
     rung_steps,
 )
+from pareto_prune.trials.bench import Bench, Fold
+from pareto_prune.trials.deployment import Deployment
+from pareto_prune.trials.evaluation import evaluate
+from pareto_prune.trials.finetune import FinetuneSettings, examples_of, finetune
 
 if TYPE_CHECKING:
     import numpy as np

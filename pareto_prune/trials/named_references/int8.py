@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pareto_prune.named_references import Alternative, Setting, named_references
+from pareto_prune.trials.named_references import Alternative, Setting, named_references
 
 
 @named_references.register("int8")

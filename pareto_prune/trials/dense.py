@@ -23,11 +23,11 @@ from pareto_prune.core import cache
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, TrialError
 from pareto_prune.core.progress import Progress, Silent
-from pareto_prune.evaluation import logits_of
-from pareto_prune.finetune import FinetuneSettings, finetune
 from pareto_prune.inputs.checkpoint import Checkpoint, is_numbered, names_of, quiet_transformers
 from pareto_prune.inputs.examples import Split, TaskData, holdout
 from pareto_prune.inputs.tasks import tasks
+from pareto_prune.trials.evaluation import logits_of
+from pareto_prune.trials.finetune import FinetuneSettings, finetune
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pareto_prune.calibration import StudyCalibration
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Environment
-from pareto_prune.dense import DenseModel, make_dense, probe
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Indices, Split, TaskData, folds
 from pareto_prune.inputs.tasks import Task, tasks
@@ -27,7 +25,9 @@ from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.early_stopping import TABLED
-from pareto_prune.teacher import Teacher
+from pareto_prune.trials.calibration import StudyCalibration
+from pareto_prune.trials.dense import DenseModel, make_dense, probe
+from pareto_prune.trials.teacher import Teacher
 
 PROBE = 512
 """Training examples that are held out for strategies that test as they go."""

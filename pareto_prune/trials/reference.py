@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pareto_prune.bench import Bench
 from pareto_prune.core.records import Candidate, DenseReference, TrialResult
-from pareto_prune.dense import chance
-from pareto_prune.deployment import Deployment
-from pareto_prune.named_references import Alternative, Setting, named_references
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.storage import StoredStudy
-from pareto_prune.trial import objective_values
+from pareto_prune.trials.bench import Bench
+from pareto_prune.trials.dense import chance
+from pareto_prune.trials.deployment import Deployment
+from pareto_prune.trials.named_references import Alternative, Setting, named_references
+from pareto_prune.trials.trial import objective_values
 
 
 def take_reference(study: StoredStudy, bench: Bench) -> DenseReference:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import pydantic
 
-from pareto_prune.named_references import Alternative, Setting, named_references
+from pareto_prune.trials.named_references import Alternative, Setting, named_references
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pareto_prune.core.config import StudyConfig
-from pareto_prune.evaluation import evaluate, logits_by
+from pareto_prune.trials.evaluation import evaluate, logits_by
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

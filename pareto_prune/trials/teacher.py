@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pareto_prune.core import cache
 from pareto_prune.core.progress import Progress, Silent
-from pareto_prune.evaluation import BATCH, logits_of
 from pareto_prune.inputs.examples import Indices, Split
+from pareto_prune.trials.evaluation import BATCH, logits_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -25,8 +25,8 @@ from pareto_prune.core.errors import TrialError
 from pareto_prune.inputs.examples import IGNORED, Indices, Split, epoch_batches
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import family_of, find
-from pareto_prune.precision import Precision, forward_precision
 from pareto_prune.pruning.context import Penalty
+from pareto_prune.trials.precision import Precision, forward_precision
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def finetune(
         train: training examples.
         task: gives the task's loss.
         teacher_logits: of the dense model on all of ``train``, as
-            :func:`pareto_prune.evaluation.logits_of` returns them; ``None`` without distillation.
+            :func:`pareto_prune.trials.evaluation.logits_of` returns them; ``None`` without distillation.
             Those outside of :func:`examples_of` are not looked at.
         settings: how to train.
         steps: steps of this call.

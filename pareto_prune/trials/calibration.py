@@ -51,7 +51,7 @@ from pareto_prune.pruning.sensitivity import sensitivities
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from pareto_prune.dense import DenseModel
+    from pareto_prune.trials.dense import DenseModel
 
 BATCH = 32
 BATCH_TOKENS = 1024

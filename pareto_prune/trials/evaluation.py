@@ -13,7 +13,7 @@ from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Quality
 from pareto_prune.inputs.examples import Indices, Split, batches_by_length
 from pareto_prune.inputs.tasks import Task
-from pareto_prune.precision import Precision, forward_precision
+from pareto_prune.trials.precision import Precision, forward_precision
 
 BATCH = 32
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import pydantic
 
-from pareto_prune.named_references import Alternative, Setting, named_references
+from pareto_prune.trials.named_references import Alternative, Setting, named_references
 
 SHORTEST = 8
 

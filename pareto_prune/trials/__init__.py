@@ -1,0 +1,1 @@
+"""One trial and what it needs: the dense model, the calibration, training, evaluation."""
