@@ -26,13 +26,13 @@ from typing import Any
 import numpy as np
 
 from pareto_prune import api
-from pareto_prune.deployed._measuring import FolderSession
-from pareto_prune.deployed.scoring import Scorecard, score
+from pareto_prune.export.deployed._measuring import FolderSession
+from pareto_prune.export.deployed.scoring import Scorecard, score
+from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.data import load as load_data
 from pareto_prune.measure import Workload
 from pareto_prune.measure.engines import Settings, engines
 from pareto_prune.measure.environment import environment
-from pareto_prune.origin import Origin
 from pareto_prune.results.front import Front, Point
 from pareto_prune.trials.dense import load_dense
 

@@ -24,14 +24,14 @@ import numpy as np
 import torch
 
 from pareto_prune import api
-from pareto_prune.artifacts import kept_model
-from pareto_prune.deployed._measuring import FolderSession
+from pareto_prune.export.artifacts import kept_model
+from pareto_prune.export.deployed._measuring import FolderSession
+from pareto_prune.export.loading import load
+from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.data import load as load_data
 from pareto_prune.inputs.examples import Split
 from pareto_prune.inputs.tasks import tasks
-from pareto_prune.loading import load
 from pareto_prune.measure.environment import environment
-from pareto_prune.origin import Origin
 from pareto_prune.storage import open_storage
 from pareto_prune.trials.evaluation import logits_by, logits_of
 

@@ -128,7 +128,7 @@ def load(
 ) -> PreTrainedModel:
     """Return the model of a folder that ``pareto-prune export`` wrote, in eval mode.
 
-    See :func:`pareto_prune.loading.load`.
+    See :func:`pareto_prune.export.loading.load`.
 
     >>> from pareto_prune import api
     >>> best = int(front("small").index[0])
@@ -136,7 +136,7 @@ def load(
     >>> type(model).__mro__[1].__name__
     'BertForSequenceClassification'
     """
-    from pareto_prune import loading
+    from pareto_prune.export import loading
 
     return loading.load(folder, attention, device)
 

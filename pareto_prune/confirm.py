@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from pareto_prune.artifact_store import CONFIRMED, Artifacts
 from pareto_prune.core.errors import ParetoPruneError, Problem, TrialError, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import (
@@ -30,6 +29,7 @@ from pareto_prune.core.records import (
     Trial,
     TrialState,
 )
+from pareto_prune.export.artifact_store import CONFIRMED, Artifacts
 from pareto_prune.results.front import front_of, standard_error
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.bench import Bench, prepare

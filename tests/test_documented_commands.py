@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pareto_prune import api, cli
-from pareto_prune.deployed import _measuring
+from pareto_prune.export.deployed import _measuring
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy, plan_of
 from pareto_prune.trials import bench

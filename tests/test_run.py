@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import pareto_prune
-from pareto_prune import api, artifact_store
+from pareto_prune import api
 from pareto_prune.core.errors import MismatchError, RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.records import TrialState
-from pareto_prune.manifest import Manifest
+from pareto_prune.export import artifact_store
+from pareto_prune.export.manifest import Manifest
 from pareto_prune.pruning.strategies.layer_wise import LayerWise
 from pareto_prune.storage import open_storage
 from pareto_prune.study_file import read_study, with_limits

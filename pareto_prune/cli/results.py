@@ -104,7 +104,7 @@ def export(
     Example: pareto-prune export quickstart 7 --to smaller-model --format onnx
     """
     from pareto_prune import api
-    from pareto_prune.manifest import Manifest
+    from pareto_prune.export.manifest import Manifest
 
     folder = api.export(name, trial, to, format_, storage, dtype=dtype)
     if (check := Manifest.read(folder).check) is not None:

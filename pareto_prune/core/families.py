@@ -18,7 +18,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "tasks": ("pareto_prune.inputs.tasks", "tasks"),
     "models": ("pareto_prune.models.families", "families"),
     "launchers": ("pareto_prune.launch", "launchers"),
-    "exporters": ("pareto_prune.export", "exporters"),
+    "exporters": ("pareto_prune.export.formats", "exporters"),
 }
 """Module and attribute of each family's registry; imported only when it is asked for."""
 

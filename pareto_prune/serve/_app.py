@@ -19,8 +19,9 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pareto_prune import api, artifacts
+from pareto_prune import api
 from pareto_prune.core.errors import ParetoPruneError, UserError
+from pareto_prune.export import artifacts
 from pareto_prune.results.front import front_of
 from pareto_prune.results.tables import front_json
 from pareto_prune.serve import _html

@@ -8,9 +8,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pareto_prune.export._card import model_card
-from pareto_prune.loading import CONFIG
-from pareto_prune.manifest import FILE, Card, Manifest
+from pareto_prune.export.formats._card import model_card
+from pareto_prune.export.loading import CONFIG
+from pareto_prune.export.manifest import FILE, Card, Manifest
 
 CHUNK = 1024 * 1024
 _CARD = "README.md"

@@ -12,9 +12,9 @@ import torch
 from transformers import RobertaTokenizerFast
 
 from pareto_prune.core.errors import UserError
-from pareto_prune.deployed._texts import Text
-from pareto_prune.deployed._tokens import FolderTokenizer, words_of
-from pareto_prune.deployed.predict import Predictor, predict
+from pareto_prune.export.deployed._texts import Text
+from pareto_prune.export.deployed._tokens import FolderTokenizer, words_of
+from pareto_prune.export.deployed.predict import Predictor, predict
 from tests.deployed.folders import NAMES, make_folder
 from tests.tasks.words import words_tokenizer
 

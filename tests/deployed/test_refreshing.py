@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from pareto_prune.core.errors import UserError
-from pareto_prune.deployed import refreshing
-from pareto_prune.deployed.predict import predict
-from pareto_prune.deployed.refreshing import WorseModelError, refresh
-from pareto_prune.deployed.views import refresh_view
+from pareto_prune.export.deployed import refreshing
+from pareto_prune.export.deployed.predict import predict
+from pareto_prune.export.deployed.refreshing import WorseModelError, refresh
+from pareto_prune.export.deployed.views import refresh_view
+from pareto_prune.export.loading import load
+from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs.examples import joined
-from pareto_prune.loading import load
-from pareto_prune.manifest import Manifest
 from tests.deployed.test_scoring import printed, rows
 from tests.learnable import learnable_split
 from tests.tasks.words import sentiment

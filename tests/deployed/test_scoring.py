@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from pareto_prune.core.errors import UserError
-from pareto_prune.deployed import _measuring
-from pareto_prune.deployed.scoring import FILE, score
-from pareto_prune.deployed.views import scorecard_view
+from pareto_prune.export.deployed import _measuring
+from pareto_prune.export.deployed.scoring import FILE, score
+from pareto_prune.export.deployed.views import scorecard_view
+from pareto_prune.export.origin import Origin
 from pareto_prune.measure import Measurer
-from pareto_prune.origin import Origin
 from tests.small_study import ScriptedMeasurer
 
 FORMATS = ("huggingface", "onnx")

@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 from transformers import BertForSequenceClassification
 
 from pareto_prune.core.errors import StudyFileError, UserError
-from pareto_prune.export import exporters
-from pareto_prune.loading import load
-from pareto_prune.manifest import FILE, Card, CardObjective, Manifest
+from pareto_prune.export.formats import exporters
+from pareto_prune.export.loading import load
+from pareto_prune.export.manifest import FILE, Card, CardObjective, Manifest
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut
@@ -342,7 +342,7 @@ def test_other_formats_are_refused(tmp_path):
 
 def test_listing_exporters_loads_no_torch():
     code = (
-        "import sys; from pareto_prune.export import exporters; exporters.entries();"
+        "import sys; from pareto_prune.export.formats import exporters; exporters.entries();"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

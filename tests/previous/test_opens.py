@@ -62,7 +62,7 @@ def test_an_exported_model_gives_the_same_logits(old):
 
 @pytest.mark.parametrize("folder", ["exported", "exported-onnx"])
 def test_an_exported_folder_predicts(old, folder):
-    from pareto_prune.deployed.predict import predict
+    from pareto_prune.export.deployed.predict import predict
 
     answers = list(predict(folder, ["the film was good", "the plot was bad"]))
     assert len(answers) == 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pareto_prune.artifact_store import Artifacts
 from pareto_prune.core.records import TrialResult
+from pareto_prune.export.artifact_store import Artifacts
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.storage import StoredStudy, open_storage

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.deployed._texts import Text
+from pareto_prune.export.deployed._texts import Text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pareto_prune.core.cache import replacing
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.export import Examples, check_folder, exporters
-from pareto_prune.export._card import write_card
-from pareto_prune.export._manifest import check_plan, manifest_of
-from pareto_prune.manifest import Card, hashes
+from pareto_prune.export.formats import Examples, check_folder, exporters
+from pareto_prune.export.formats._card import write_card
+from pareto_prune.export.formats._manifest import check_plan, manifest_of
+from pareto_prune.export.manifest import Card, hashes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from pareto_prune.manifest import Check
+    from pareto_prune.export.manifest import Check
     from pareto_prune.pruning.plan import PruningPlan
 
 GRAPH = "model.onnx"
@@ -60,7 +60,7 @@ class Onnx:
         card: Card,
         examples: Examples | None = None,
     ) -> Path:
-        """Write ``model`` to ``folder``; see :class:`pareto_prune.export.Exporter`.
+        """Write ``model`` to ``folder``; see :class:`pareto_prune.export.formats.Exporter`.
 
         Raises:
             UserError: the tokenizer has no ``tokenizer.json``, or a package is missing.
@@ -87,7 +87,7 @@ class Onnx:
         return folder
 
     def _compare(self, model: PreTrainedModel, file: Path, examples: Examples | None) -> Check:
-        from pareto_prune.export._comparison import compare
+        from pareto_prune.export.formats._comparison import compare
 
         return compare(model, file, examples, exact=self.dtype == "float32")
 

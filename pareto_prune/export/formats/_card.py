@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pareto_prune.core.architecture import LayerShape
-from pareto_prune.manifest import CardObjective, Manifest
+from pareto_prune.export.manifest import CardObjective, Manifest
 
 PIPELINES = {"classification": "text-classification", "ner": "token-classification"}
 AUTO_MODELS = {

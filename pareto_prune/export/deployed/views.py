@@ -12,8 +12,8 @@ from rich.text import Text
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import ESTIMATED, change, times, written
 from pareto_prune.core.records import Difference, Quality, Reading
-from pareto_prune.deployed.refreshing import Refresh
-from pareto_prune.deployed.scoring import Scorecard
+from pareto_prune.export.deployed.refreshing import Refresh
+from pareto_prune.export.deployed.scoring import Scorecard
 from pareto_prune.results.tables import shown
 
 MOST_CLASSES = 12

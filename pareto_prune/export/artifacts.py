@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pareto_prune.artifact_store import dense_beside, local_path, opened
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import DenseReference, Reading, Study, Trial, TrialResult
-from pareto_prune.export import Examples, check_folder, exporters
-from pareto_prune.manifest import Card, CardObjective, Manifest
-from pareto_prune.origin import Origin
+from pareto_prune.export.artifact_store import dense_beside, local_path, opened
+from pareto_prune.export.formats import Examples, check_folder, exporters
+from pareto_prune.export.manifest import Card, CardObjective, Manifest
+from pareto_prune.export.origin import Origin
 from pareto_prune.results.front import front_of
 
 
@@ -31,7 +31,7 @@ def export_trial(
     made = exporters.create(exporter, {"dtype": dtype})
     trial = _finished(study, number)
     check_folder(to)
-    from pareto_prune.loading import load, load_tokenizer
+    from pareto_prune.export.loading import load, load_tokenizer
 
     with _kept(study, trial) as kept:
         folder = made.export(

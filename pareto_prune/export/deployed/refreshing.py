@@ -21,14 +21,14 @@ from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.quantities import change, written
 from pareto_prune.core.records import Difference, Quality
-from pareto_prune.deployed._data import as_deployed, dense_of, labelled_file, study_data
-from pareto_prune.deployed._folder import opened
-from pareto_prune.export import Examples, check_folder, exporters
+from pareto_prune.export.deployed._data import as_deployed, dense_of, labelled_file, study_data
+from pareto_prune.export.deployed._folder import opened
+from pareto_prune.export.formats import Examples, check_folder, exporters
+from pareto_prune.export.loading import load, load_tokenizer
+from pareto_prune.export.manifest import Card, Manifest
+from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.examples import Split, TaskData, holdout, joined
 from pareto_prune.inputs.tasks import Task, tasks
-from pareto_prune.loading import load, load_tokenizer
-from pareto_prune.manifest import Card, Manifest
-from pareto_prune.origin import Origin
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
 

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 from pareto_prune.core import cache
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Study, Trial, TrialResult, TrialState
-from pareto_prune.export import exporters
-from pareto_prune.manifest import Card, sha256
+from pareto_prune.export.formats import exporters
+from pareto_prune.export.manifest import Card, sha256
 from pareto_prune.results.front import Yardstick, front_of, yardstick
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.manifest import FILE, Manifest
+from pareto_prune.export.manifest import FILE, Manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

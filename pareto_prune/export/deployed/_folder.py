@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.errors import MissingExtraError
-from pareto_prune.deployed._tokens import LONGEST, FolderTokenizer
-from pareto_prune.manifest import Manifest
+from pareto_prune.export.deployed._tokens import LONGEST, FolderTokenizer
+from pareto_prune.export.manifest import Manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ def _by_onnx(folder: Path, threads: int) -> Call:
 def _by_torch(folder: Path) -> Call:
     import torch
 
-    from pareto_prune.loading import load
+    from pareto_prune.export.loading import load
     from pareto_prune.models.onnx_graph import input_names
 
     model = load(folder)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from pareto_prune.deployed import _texts
-from pareto_prune.deployed._folder import call_of, columns_of, opened, tokenizer_of
-from pareto_prune.deployed._texts import Text
-from pareto_prune.deployed._tokens import Tokens
+from pareto_prune.export.deployed import _texts
+from pareto_prune.export.deployed._folder import call_of, columns_of, opened, tokenizer_of
+from pareto_prune.export.deployed._texts import Text
+from pareto_prune.export.deployed._tokens import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

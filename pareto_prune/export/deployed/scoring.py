@@ -24,12 +24,12 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Difference, Measurement, Quality
-from pareto_prune.deployed._data import as_deployed, dense_of, labelled_file, study_data
-from pareto_prune.deployed._folder import call_of, opened
-from pareto_prune.deployed._measuring import measured
+from pareto_prune.export.deployed._data import as_deployed, dense_of, labelled_file, study_data
+from pareto_prune.export.deployed._folder import call_of, opened
+from pareto_prune.export.deployed._measuring import measured
+from pareto_prune.export.manifest import Manifest
+from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.tasks import Task, tasks
-from pareto_prune.manifest import Manifest
-from pareto_prune.origin import Origin
 from pareto_prune.trials.evaluation import logits_by, logits_of
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pareto_prune.core.cache import replacing
-from pareto_prune.export import Examples, check_folder, exporters
-from pareto_prune.export._card import write_card
-from pareto_prune.export._manifest import check_plan, manifest_of
-from pareto_prune.manifest import Card, hashes
+from pareto_prune.export.formats import Examples, check_folder, exporters
+from pareto_prune.export.formats._card import write_card
+from pareto_prune.export.formats._manifest import check_plan, manifest_of
+from pareto_prune.export.manifest import Card, hashes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -46,7 +46,7 @@ class HuggingFace:
         card: Card,
         examples: Examples | None = None,
     ) -> Path:
-        """Write ``model`` to ``folder``; see :class:`pareto_prune.export.Exporter`."""
+        """Write ``model`` to ``folder``; see :class:`pareto_prune.export.formats.Exporter`."""
         from pareto_prune.inputs.checkpoint import quiet_transformers
         from pareto_prune.pruning.surgery import is_plain
 

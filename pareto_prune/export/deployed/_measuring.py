@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Measurement
-from pareto_prune.deployed._folder import ONNX, session_of
-from pareto_prune.manifest import Manifest
+from pareto_prune.export.deployed._folder import ONNX, session_of
+from pareto_prune.export.manifest import Manifest
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure.environment import environment
 
@@ -49,7 +49,7 @@ def measured(
         session = FolderSession.of(folder, int(measurer.profile()["threads"]))
         found = measurer.measure_session(session)
     else:
-        from pareto_prune.loading import load
+        from pareto_prune.export.loading import load
 
         measurer = Measurer(config.measure, dense.model, workload)
         knobs = {

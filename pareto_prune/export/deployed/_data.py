@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.artifact_store import opened as at_hand
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, UserError
 from pareto_prune.core.progress import Progress
+from pareto_prune.export.artifact_store import opened as at_hand
+from pareto_prune.export.loading import load_tokenizer
+from pareto_prune.export.manifest import Manifest
+from pareto_prune.export.origin import Origin
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Split, TaskData
 from pareto_prune.inputs.sources import file_source
 from pareto_prune.inputs.tasks import tasks
-from pareto_prune.loading import load_tokenizer
-from pareto_prune.manifest import Manifest
-from pareto_prune.origin import Origin
 from pareto_prune.trials.dense import DenseModel, load_dense
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pareto_prune.export import Examples
-from pareto_prune.manifest import Check
+from pareto_prune.export.formats import Examples
+from pareto_prune.export.manifest import Check
 from pareto_prune.models import onnx_graph
 
 if TYPE_CHECKING:
