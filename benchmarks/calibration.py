@@ -61,7 +61,7 @@ def calibrate(name: str, samples: int) -> dict[str, Any]:
     from pareto_prune.inputs.data import load
     from pareto_prune.measure import Measurer, Workload
     from pareto_prune.measure.block_costs import EngineCosts
-    from pareto_prune.study_file import parse_study
+    from pareto_prune.running.study_file import parse_study
     from pareto_prune.trials.calibration import StudyCalibration
     from pareto_prune.trials.dense import DenseModel
 

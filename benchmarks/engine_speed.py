@@ -25,7 +25,6 @@ import torch
 
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import MissingExtraError
-from pareto_prune.doctor import minilm, sentences
 from pareto_prune.inputs.demo import model_folder
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure.engines import Settings, engines
@@ -35,6 +34,7 @@ from pareto_prune.models.onnx_graph import input_names
 from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
+from pareto_prune.running.doctor import minilm, sentences
 
 TOKENS = 24
 PLANS = {"dense": (12, 1536), "3 × 384": (3, 384)}

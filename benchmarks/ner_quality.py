@@ -29,7 +29,7 @@ from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.study_file import parse_study
+from pareto_prune.running.study_file import parse_study
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.calibration import StudyCalibration
 from pareto_prune.trials.evaluation import evaluate

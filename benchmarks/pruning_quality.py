@@ -47,7 +47,7 @@ from pareto_prune.pruning.repair import repair
 from pareto_prune.pruning.selection import neuron_multiple, strongest
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.study_file import parse_study
+from pareto_prune.running.study_file import parse_study
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.trial import Timings, TrialContext

@@ -18,12 +18,12 @@ from typing import Any
 from engine_speed import demo_model
 
 from pareto_prune.core.config import MeasureTable
-from pareto_prune.doctor import sentences
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
+from pareto_prune.running.doctor import sentences
 
 BATCH = 32
 SHAPES = ((9, 1152), (6, 768), (4, 512), (3, 384), (2, 256), (2, 128))

@@ -101,7 +101,7 @@ class Tables:
         Losses are the divergences of sublayers cut alone, repaired, in units of
         :data:`DIVERGENCE`; how much more other strategies lose stands in :data:`FACTORS`.
         """
-        from pareto_prune.study_file import read_study
+        from pareto_prune.running.study_file import read_study
         from pareto_prune.trials.bench import prepare
 
         config = read_study(study_file)

@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from pareto_prune.running.worker import trial_seed
 
 from pareto_prune import api
 from pareto_prune.core.config import StudyConfig
@@ -46,7 +47,6 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
-from pareto_prune.display import Display
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.measure import measurer
 from pareto_prune.measure.environment import environment
@@ -54,6 +54,7 @@ from pareto_prune.pruning.norms import detached, unit_norms
 from pareto_prune.pruning.selection import plan_by_sparsity
 from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.results.front import front_of, history
+from pareto_prune.running.display import Display
 from pareto_prune.storage import open_storage
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.dense import make_dense
@@ -61,7 +62,6 @@ from pareto_prune.trials.evaluation import evaluate
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
 from pareto_prune.trials.reference import take_reference
 from pareto_prune.trials.trial import objective_values
-from pareto_prune.worker import trial_seed
 
 ARMS = ("ours", "random", "plain")
 MARKS = (2.0, 6.0, 12.0, 20.0, 60.0)

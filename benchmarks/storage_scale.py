@@ -30,6 +30,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from pareto_prune.running.worker import Assignment, work
+
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import (
@@ -44,7 +46,6 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy, _claims, _rows, open_storage
-from pareto_prune.worker import Assignment, work
 from tests.storage.postgres import Server, binaries
 
 ARCHITECTURE = Architecture(

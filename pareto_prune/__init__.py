@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pareto_prune.api import Outcome
     from pareto_prune.core.config import StudyConfig
     from pareto_prune.core.progress import Progress
-    from pareto_prune.optuna_objective import Objective
     from pareto_prune.results.front import Front
-    from pareto_prune.running import Watcher
+    from pareto_prune.running.optuna_objective import Objective
+    from pareto_prune.running.run_study import Watcher
 
     Study: TypeAlias = StudyConfig | Mapping[str, Any] | str | Path
     Drawn: TypeAlias = DataFrame | Front | str
@@ -51,7 +51,7 @@ def run(
         study: the path of a study file, its content as a dictionary, or a configuration.
         storage: URL of the database; ``PARETO_PRUNE_STORAGE`` or a file here by default.
         output: folder for models and the page.
-        watcher: told of stages and trials; see :class:`pareto_prune.display.Display`.
+        watcher: told of stages and trials; see :class:`pareto_prune.running.display.Display`.
 
     >>> outcome = run("small.toml")
     >>> outcome.page.name
@@ -163,7 +163,7 @@ def objective(
     (2, 3)
     """
     from pareto_prune import api
-    from pareto_prune.optuna_objective import Objective
+    from pareto_prune.running.optuna_objective import Objective
 
     config = api.configuration(study)
     return Objective(config, Path(output).expanduser().resolve() / config.name, progress)

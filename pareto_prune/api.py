@@ -24,8 +24,8 @@ from pareto_prune.storage import WorkerStatus as StoredWorker
 
 if TYPE_CHECKING:
     from pareto_prune.core.progress import Progress
-    from pareto_prune.launch import Launcher
-    from pareto_prune.running import Watcher
+    from pareto_prune.running.launch import Launcher
+    from pareto_prune.running.run_study import Watcher
 
 DEFAULT_OUTPUT = Path("pareto_prune_output")
 INTERRUPTED = "Interrupted"
@@ -55,7 +55,7 @@ class Workers:
         Raises:
             UserError: there is none of this name, or it has no such workers.
         """
-        from pareto_prune.launch import launchers
+        from pareto_prune.running.launch import launchers
 
         given = {
             "workers": self.count,
@@ -153,7 +153,7 @@ def _worked(
     stored: StoredStudy, url: str, watcher: Watcher | None, launcher: Launcher
 ) -> str | None:
     """Work on a study; return what stopped it before it had its trials, if something did."""
-    from pareto_prune.running import run_study
+    from pareto_prune.running.run_study import run_study
 
     try:
         run_study(stored, url, watcher, launcher)
@@ -209,7 +209,7 @@ def confirm(
         UserError: no such study or trial, or the device is not the study's.
         ParetoPruneError: a retraining failed.
     """
-    from pareto_prune.confirm import confirm_study
+    from pareto_prune.running.confirm import confirm_study
 
     stored = open_storage(storage).open_study(name)
     if not stored.artifacts:
@@ -323,7 +323,7 @@ def configuration(study: StudyConfig | Mapping[str, Any] | str | Path) -> StudyC
     Raises:
         UserError: the study file has problems.
     """
-    from pareto_prune.study_file import parse_study, read_study
+    from pareto_prune.running.study_file import parse_study, read_study
 
     if isinstance(study, StudyConfig):
         return study

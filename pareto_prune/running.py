@@ -1,6 +1,6 @@
 """Running a study: its workers, wherever a launcher puts them, and whoever watches.
 
-Loads no torch: what runs the trials, :mod:`pareto_prune.runner`, is loaded by the workers.
+Loads no torch: what runs the trials, :mod:`pareto_prune.running.trial_runner`, is loaded by the workers.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Protocol
 from pareto_prune.core.config import seconds
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Trial
-from pareto_prune.launch import Job, Launcher, launchers
 from pareto_prune.results.front import Front, front_of, plateaued
+from pareto_prune.running.launch import Job, Launcher, launchers
+from pareto_prune.running.worker import RunTrial, WorkerEvent
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy, open_storage
-from pareto_prune.worker import RunTrial, WorkerEvent
 
 
 class Watcher(Progress, Protocol):
@@ -85,7 +85,7 @@ def run_study(
 
 def prepare(url: str, name: str, progress: Progress) -> RunTrial:
     """Return what runs the trials of a study, in a worker's process."""
-    from pareto_prune.runner import runner_of
+    from pareto_prune.running.trial_runner import runner_of
 
     return runner_of(open_storage(url).open_study(name), progress).run
 

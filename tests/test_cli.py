@@ -146,7 +146,7 @@ def test_an_output_folder_that_cannot_be_written(call, tmp_path):
 
 
 def test_an_unexpected_error_is_one_line_unless_debugged(call, monkeypatch):
-    from pareto_prune import study_file
+    from pareto_prune.running import study_file
 
     def broken(path):
         raise RuntimeError("boom")

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 import pareto_prune
-from pareto_prune import api, confirm
-from pareto_prune.confirm import to_confirm, together
+from pareto_prune import api
 from pareto_prune.core.errors import ParetoPruneError, TrialError, UserError
 from pareto_prune.core.records import Confirmation, Interval, Quality, TrialState
 from pareto_prune.results import tables
 from pareto_prune.results.front import front_of
+from pareto_prune.running import confirm
+from pareto_prune.running.confirm import to_confirm, together
 from pareto_prune.storage import open_storage
 from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer, make_study

@@ -9,8 +9,8 @@ from pareto_prune import api
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.measure.engines import Settings
 from pareto_prune.measure.engines.eager import Eager
+from pareto_prune.running.study_file import parse_study
 from pareto_prune.storage import open_storage
-from pareto_prune.study_file import parse_study
 from pareto_prune.trials import bench
 from pareto_prune.trials.deployment import Deployment
 from pareto_prune.trials.evaluation import evaluate, logits_by, logits_of

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Candidate, Trial, TrialState
-from pareto_prune.display import Display, trial_line
 from pareto_prune.results.front import front_of
+from pareto_prune.running.display import Display, trial_line
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values
@@ -232,7 +232,7 @@ def test_a_terminal_that_is_gone_does_not_end_the_work():
 
 def test_ctrl_c_in_a_real_terminal_leaves_the_cursor_visible():
     code = (
-        "from pareto_prune.display import Display\n"
+        "from pareto_prune.running.display import Display\n"
         "import signal\n"
         "with Display() as d:\n"
         "    d.stage('working', 10)\n"

@@ -12,7 +12,7 @@ import pytest
 import pareto_prune
 from pareto_prune import api
 from pareto_prune.core.errors import TrialError, UserError
-from pareto_prune.study_file import read_study
+from pareto_prune.running.study_file import read_study
 from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer, make_study
 

@@ -19,8 +19,8 @@ from pareto_prune.core.records import TrialState
 from pareto_prune.export import artifact_store
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.pruning.strategies.layer_wise import LayerWise
+from pareto_prune.running.study_file import read_study, with_limits
 from pareto_prune.storage import open_storage
-from pareto_prune.study_file import read_study, with_limits
 from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer, make_study
 

@@ -10,7 +10,7 @@ import pytest
 
 from pareto_prune.core.config import flatten
 from pareto_prune.core.errors import StudyFileError
-from pareto_prune.study_file import parse_study, read_study, with_limits
+from pareto_prune.running.study_file import parse_study, read_study, with_limits
 
 SHIPPED = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))
 

@@ -13,9 +13,9 @@ from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.core.records import Candidate, Study, Trial
 from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.models.families import architecture
+from pareto_prune.running.study_file import read_study
 from pareto_prune.search.warm_start import warm_candidates
 from pareto_prune.storage import open_storage
-from pareto_prune.study_file import read_study
 from pareto_prune.trials import bench
 from tests import synthetic
 from tests.small_study import ScriptedMeasurer, make_study
@@ -123,7 +123,7 @@ def test_a_study_starts_from_another_and_measures_anew(
 
 
 def test_a_run_ends_at_a_plateau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pareto_prune import running
+    from pareto_prune.running import run_study as running
 
     monkeypatch.setattr(bench, "_measurer", lambda _c, dense, *_: ScriptedMeasurer(dense.model))
     monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))

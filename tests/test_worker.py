@@ -9,14 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
-from pareto_prune.core.objectives import OBJECTIVES
-from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
-from pareto_prune.results.front import reference_values
-from pareto_prune.search.samplers import Past
-from pareto_prune.storage import StoredStudy, open_storage
-from pareto_prune.worker import (
+from pareto_prune.running.worker import (
     Asker,
     Assignment,
     FailureStreak,
@@ -27,6 +20,13 @@ from pareto_prune.worker import (
     trial_seed,
     work,
 )
+
+from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
+from pareto_prune.results.front import reference_values
+from pareto_prune.search.samplers import Past
+from pareto_prune.storage import StoredStudy, open_storage
 from tests.storage.scripted import (
     reference,
     result_of,

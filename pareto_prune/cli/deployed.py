@@ -67,9 +67,9 @@ def score(
 
     Example: pareto-prune test smaller-model
     """
-    from pareto_prune.display import Display
     from pareto_prune.export.deployed import scoring
     from pareto_prune.export.deployed.views import scorecard_view
+    from pareto_prune.running.display import Display
 
     with Display() as display:
         card = scoring.score(folder, data, measure=measure, progress=display)
@@ -100,9 +100,9 @@ def refresh(
 
     Example: pareto-prune refresh smaller-model --data march.csv --to smaller-model-2
     """
-    from pareto_prune.display import Display
     from pareto_prune.export.deployed import refreshing
     from pareto_prune.export.deployed.views import refresh_view
+    from pareto_prune.running.display import Display
 
     with Display() as display:
         found = refreshing.refresh(

@@ -50,8 +50,8 @@ def doctor(
 
     Example: pareto-prune doctor --self-test
     """
-    from pareto_prune.display import Display
-    from pareto_prune.doctor import diagnose
+    from pareto_prune.running.display import Display
+    from pareto_prune.running.doctor import diagnose
 
     with Display() as display:
         found = diagnose(storage, self_test=self_test, progress=display)

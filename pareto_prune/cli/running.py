@@ -22,7 +22,7 @@ from pareto_prune.cli._app import (
 if TYPE_CHECKING:
     from pareto_prune.api import Outcome
     from pareto_prune.core.config import StudyConfig
-    from pareto_prune.display import Display
+    from pareto_prune.running.display import Display
 
 Count = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="How many work at once.")
@@ -45,7 +45,7 @@ def validate(study: StudyPath) -> None:
 
     Example: pareto-prune validate studies/quickstart.toml
     """
-    from pareto_prune.study_file import read_study
+    from pareto_prune.running.study_file import read_study
 
     config = read_study(study)
     print(f"{study}: study {config.name!r} is valid")
@@ -85,11 +85,11 @@ def run(
 
     Example: pareto-prune run studies/quickstart.toml --trials 40
     """
-    from pareto_prune.study_file import read_study, with_limits
+    from pareto_prune.running.study_file import read_study, with_limits
 
     config = with_limits(read_study(study), trials, time_limit)
     if dry_run:
-        from pareto_prune import dry_run as dry
+        from pareto_prune.running import dry_run as dry
 
         print(dry.estimate(config, storage, output))
         return
@@ -150,8 +150,8 @@ def confirm(
     Example: pareto-prune confirm quickstart
     """
     from pareto_prune import api
-    from pareto_prune.display import Display
     from pareto_prune.results.tables import front_view
+    from pareto_prune.running.display import Display
 
     interrupted = False
     with Display() as display:
@@ -167,7 +167,7 @@ def confirm(
 
 def _display(config: StudyConfig) -> Display:
     from pareto_prune.core.config import seconds
-    from pareto_prune.display import Display
+    from pareto_prune.running.display import Display
 
     limit = None if config.limits.time is None else seconds(config.limits.time)
     return Display(time_limit=limit)

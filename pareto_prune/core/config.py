@@ -1,7 +1,7 @@
 """The study file: its tables, keys, types and defaults.
 
 Shape only: whether a name (of a strategy, a sampler, a demo) exists is resolved one level up, in
-:mod:`pareto_prune.study_file`, so that this module imports nothing heavy.
+:mod:`pareto_prune.running.study_file`, so that this module imports nothing heavy.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "engines": ("pareto_prune.measure.engines", "engines"),
     "tasks": ("pareto_prune.inputs.tasks", "tasks"),
     "models": ("pareto_prune.models.families", "families"),
-    "launchers": ("pareto_prune.launch", "launchers"),
+    "launchers": ("pareto_prune.running.launch", "launchers"),
     "exporters": ("pareto_prune.export.formats", "exporters"),
 }
 """Module and attribute of each family's registry; imported only when it is asked for."""

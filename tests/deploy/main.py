@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pareto_prune import cli, running
+from pareto_prune import cli
+from pareto_prune.running import run_study as running
 from tests.deploy import scripted
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pareto_prune import running
+from pareto_prune.running.worker import RunTrial
+
 from pareto_prune.core.progress import Progress
-from pareto_prune.worker import RunTrial
+from pareto_prune.running import run_study as running
 
 _prepare = running.prepare
 

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pareto_prune.running.launch import Job, Prepare, launchers
+from pareto_prune.running.launch._isolated import IsolatedTrials
+from pareto_prune.running.launch.processes import Processes, gpus
+from pareto_prune.running.worker import WorkerEvent
 
 from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.core.records import Failure, TrialState
-from pareto_prune.launch import Job, Prepare, launchers
-from pareto_prune.launch._isolated import IsolatedTrials
-from pareto_prune.launch.processes import Processes, gpus
 from pareto_prune.storage import StoredStudy, open_storage
-from pareto_prune.worker import WorkerEvent
 from tests.launch import jobs
 from tests.storage.scripted import prepare_scripted, space_of, study_config
 
@@ -116,7 +116,7 @@ def test_a_hang_costs_one_trial(
     url: str, study: StoredStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = functools.partial(IsolatedTrials, grace=0.1)
-    monkeypatch.setattr("pareto_prune.launch.processes.IsolatedTrials", trials)
+    monkeypatch.setattr("pareto_prune.running.launch.processes.IsolatedTrials", trials)
     limits = {"trials": 3, "trial_time": "1s"}
     study = open_storage(url).create(study_config(limits=limits))
     launch(url, study, jobs.prepare_hanging)

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from pareto_prune.running.launch._crew import Crew
+from pareto_prune.running.launch._told import ToldProgress, tell
 
 from pareto_prune import api
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import TrialState
-from pareto_prune.launch._crew import Crew
-from pareto_prune.launch._told import ToldProgress, tell
-from pareto_prune.running import Unwatched
+from pareto_prune.running.run_study import Unwatched
+from pareto_prune.running.study_file import read_study, with_limits
 from pareto_prune.storage import _schema, open_storage
 from pareto_prune.storage._rows import text_of
-from pareto_prune.study_file import read_study, with_limits
 from pareto_prune.trials import bench
 from tests.launch import small
 from tests.small_study import make_study
@@ -94,7 +94,7 @@ def test_hosts_that_share_no_disk_share_the_dense_model(tmp_path, monkeypatch):
     stored = open_storage(url).open_study("small")
     stored.ask_for(3)
     watcher = Watcher()
-    monkeypatch.setattr("pareto_prune.running.prepare", small.prepare)
+    monkeypatch.setattr("pareto_prune.running.run_study.prepare", small.prepare)
     outcome = api.work("small", url, workers=ONE, watcher=watcher)
     assert "fine-tuning the dense model" not in watcher.stages
     [copy] = (tmp_path / "another host/studies").glob("*/dense/dense.json")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from pareto_prune.running.worker import Assignment, RunTrial
+
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
@@ -19,7 +21,6 @@ from pareto_prune.core.records import (
     TrialResult,
 )
 from pareto_prune.search.space import SearchSpace
-from pareto_prune.worker import Assignment, RunTrial
 
 ARCHITECTURE = Architecture(hidden=32, head_size=8, layers=(LayerShape(heads=4, neurons=64),) * 3)
 READS = {

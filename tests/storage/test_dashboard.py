@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from optuna.storages import RDBStorage
+from pareto_prune.running.worker import work
 
 from pareto_prune.storage import StoredStudy
-from pareto_prune.worker import work
 from tests.storage.scripted import run_scripted, space_of, values_of
 
 dashboard = pytest.importorskip("optuna_dashboard")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from pareto_prune.launch import Job, launchers
+from pareto_prune.running.launch import Job, launchers
+from pareto_prune.running.worker import Interruptions, OnEvent, work
+
 from pareto_prune.storage import open_storage
-from pareto_prune.worker import Interruptions, OnEvent, work
 
 
 @launchers.register("inline")

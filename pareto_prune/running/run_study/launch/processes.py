@@ -9,15 +9,21 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Annotated
 
+from pareto_prune.running.launch import Job, launchers
+from pareto_prune.running.launch._crew import Crew
+from pareto_prune.running.launch._drive import drive
+from pareto_prune.running.launch._isolated import IsolatedTrials
+from pareto_prune.running.worker import (
+    FailureStreak,
+    Interruptions,
+    OnEvent,
+    WorkerEvent,
+    default_name,
+)
 from pydantic import Field
 
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.launch import Job, launchers
-from pareto_prune.launch._crew import Crew
-from pareto_prune.launch._drive import drive
-from pareto_prune.launch._isolated import IsolatedTrials
 from pareto_prune.storage import Storage, open_storage
-from pareto_prune.worker import FailureStreak, Interruptions, OnEvent, WorkerEvent, default_name
 
 _STEP_SECONDS = 0.5
 

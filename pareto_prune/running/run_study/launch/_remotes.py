@@ -9,16 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pareto_prune.running.launch import Job
+from pareto_prune.running.launch._cluster import Share, imported
+from pareto_prune.running.launch._crew import Crew
+from pareto_prune.running.launch._seat import Message, Order
+from pareto_prune.running.launch._told import tell
+from pareto_prune.running.worker import FailureStreak, OnEvent, WorkerEvent
+
 from pareto_prune.core.errors import ParetoPruneError, Problem, TrialError, UserError
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import TrialState
-from pareto_prune.launch import Job
-from pareto_prune.launch._cluster import Share, imported
-from pareto_prune.launch._crew import Crew
-from pareto_prune.launch._seat import Message, Order
-from pareto_prune.launch._told import tell
 from pareto_prune.storage import StoredStudy
-from pareto_prune.worker import FailureStreak, OnEvent, WorkerEvent
 
 _STEP_SECONDS = 0.5
 _AGAIN_SECONDS = 1.0
@@ -218,7 +219,7 @@ def _actor() -> type:
         def __init__(self, order: dict[str, Any]) -> None:
             self._missing = self._seat = None
             try:
-                from pareto_prune.launch._seat import Seat
+                from pareto_prune.running.launch._seat import Seat
 
                 self._seat = Seat(order)
             except ImportError as error:

@@ -31,6 +31,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.export.artifact_store import CONFIRMED, Artifacts
 from pareto_prune.results.front import front_of, standard_error
+from pareto_prune.running.worker import trial_seed
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.reference import take_reference
@@ -44,7 +45,6 @@ from pareto_prune.trials.trial import (
     prune_candidate,
     quality_of,
 )
-from pareto_prune.worker import trial_seed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

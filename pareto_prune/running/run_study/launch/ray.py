@@ -18,14 +18,20 @@ import threading
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from pareto_prune.running.launch import Job, launchers
+from pareto_prune.running.launch._cluster import (
+    Cluster,
+    Share,
+    check_command_line,
+    connected,
+    imported,
+)
+from pareto_prune.running.launch._remotes import Remotes
+from pareto_prune.running.worker import Interruptions, OnEvent
 from pydantic import Field
 
 from pareto_prune.core.errors import MissingExtraError, Problem, UserError
-from pareto_prune.launch import Job, launchers
-from pareto_prune.launch._cluster import Cluster, Share, check_command_line, connected, imported
-from pareto_prune.launch._remotes import Remotes
 from pareto_prune.storage import open_storage
-from pareto_prune.worker import Interruptions, OnEvent
 
 
 @launchers.register("ray")

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pareto_prune.running.worker import OnEvent, RunTrial
+
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.registry import Registry
 from pareto_prune.search.space import SearchSpace
-from pareto_prune.worker import OnEvent, RunTrial
 
 Prepare = Callable[[Progress], RunTrial]
 """Makes what runs a trial: models, data, calibration. The first worker of a study makes what is

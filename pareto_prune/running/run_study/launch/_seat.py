@@ -27,14 +27,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pareto_prune.running.launch import Job
+from pareto_prune.running.launch._drive import drive
+from pareto_prune.running.launch._isolated import IsolatedTrials
+from pareto_prune.running.launch._told import ToldProgress
+from pareto_prune.running.worker import FailureStreak, WorkerEvent, default_name, failure_of
+
 from pareto_prune import __version__
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.launch import Job
-from pareto_prune.launch._drive import drive
-from pareto_prune.launch._isolated import IsolatedTrials
-from pareto_prune.launch._told import ToldProgress
 from pareto_prune.storage import open_storage
-from pareto_prune.worker import FailureStreak, WorkerEvent, default_name, failure_of
 
 Message = tuple[Any, ...]
 """Its kind, and what belongs to it: ``began``, ``event``, ``ended``, or one of a progress."""

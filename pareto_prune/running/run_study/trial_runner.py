@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+from pareto_prune.running.worker import Assignment, Keeper, default_name
+
 from pareto_prune.core.errors import MismatchError, Problem
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import DenseReference, TrialResult
@@ -27,7 +29,6 @@ from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.bench import Bench, calibrate, prepare
 from pareto_prune.trials.reference import missing_references, take_named_references, take_reference
 from pareto_prune.trials.trial import Finished, run_trial
-from pareto_prune.worker import Assignment, Keeper, default_name
 
 DENSE = "dense"
 """Name of the lease on what is made once a study."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from pareto_prune.launch import Job
-from pareto_prune.launch._isolated import IsolatedTrials
+from pareto_prune.running.launch import Job
+from pareto_prune.running.launch._isolated import IsolatedTrials
+from pareto_prune.running.worker import FailureStreak, OnEvent, work
+
 from pareto_prune.storage import Storage
-from pareto_prune.worker import FailureStreak, OnEvent, work
 
 
 def drive(

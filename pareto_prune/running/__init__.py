@@ -1,0 +1,1 @@
+"""A study at work: workers, launchers, confirming, dry runs, the doctor."""
