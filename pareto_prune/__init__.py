@@ -13,11 +13,11 @@ True
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pareto_prune.core.version import __version__
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     Study: TypeAlias = StudyConfig | Mapping[str, Any] | str | Path
     Drawn: TypeAlias = DataFrame | Front | str
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "front", "load", "objective", "plot", "run"]
 
 
@@ -167,17 +166,6 @@ def objective(
 
     config = api.configuration(study)
     return Objective(config, Path(output).expanduser().resolve() / config.name, progress)
-
-
-class _Package(ModuleType):
-    """Lets the verb ``front`` keep its name, which a module of this package has, too."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name != "front" or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def _storage(given: str | None) -> str:

@@ -307,8 +307,8 @@ def test_named_references_stand_beside_the_front():
 
 def test_reading_a_front_loads_neither_torch_nor_optuna():
     code = (
-        "import sys, pareto_prune.front, pareto_prune.results.selection, pareto_prune.results.tables,"
-        "pareto_prune.running.display, pareto_prune.results.report;"
+        "import sys, pareto_prune.results.front, pareto_prune.results.selection, "
+        "pareto_prune.results.tables, pareto_prune.running.display, pareto_prune.results.report;"
         "print([m for m in ('torch', 'optuna', 'transformers', 'plotly', 'pandas')"
         " if m in sys.modules])"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pareto_prune import __version__
+from pareto_prune.core.version import __version__
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

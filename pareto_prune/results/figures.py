@@ -21,7 +21,8 @@ def figure(frames: Sequence[DataFrame], cost: str | None = None, three: bool = F
     """Return a figure of fronts: a cost across, the metric up, 95 % intervals, the dense models.
 
     Args:
-        frames: made by :func:`pareto_prune.results.frames.frame`, of studies with the same objectives.
+        frames: made by :func:`~pareto_prune.results.frames.frame`, of studies with the same
+            objectives.
         cost: the objective across; the first cost by default.
         three: whether to draw the metric over two costs, in 3-D.
 

@@ -100,8 +100,8 @@ def finetune(
         train: training examples.
         task: gives the task's loss.
         teacher_logits: of the dense model on all of ``train``, as
-            :func:`pareto_prune.trials.evaluation.logits_of` returns them; ``None`` without distillation.
-            Those outside of :func:`examples_of` are not looked at.
+            :func:`~pareto_prune.trials.evaluation.logits_of` returns them; ``None`` without
+            distillation. Those outside of :func:`examples_of` are not looked at.
         settings: how to train.
         steps: steps of this call.
         seed: of the order of examples, and of dropout.

@@ -12,9 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pareto_prune import __version__
 from pareto_prune.core.cache import replacing
 from pareto_prune.core.records import Study
+from pareto_prune.core.version import __version__
 from pareto_prune.results.front import Front
 from pareto_prune.results.report.view import view_of
 

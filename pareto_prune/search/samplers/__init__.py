@@ -1,9 +1,9 @@
 """Samplers: what is tried next. One file each.
 
-A sampler sees a :class:`~pareto_prune.search.samplers._history.History` of all trials of the study, in
-arrays that are kept from ask to ask, and proposes the parameters of one more candidate. All chance
-in it comes from the study's seed and the trial's number, so that the same history gives the same
-candidate, and two workers never the same one.
+A sampler sees a :class:`~pareto_prune.search.samplers._history.History` of all trials of the study,
+in arrays that are kept from ask to ask, and proposes the parameters of one more candidate. All
+chance in it comes from the study's seed and the trial's number, so that the same history gives the
+same candidate, and two workers never the same one.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _SHIFTS = 4
 
 @dataclass(frozen=True)
 class SteadyState:
-    """The settings of the search; :class:`~pareto_prune.search.samplers.nsga2.Nsga2` says what each is."""
+    """The settings; :class:`~pareto_prune.search.samplers.nsga2.Nsga2` says what each is."""
 
     population: int
     crossover: float

@@ -7,7 +7,6 @@ import threading
 from pareto_prune.running.launch import Job
 from pareto_prune.running.launch._isolated import IsolatedTrials
 from pareto_prune.running.worker import FailureStreak, OnEvent, work
-
 from pareto_prune.storage import Storage
 
 

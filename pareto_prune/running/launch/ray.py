@@ -18,6 +18,9 @@ import threading
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from pydantic import Field
+
+from pareto_prune.core.errors import MissingExtraError, Problem, UserError
 from pareto_prune.running.launch import Job, launchers
 from pareto_prune.running.launch._cluster import (
     Cluster,
@@ -28,9 +31,6 @@ from pareto_prune.running.launch._cluster import (
 )
 from pareto_prune.running.launch._remotes import Remotes
 from pareto_prune.running.worker import Interruptions, OnEvent
-from pydantic import Field
-
-from pareto_prune.core.errors import MissingExtraError, Problem, UserError
 from pareto_prune.storage import open_storage
 
 

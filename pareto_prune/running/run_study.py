@@ -1,6 +1,7 @@
 """Running a study: its workers, wherever a launcher puts them, and whoever watches.
 
-Loads no torch: what runs the trials, :mod:`pareto_prune.running.trial_runner`, is loaded by the workers.
+Loads no torch: what runs the trials, :mod:`pareto_prune.running.trial_runner`, is loaded by the
+workers.
 """
 
 from __future__ import annotations

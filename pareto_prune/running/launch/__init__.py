@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pareto_prune.running.worker import OnEvent, RunTrial
-
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.registry import Registry
+from pareto_prune.running.worker import OnEvent, RunTrial
 from pareto_prune.search.space import SearchSpace
 
 Prepare = Callable[[Progress], RunTrial]

@@ -9,6 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Annotated
 
+from pydantic import Field
+
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.running.launch import Job, launchers
 from pareto_prune.running.launch._crew import Crew
 from pareto_prune.running.launch._drive import drive
@@ -20,9 +23,6 @@ from pareto_prune.running.worker import (
     WorkerEvent,
     default_name,
 )
-from pydantic import Field
-
-from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.storage import Storage, open_storage
 
 _STEP_SECONDS = 0.5

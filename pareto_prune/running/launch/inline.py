@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pareto_prune.running.launch import Job, launchers
 from pareto_prune.running.worker import Interruptions, OnEvent, work
-
 from pareto_prune.storage import open_storage
 
 

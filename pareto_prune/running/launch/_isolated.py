@@ -31,13 +31,12 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from pareto_prune.running.launch import Prepare
-from pareto_prune.running.launch._told import ToldProgress, tell
-from pareto_prune.running.worker import Assignment, RunTrial, TrialAbortedError, failure_of
-
 from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Rung, TrialResult
+from pareto_prune.running.launch import Prepare
+from pareto_prune.running.launch._told import ToldProgress, tell
+from pareto_prune.running.worker import Assignment, RunTrial, TrialAbortedError, failure_of
 
 _STEP_SECONDS = 0.2
 _GRACE_SECONDS = 5.0
