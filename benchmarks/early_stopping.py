@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pareto_prune.running.worker import trial_seed
 
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import EarlyStoppingTable, StudyConfig
@@ -45,6 +44,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.measure.environment import environment
 from pareto_prune.results.front import Yardstick, competes, front_of, yardstick
+from pareto_prune.running.worker import trial_seed
 from pareto_prune.search.early_stopping import Completed, Progress, StopRule, audited
 from pareto_prune.storage import DEFAULT_URL, open_storage
 

@@ -33,7 +33,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-from pareto_prune.running.worker import trial_seed
 
 from pareto_prune import api
 from pareto_prune.core.config import StudyConfig
@@ -55,6 +54,7 @@ from pareto_prune.pruning.selection import plan_by_sparsity
 from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.results.front import front_of, history
 from pareto_prune.running.display import Display
+from pareto_prune.running.worker import trial_seed
 from pareto_prune.storage import open_storage
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.dense import make_dense

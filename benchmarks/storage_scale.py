@@ -30,8 +30,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pareto_prune.running.worker import Assignment, work
-
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import (
@@ -44,6 +42,7 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
+from pareto_prune.running.worker import Assignment, work
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy, _claims, _rows, open_storage
 from tests.storage.postgres import Server, binaries

@@ -9,6 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
+from pareto_prune.results.front import reference_values
 from pareto_prune.running.worker import (
     Asker,
     Assignment,
@@ -20,11 +25,6 @@ from pareto_prune.running.worker import (
     trial_seed,
     work,
 )
-
-from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
-from pareto_prune.core.objectives import OBJECTIVES
-from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
-from pareto_prune.results.front import reference_values
 from pareto_prune.search.samplers import Past
 from pareto_prune.storage import StoredStudy, open_storage
 from tests.storage.scripted import (

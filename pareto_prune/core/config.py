@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
-from pareto_prune.core.architecture import Record
 from pareto_prune.core.objectives import OBJECTIVES, QUALITY_METRICS
+from pareto_prune.core.record import Record
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]

@@ -12,7 +12,8 @@ from typing import Literal
 
 import pydantic
 
-from pareto_prune.core.architecture import Architecture, Record
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.record import Record
 
 SCHEMA_VERSION = 1
 

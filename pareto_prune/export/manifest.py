@@ -13,8 +13,9 @@ from typing import Any
 
 import pydantic
 
-from pareto_prune.core.architecture import Architecture, Record
+from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.record import Record
 from pareto_prune.core.records import Grade, Interval
 from pareto_prune.pruning.plan import PruningPlan
 

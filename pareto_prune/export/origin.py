@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pareto_prune.core.architecture import Record
 from pareto_prune.core.cache import replacing
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.record import Record
 
 FILE = "origin.json"
 

@@ -8,7 +8,8 @@ from typing import Self
 
 import pydantic
 
-from pareto_prune.core.architecture import Architecture, LayerShape, Record
+from pareto_prune.core.architecture import Architecture, LayerShape
+from pareto_prune.core.record import Record
 
 
 class LayerPlan(Record):

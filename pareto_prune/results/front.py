@@ -21,9 +21,10 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from pareto_prune.core.architecture import Architecture, Record
+from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.objectives import OBJECTIVES, QUALITY_METRICS, Objective
 from pareto_prune.core.quantities import change, points, times
+from pareto_prune.core.record import Record
 from pareto_prune.core.records import (
     Confirmation,
     DenseReference,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 from statistics import median
 
-from pareto_prune.core.architecture import Record
+from pareto_prune.core.record import Record
 from pareto_prune.core.records import Study, TrialResult, TrialState
 
 

@@ -13,10 +13,10 @@ from typing import Literal
 
 import pydantic
 
-from pareto_prune.core.architecture import Record
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.objectives import OBJECTIVES, Objective
 from pareto_prune.core.quantities import change, digits, times, written
+from pareto_prune.core.record import Record
 from pareto_prune.results.front import Front, Point, Yardstick, gains, tied, yardstick_of
 
 Mode = Literal["budget", "weights", "knee", "starter", "trial"]

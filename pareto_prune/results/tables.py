@@ -17,9 +17,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pareto_prune.core.architecture import Record
 from pareto_prune.core.objectives import OBJECTIVES, Objective
 from pareto_prune.core.quantities import ESTIMATED, count, duration, times, written
+from pareto_prune.core.record import Record
 from pareto_prune.core.records import TrialState
 from pareto_prune.core.registry import Entry
 from pareto_prune.results.front import DENSE, AtPointsLost, Confirmed, Front, Point

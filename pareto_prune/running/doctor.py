@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pareto_prune.core.architecture import Record
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import ParetoPruneError
 from pareto_prune.core.families import entries
 from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.record import Record
 from pareto_prune.core.records import Environment, Reading
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure import environment as machine

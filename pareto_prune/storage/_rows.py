@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, false, or_, select
 
-from pareto_prune.core.architecture import Record
 from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.record import Record
 from pareto_prune.core.records import Candidate, Failure, Trial, TrialResult, TrialState
 from pareto_prune.search.samplers import Past
 from pareto_prune.search.space import SearchSpace

@@ -7,7 +7,6 @@ import sys
 import threading
 
 from pareto_prune.running.launch import Job, launchers
-
 from pareto_prune.storage import open_storage
 from tests.launch.jobs import prepare_long
 from tests.storage.scripted import space_of

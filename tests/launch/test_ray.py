@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pareto_prune.running.launch import Job, launchers
-from pareto_prune.running.launch._cluster import Cluster, Node, Share, check_command_line
-from pareto_prune.running.launch.ray import Ray
 
 from pareto_prune import api
 from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Failure, TrialState
+from pareto_prune.running.launch import Job, launchers
+from pareto_prune.running.launch._cluster import Cluster, Node, Share, check_command_line
+from pareto_prune.running.launch.ray import Ray
 from pareto_prune.storage import StoredStudy, open_storage
 from tests.launch import jobs, small
 from tests.launch.loopback import keep_to_loopback

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pareto_prune.running.worker import Assignment, RunTrial
-
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
@@ -20,6 +18,7 @@ from pareto_prune.core.records import (
     Rung,
     TrialResult,
 )
+from pareto_prune.running.worker import Assignment, RunTrial
 from pareto_prune.search.space import SearchSpace
 
 ARCHITECTURE = Architecture(hidden=32, head_size=8, layers=(LayerShape(heads=4, neurons=64),) * 3)

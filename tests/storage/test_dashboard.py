@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from optuna.storages import RDBStorage
-from pareto_prune.running.worker import work
 
+from pareto_prune.running.worker import work
 from pareto_prune.storage import StoredStudy
 from tests.storage.scripted import run_scripted, space_of, values_of
 

@@ -13,7 +13,6 @@ import sys
 import time
 
 from pareto_prune.running.worker import RunTrial, WorkerEvent, work
-
 from pareto_prune.storage import open_storage
 from tests.storage.scripted import run_blocking, run_saying, run_scripted, space_of
 

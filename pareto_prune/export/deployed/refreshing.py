@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.core.architecture import Record
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.quantities import change, written
+from pareto_prune.core.record import Record
 from pareto_prune.core.records import Difference, Quality
 from pareto_prune.export.deployed._data import as_deployed, dense_of, labelled_file, study_data
 from pareto_prune.export.deployed._folder import opened

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from pareto_prune.core.architecture import Record
 from pareto_prune.core.cache import replacing
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.record import Record
 from pareto_prune.core.records import Difference, Measurement, Quality
 from pareto_prune.export.deployed._data import as_deployed, dense_of, labelled_file, study_data
 from pareto_prune.export.deployed._folder import call_of, opened
