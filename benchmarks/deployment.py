@@ -33,7 +33,7 @@ from pareto_prune.inputs.data import load as load_data
 from pareto_prune.measure import Workload
 from pareto_prune.measure.engines import Settings, engines
 from pareto_prune.measure.environment import environment
-from pareto_prune.results.front import Front, Point
+from pareto_prune.results.records import Front, Point
 from pareto_prune.trials.dense import load_dense
 
 KEEPS = 0.98

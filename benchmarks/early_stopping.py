@@ -43,7 +43,9 @@ from pareto_prune.core.records import (
     TrialState,
 )
 from pareto_prune.measure.environment import environment
-from pareto_prune.results.front import Yardstick, competes, front_of, yardstick
+from pareto_prune.results.front import front_of
+from pareto_prune.results.members import competes
+from pareto_prune.results.yardstick import Yardstick, yardstick
 from pareto_prune.running.worker import trial_seed
 from pareto_prune.search.early_stopping import Completed, Progress, StopRule, audited
 from pareto_prune.storage import DEFAULT_URL, open_storage

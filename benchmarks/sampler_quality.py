@@ -39,7 +39,7 @@ from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate, TrialState
 from pareto_prune.measure.environment import environment
 from pareto_prune.results.dominance import hypervolume
-from pareto_prune.results.front import Yardstick
+from pareto_prune.results.yardstick import Yardstick
 from pareto_prune.search.samplers import Past, Request, samplers
 from pareto_prune.search.samplers._history import History
 from pareto_prune.search.space import SearchSpace, first_population

@@ -52,7 +52,8 @@ from pareto_prune.measure.environment import environment
 from pareto_prune.pruning.norms import detached, unit_norms
 from pareto_prune.pruning.selection import plan_by_sparsity
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.results.front import front_of, history
+from pareto_prune.results.front import front_of
+from pareto_prune.results.history import history
 from pareto_prune.running.display import Display
 from pareto_prune.running.worker import trial_seed
 from pareto_prune.storage import open_storage

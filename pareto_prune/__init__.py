@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pareto_prune.api import Outcome
     from pareto_prune.core.config import StudyConfig
     from pareto_prune.core.progress import Progress
-    from pareto_prune.results.front import Front
+    from pareto_prune.results.records import Front
     from pareto_prune.running.optuna_objective import Objective
     from pareto_prune.running.run_study import Watcher
 
@@ -178,7 +178,7 @@ def _storage(given: str | None) -> str:
 
 def _frame(given: Any, storage: str | None) -> DataFrame:
     from pareto_prune.results.frames import frame
-    from pareto_prune.results.front import Front
+    from pareto_prune.results.records import Front
 
     if isinstance(given, str):
         return front(given, storage)

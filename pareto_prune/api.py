@@ -16,7 +16,9 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Candidate, Confirmation, Study, Trial, TrialState
-from pareto_prune.results.front import Front, front_of, plateaued
+from pareto_prune.results.front import front_of
+from pareto_prune.results.history import plateaued
+from pareto_prune.results.records import Front
 from pareto_prune.results.savings import savings
 from pareto_prune.results.tables import Status, StudyRow, WorkerStatus
 from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage

@@ -15,15 +15,11 @@ from hypothesis import strategies as st
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
 from pareto_prune.results.dominance import hypervolume
-from pareto_prune.results.front import (
-    Front,
-    Yardstick,
-    competes,
-    front_of,
-    history,
-    plateaued,
-    yardstick,
-)
+from pareto_prune.results.front import front_of
+from pareto_prune.results.history import history, plateaued
+from pareto_prune.results.members import competes
+from pareto_prune.results.records import Front
+from pareto_prune.results.yardstick import Yardstick, yardstick
 from tests import synthetic
 from tests.synthetic import DENSE_VALUES, study_of, trial
 

@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from pareto_prune.cli._numbers import parsed
 from pareto_prune.core.errors import UserError
-from pareto_prune.results.front import Front, front_of
-from pareto_prune.results.selection import Selection, explain, parsed, select
+from pareto_prune.results.front import front_of
+from pareto_prune.results.records import Front
+from pareto_prune.results.selection import explain, select
+from pareto_prune.results.selection.records import Selection
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values

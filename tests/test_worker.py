@@ -13,7 +13,7 @@ import pytest
 from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
-from pareto_prune.results.front import reference_values
+from pareto_prune.results.yardstick import reference_values
 from pareto_prune.running.worker import (
     Asker,
     Assignment,

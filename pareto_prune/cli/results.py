@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pareto_prune.cli._app import DEFAULT_STORAGE, AsJson, Name, Number, StorageUrl, app, show
+from pareto_prune.cli._numbers import parsed
 from pareto_prune.core.errors import UserError
 
 
@@ -68,13 +69,14 @@ def select(
     Example: pareto-prune select quickstart --max latency_ms=5 --min accuracy=0.82
     """
     from pareto_prune import api
-    from pareto_prune.results import selection, tables
+    from pareto_prune.results import tables
+    from pareto_prune.results.selection import select as choose
 
-    chosen = selection.select(
+    chosen = choose(
         api.front(name, storage, every=starter is not None),
-        maximum=selection.parsed("--max", maximum or []),
-        minimum=selection.parsed("--min", minimum or []),
-        weights=selection.parsed("--weights", [weights] if weights else []),
+        maximum=parsed("--max", maximum or []),
+        minimum=parsed("--min", minimum or []),
+        weights=parsed("--weights", [weights] if weights else []),
         knee=knee,
         starter=starter,
     )

@@ -2,7 +2,7 @@
 
 ``StudyConfig → Candidate → PruningPlan → TrialResult → Front → Selection``: the configuration
 stands in :mod:`pareto_prune.core.config`, the plan in :mod:`pareto_prune.pruning.plan`, front and
-selection in :mod:`pareto_prune.results.front`.
+selection in :mod:`pareto_prune.results.records` and :mod:`pareto_prune.results.selection`.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Study, Trial, TrialResult, TrialState
 from pareto_prune.export.formats import exporters
 from pareto_prune.export.manifest import Card, sha256
-from pareto_prune.results.front import Yardstick, front_of, yardstick
+from pareto_prune.results.front import front_of
+from pareto_prune.results.yardstick import Yardstick, yardstick
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

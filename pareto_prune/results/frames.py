@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.objectives import OBJECTIVES
-from pareto_prune.results.front import Front, Point
+from pareto_prune.results.records import Front, Point
 
 if TYPE_CHECKING:
     from pandas import DataFrame

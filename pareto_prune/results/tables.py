@@ -22,9 +22,10 @@ from pareto_prune.core.quantities import ESTIMATED, count, duration, times, writ
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import TrialState
 from pareto_prune.core.registry import Entry
-from pareto_prune.results.front import DENSE, AtPointsLost, Confirmed, Front, Point
+from pareto_prune.results.members import DENSE
+from pareto_prune.results.records import AtPointsLost, Confirmed, Front, Point
 from pareto_prune.results.savings import Savings
-from pareto_prune.results.selection import Selection
+from pareto_prune.results.selection.records import Selection
 
 RECOMMENDED = "★"
 _STATE_STYLES = {

@@ -30,7 +30,8 @@ from pareto_prune.core.records import (
     TrialState,
 )
 from pareto_prune.export.artifact_store import CONFIRMED, Artifacts
-from pareto_prune.results.front import front_of, standard_error
+from pareto_prune.results.front import front_of
+from pareto_prune.results.selection.recommendation import standard_error
 from pareto_prune.running.worker import trial_seed
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.bench import Bench, prepare

@@ -29,8 +29,11 @@ from rich.text import Text
 
 from pareto_prune.core.quantities import ESTIMATED, duration, times, written
 from pareto_prune.core.records import Candidate, Trial, TrialState
-from pareto_prune.results.front import Front, Point, competes, gains, yardstick_of
+from pareto_prune.results.gains import gains
+from pareto_prune.results.members import competes
+from pareto_prune.results.records import Front, Point
 from pareto_prune.results.tables import shown
+from pareto_prune.results.yardstick import yardstick_of
 
 REFRESHES_PER_SECOND = 4
 HEARTBEAT_SECONDS = 30.0

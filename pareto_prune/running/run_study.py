@@ -14,7 +14,9 @@ from typing import Protocol
 from pareto_prune.core.config import seconds
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Trial
-from pareto_prune.results.front import Front, front_of, plateaued
+from pareto_prune.results.front import front_of
+from pareto_prune.results.history import plateaued
+from pareto_prune.results.records import Front
 from pareto_prune.running.launch import Job, Launcher, launchers
 from pareto_prune.running.worker import RunTrial, WorkerEvent
 from pareto_prune.search.space import SearchSpace

@@ -31,7 +31,7 @@ from typing import Any, Literal, Self
 from pareto_prune.core.config import seconds
 from pareto_prune.core.errors import ParetoPruneError, RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.records import Candidate, Failure, Rung, Trial, TrialResult, TrialState
-from pareto_prune.results.front import yardstick_for
+from pareto_prune.results.yardstick import yardstick_for
 from pareto_prune.search.samplers import Request, Sampler, samplers
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy

@@ -14,7 +14,8 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import MismatchError, Problem, UserError
 from pareto_prune.core.records import Candidate, Study
-from pareto_prune.results.front import DENSE, front_of
+from pareto_prune.results.front import front_of
+from pareto_prune.results.members import DENSE
 from pareto_prune.search.space import DEPLOYMENT, Gene, SearchSpace, Value, first_population
 from pareto_prune.search.starters import starting_candidates
 

@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pareto_prune.core.records import Study
-from pareto_prune.results.front import Front, front_of
+from pareto_prune.results.front import front_of
+from pareto_prune.results.records import Front
 from pareto_prune.results.report import view_of
 from pareto_prune.results.report.page import page_of
 from pareto_prune.storage import Storage, StoredStudy, StudySummary

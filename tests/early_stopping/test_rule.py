@@ -11,7 +11,7 @@ import pytest
 from pareto_prune.core.config import EarlyStoppingTable
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import Candidate
-from pareto_prune.results.front import Yardstick
+from pareto_prune.results.yardstick import Yardstick
 from pareto_prune.search.early_stopping import Completed, Progress, StopRule, rung_steps
 from pareto_prune.search.early_stopping._completed import made_of
 

@@ -8,7 +8,8 @@ import math
 import pytest
 
 from pareto_prune.core.records import Failure, TrialState
-from pareto_prune.results.front import front_of, history
+from pareto_prune.results.front import front_of
+from pareto_prune.results.history import history
 from pareto_prune.results.report import view_of
 from tests import synthetic
 from tests.synthetic import DENSE_VALUES, study_of, trial

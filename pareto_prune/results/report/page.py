@@ -15,7 +15,7 @@ from typing import Any
 from pareto_prune.core.cache import replacing
 from pareto_prune.core.records import Study
 from pareto_prune.core.version import __version__
-from pareto_prune.results.front import Front
+from pareto_prune.results.records import Front
 from pareto_prune.results.report.view import view_of
 
 _CODES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}

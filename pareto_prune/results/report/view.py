@@ -17,17 +17,13 @@ from pareto_prune.core.config import flatten
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import duration, points, written
 from pareto_prune.core.records import Environment, Reading, Study, Trial, TrialState
-from pareto_prune.results.front import (
-    DENSE,
-    Front,
-    NamedReference,
-    Point,
-    front_of,
-    history,
-    yardstick_of,
-)
+from pareto_prune.results.front import front_of
+from pareto_prune.results.history import history
+from pareto_prune.results.members import DENSE
+from pareto_prune.results.records import Front, NamedReference, Point
 from pareto_prune.results.savings import savings
 from pareto_prune.results.selection import explain
+from pareto_prune.results.yardstick import yardstick_of
 
 VIEW_VERSION = 1
 _EXPLAINED = 60

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from pareto_prune.core.records import Candidate, Study, Trial, TrialState
-from pareto_prune.results.front import Yardstick, competes
+from pareto_prune.results.members import competes
+from pareto_prune.results.yardstick import Yardstick
 
 ALIKE = 0.05
 """Learning rates that differ by less than about this share are the same."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pareto_prune.core.config import EarlyStoppingTable, StudyConfig, bound
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import Candidate, Interval, Study
-from pareto_prune.results.front import Yardstick, yardstick
+from pareto_prune.results.yardstick import Yardstick, yardstick
 from pareto_prune.search.early_stopping._completed import Completed, completed_of, made_of
 
 NEAREST = 10

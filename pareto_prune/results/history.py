@@ -1,0 +1,96 @@
+"""How the hypervolume of a study grew, trial by trial, and whether it still does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_prune.core.records import (
+    Study,
+    Trial,
+)
+from pareto_prune.results.dominance import gain
+from pareto_prune.results.members import competes, result_of
+from pareto_prune.results.yardstick import clipped, yardstick
+
+PLATEAU_RISE = 0.01
+_LONGEST_PAUSE = 60.0
+
+
+class HistoryPoint(NamedTuple):
+    """The hypervolume after ``trials`` finished trials.
+
+    ``seconds`` count from the creation of the study, without pauses of over a minute between
+    trials in which nothing ran.
+    """
+
+    trials: int
+    number: int
+    seconds: float
+    hypervolume: float
+
+
+def history(study: Study) -> list[HistoryPoint]:
+    """Return the hypervolume after every finished trial, in the order in which they ended.
+
+    Empty where there is no hypervolume: see :class:`Front`.
+    """
+    measure = yardstick(study)
+    if not measure.beats_chance:
+        return []
+    finished = [trial for trial in study.trials if trial.state.finished]
+    finished.sort(key=lambda trial: (trial.ended or 0.0, trial.number))
+    seconds = _active_seconds(study.created, finished)
+    front = np.zeros((0, len(measure.objectives)))
+    volume = 0.0
+    points: list[HistoryPoint] = []
+    for count, trial in enumerate(finished, 1):
+        if competes(trial, measure):
+            added = clipped([result_of(trial).values], measure)[0]
+            volume, front = _grown(volume, front, added)
+        points.append(HistoryPoint(count, trial.number, seconds[count - 1], volume))
+    return points
+
+
+def plateaued(study: Study, trials: int | None) -> bool:
+    """Whether the last ``trials`` finished trials raised the hypervolume by less than 1 %.
+
+    Never before there is a hypervolume above 0, nor without a number of trials.
+    """
+    if trials is None:
+        return False
+    volumes = [point.hypervolume for point in history(study)]
+    if len(volumes) <= trials or volumes[-trials - 1] <= 0:
+        return False
+    return volumes[-1] < (1 + PLATEAU_RISE) * volumes[-trials - 1]
+
+
+def _grown(
+    volume: float, front: NDArray[np.float64], added: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    if (front >= added).all(axis=1).any():
+        return volume, front
+    kept = front[~(front <= added).all(axis=1)]
+    return volume + max(0.0, gain(front, added)), np.concatenate((kept, added[None]))
+
+
+def _active_seconds(created: float, finished: Sequence[Trial]) -> list[float]:
+    """Return the seconds from ``created`` to the end of each trial, without the long pauses."""
+    ends = [trial.ended or created for trial in finished]
+    spans = sorted(
+        (trial.started or end, end) for trial, end in zip(finished, ends, strict=True) if end
+    )
+    pauses: list[tuple[float, float]] = []
+    busy_until = math.inf
+    for start, end in spans:
+        if start - busy_until > _LONGEST_PAUSE:
+            pauses.append((start, start - busy_until))
+        busy_until = end if busy_until == math.inf else max(busy_until, end)
+    starts = np.array([start for start, _ in pauses])
+    lost = np.concatenate(([0.0], np.cumsum([length for _, length in pauses])))
+    passed = np.searchsorted(starts, np.array(ends), side="right")
+    return [max(0.0, end - created - float(lost[i])) for end, i in zip(ends, passed, strict=True)]

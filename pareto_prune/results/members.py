@@ -1,0 +1,50 @@
+"""Which trials of a study are on its front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pareto_prune.core.records import (
+    Trial,
+    TrialResult,
+    TrialState,
+)
+from pareto_prune.results.dominance import nondominated
+from pareto_prune.results.yardstick import Yardstick
+
+DENSE = "dense"
+
+
+def competes(trial: Trial, measure: Yardstick) -> bool:
+    """Whether ``trial`` can be on the front: complete, feasible, every objective finite."""
+    if trial.state is not TrialState.COMPLETE or trial.result is None:
+        return False
+    values = trial.result.values
+    known = all(math.isfinite(values.get(name, math.nan)) for name in measure.names)
+    return known and feasible(trial.result)
+
+
+def members_of(trials: Sequence[Trial], measure: Yardstick) -> list[Trial]:
+    """Return the trials that nothing dominates; the dense model takes part."""
+    competing = [trial for trial in trials if competes(trial, measure)]
+    rows: list[Mapping[str, float]] = [result_of(trial).values for trial in competing]
+    if measure.complete and not any(_starter(trial) == DENSE for trial in competing):
+        rows.append(measure.reference)
+    kept = nondominated(measure.values(rows) * measure.signs())
+    return [trial for trial, keep in zip(competing, kept, strict=False) if keep]
+
+
+def feasible(result: TrialResult) -> bool:
+    """Whether a result keeps the study's constraints."""
+    return all(violation <= 0 for violation in result.violations.values())
+
+
+def result_of(trial: Trial) -> TrialResult:
+    """Return the result of a trial that has one."""
+    assert trial.result is not None
+    return trial.result
+
+
+def _starter(trial: Trial) -> str | None:
+    return result_of(trial).candidate.starter

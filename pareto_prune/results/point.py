@@ -1,0 +1,70 @@
+"""One trial, or one named reference, as the front holds it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pareto_prune.core.records import (
+    Trial,
+    TrialResult,
+)
+from pareto_prune.results.members import feasible
+from pareto_prune.results.records import NamedReference, Point
+from pareto_prune.results.yardstick import Yardstick
+
+
+def point_of(trial: Trial, measure: Yardstick, on_front: bool) -> Point:
+    """Return a trial as the front holds it."""
+    candidate, result = trial.candidate, trial.result
+    if candidate is None and result is not None:
+        candidate = result.candidate
+    fields = _result_fields(result, measure) if result else {}
+    return Point(
+        number=trial.number,
+        state=trial.state,
+        strategy=candidate.strategy if candidate else None,
+        importance=candidate.importance if candidate else None,
+        starter=candidate.starter if candidate else None,
+        on_front=on_front,
+        **fields,
+    )
+
+
+def _result_fields(result: TrialResult, measure: Yardstick) -> dict[str, Any]:
+    finite = {name: v for name, v in result.values.items() if math.isfinite(v)}
+    return {
+        "parameters": result.parameters,
+        "bytes": result.bytes,
+        "values": finite,
+        "intervals": {name: i for name, i in result.intervals.items() if name in finite},
+        "relative": measure.relative(finite),
+        "architecture": result.architecture,
+        "feasible": feasible(result),
+        "reason": _reason(result),
+    }
+
+
+def _reason(result: TrialResult) -> str | None:
+    if result.failure:
+        return f"{result.failure.kind}: {result.failure.reason}"
+    if result.stop_reason and not result.audited:
+        return result.stop_reason
+    broken = [name for name, violation in result.violations.items() if violation > 0]
+    if broken:
+        return f"breaks the constraint on {', '.join(broken)}"
+    return (
+        f"an audit ran on, it would have been stopped: {r}" if (r := result.stop_reason) else None
+    )
+
+
+def named_reference_of(result: TrialResult, measure: Yardstick) -> NamedReference:
+    """Return a named reference as the front holds it."""
+    return NamedReference(
+        name=result.candidate.starter or result.candidate.strategy,
+        parameters=result.parameters,
+        values=result.values,
+        intervals=result.intervals,
+        relative=measure.relative(result.values),
+        architecture=result.architecture,
+    )

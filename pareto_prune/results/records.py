@@ -1,0 +1,188 @@
+"""A front as frozen values that survive JSON: its objectives, its points, what it amounts to.
+
+Made by :func:`pareto_prune.results.front.front_of`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+
+from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.objectives import QUALITY_METRICS
+from pareto_prune.core.record import Record
+from pareto_prune.core.records import (
+    Grade,
+    Interval,
+    TrialState,
+)
+
+
+class FrontObjective(Record):
+    """One objective as the front holds it.
+
+    Attributes:
+        grade: measured, attributed or estimated; ``None`` where nothing is measured.
+        source: what counted (``"clock"``, ``"nvml"``, …).
+    """
+
+    name: str
+    unit: str
+    direction: str
+    grade: Grade | None = None
+    source: str | None = None
+
+    @pydantic.model_serializer(mode="wrap")
+    def _without_unknown(self, handler: Any) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+
+class Confirmed(Record):
+    """What a point was found to be when it was retrained longer and measured afresh.
+
+    Attributes:
+        retrainings: how many, each with a seed of its own; the metric is their mean.
+        steps: of each.
+        values, intervals, relative: as those of a point.
+        tied: other confirmed points of the front that it cannot be told from: the 95 % intervals
+            overlap in every objective.
+        matched_by: the cheapest other confirmed point of the front that is nowhere dearer beyond
+            noise and whose metric is the same within it; ``None`` where there is none cheaper.
+    """
+
+    retrainings: int
+    steps: int
+    values: dict[str, float]
+    intervals: dict[str, Interval]
+    relative: dict[str, float]
+    tied: tuple[int, ...] = ()
+    matched_by: int | None = None
+
+
+class Point(Record):
+    """One trial as the front holds it.
+
+    Attributes:
+        state: ``complete``, ``stopped``, ``failed``, ``running`` or ``waiting``.
+        confirmed: whether the trial was retrained and measured again after the search.
+        confirmation: what it was found to be then; ``values`` stay those of the search.
+        values: the objectives; of a trial stopped early, as far as they are known.
+        intervals: 95 % intervals of ``values``.
+        relative: cost objectives as shares of the dense model's.
+        on_front: whether nothing dominates it.
+        feasible: whether it keeps the study's constraints.
+        reason: why it is not complete or not feasible, if so.
+    """
+
+    number: int
+    state: TrialState
+    strategy: str | None = None
+    importance: str | None = None
+    starter: str | None = None
+    confirmed: bool = False
+    confirmation: Confirmed | None = None
+    parameters: int | None = None
+    bytes: int | None = None
+    values: dict[str, float] = pydantic.Field(default_factory=dict)
+    intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
+    relative: dict[str, float] = pydantic.Field(default_factory=dict)
+    architecture: Architecture | None = None
+    on_front: bool = False
+    feasible: bool = True
+    reason: str | None = None
+
+    def value(self, name: str) -> float | None:
+        """Return the value of an objective, or of ``parameters`` or ``bytes``, where known."""
+        if name in self.values:
+            return self.values[name]
+        return {"parameters": self.parameters, "bytes": self.bytes}.get(name)
+
+
+class NamedReference(Record):
+    """A well-known alternative that stands beside the front but not on it."""
+
+    name: str
+    parameters: int | None = None
+    values: dict[str, float]
+    intervals: dict[str, Interval]
+    relative: dict[str, float]
+    architecture: Architecture | None = None
+
+
+class AtPointsLost(Record):
+    """The cheapest the front has at ``points`` points of the metric lost against the dense model.
+
+    Attributes:
+        speedup: dense time / time, at least 1.
+        energy_ratio: joules / dense joules, at most 1.
+        speedup_trial, energy_trial: whose they are; ``None``: the dense model's own.
+    """
+
+    points: int
+    speedup: float | None = None
+    speedup_trial: int | None = None
+    energy_ratio: float | None = None
+    energy_trial: int | None = None
+
+
+class Recommendation(Record):
+    """The point to look at first, and why."""
+
+    trial: int
+    reason: str
+
+
+class Front(Record):
+    """The non-dominated trials of a study and what they amount to.
+
+    Attributes:
+        hypervolume: share of the unit box that the front dominates; ``None`` where the dense
+            model is not there yet or does not beat chance.
+        reference: values of the dense model by objective, with ``parameters`` and ``bytes``.
+        chance: the metric of always answering the majority class.
+        examples: validation examples behind the metric.
+        constraints: of the study file.
+        counts: trials by state; ``infeasible`` ones are among ``complete``.
+        knee: number of the trial at the knee.
+        trials: the front's members, best metric first; or every trial by number.
+    """
+
+    study: str
+    hypervolume: float | None
+    objectives: tuple[FrontObjective, ...]
+    reference: dict[str, int | float] | None
+    reference_intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
+    reference_architecture: Architecture | None = None
+    chance: float | None = None
+    examples: int | None = None
+    constraints: dict[str, str] = pydantic.Field(default_factory=dict)
+    counts: dict[str, int] = pydantic.Field(default_factory=dict)
+    at_points_lost: tuple[AtPointsLost, ...] = ()
+    knee: int | None = None
+    recommended: Recommendation | None = None
+    references: tuple[NamedReference, ...] = ()
+    trials: tuple[Point, ...] = ()
+
+    @property
+    def metric(self) -> str:
+        """Name of the quality metric."""
+        return next(o.name for o in self.objectives if o.name in QUALITY_METRICS)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Names of the other objectives."""
+        return tuple(o.name for o in self.objectives if o.name not in QUALITY_METRICS)
+
+    @property
+    def members(self) -> tuple[Point, ...]:
+        """The trials on the front, whichever trials are listed."""
+        return tuple(point for point in self.trials if point.on_front)
+
+    def estimated(self, name: str) -> bool:
+        """Whether the values of objective ``name`` are estimates."""
+        return any(o.name == name and o.grade == "estimated" for o in self.objectives)
+
+    def point(self, number: int) -> Point | None:
+        """Return the listed trial of this number, if there is one."""
+        return next((point for point in self.trials if point.number == number), None)

@@ -1,0 +1,76 @@
+"""Why a point was chosen, and what to mind before relying on it, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.quantities import change, written
+from pareto_prune.results.gains import gains
+from pareto_prune.results.records import Front, Point
+from pareto_prune.results.selection.noise import noise_sentences
+from pareto_prune.results.selection.records import Choice, Selection
+from pareto_prune.results.selection.trades import trade_sentence, trades_of
+from pareto_prune.results.ties import tied
+from pareto_prune.results.yardstick import Yardstick, yardstick_of
+
+
+def explained(front: Front, choice: Choice) -> Selection:
+    """Return a choice with the sentences and warnings that go with it."""
+    point, measure = choice.point, yardstick_of(front)
+    others = [p for p in front.members if p.number != point.number]
+    trades = tuple(trades_of(point, others, measure))
+    tied_metric = [p for p in others if tied(point, p, [measure.metric.name])]
+    tied_all = [p for p in tied_metric if tied(point, p, measure.names)]
+    return Selection(
+        study=front.study,
+        trial=point.number,
+        how=choice.how,
+        point=point,
+        score=choice.score,
+        trades=trades,
+        tied=tuple(p.number for p in tied_all),
+        tied_metric=tuple(p.number for p in tied_metric),
+        sentences=(
+            f"Trial {point.number}: {choice.why}.",
+            *_standing(front, point, measure),
+            *(trade_sentence(trade, measure) for trade in trades),
+            *noise_sentences(point, tied_all, tied_metric, measure),
+        ),
+        warnings=tuple(_warnings(front, point)),
+    )
+
+
+def _standing(front: Front, point: Point, measure: Yardstick) -> Iterable[str]:
+    values = ", ".join(
+        f"{o.label} {written(o.name, point.values[o.name], front.estimated(o.name))}"
+        for o in measure.objectives
+        if o.name in point.values
+    )
+    yield f"It has {values}."
+    metric = measure.metric
+    if metric.name in measure.reference and metric.name in point.values:
+        lost = measure.reference[metric.name] - point.values[metric.name]
+        side = "below" if lost >= 0 else "above"
+        against = f"{change(metric.name, lost)} of {metric.label} {side} the dense model"
+        yield f"That is {against}; {gains(point, measure)}."
+
+
+def _warnings(front: Front, point: Point) -> Iterable[str]:
+    label = OBJECTIVES[front.metric].label
+    if not point.on_front:
+        reason = point.reason or "another point is nowhere worse and somewhere better"
+        yield f"Trial {point.number} is not on the front: {reason}."
+    if not point.confirmed:
+        seen = f" on {front.examples} validation examples" if front.examples else ""
+        yield (
+            f"Its {label} was picked among many trials{seen}, so it is optimistic: "
+            "score what is exported on data that the search has not seen."
+        )
+    for objective in front.objectives:
+        if objective.grade == "estimated":
+            source = f" from {objective.source}" if objective.source else ""
+            yield (
+                f"{OBJECTIVES[objective.name].label.capitalize()} is an estimate{source}, "
+                "good to a factor of about 2."
+            )

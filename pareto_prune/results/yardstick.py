@@ -1,0 +1,153 @@
+"""What the values of a study are held against: the dense model, objective by objective."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_prune.core.objectives import OBJECTIVES, Objective
+from pareto_prune.core.records import (
+    DenseReference,
+    Study,
+)
+from pareto_prune.results.records import Front
+
+QUALITY_SHARE = 0.2
+TIMES_CHEAPER = 16.0
+_DEFAULT_OBJECTIVES = ("accuracy", "latency_ms", "energy_j")
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What the values of a study are held against.
+
+    Attributes:
+        objectives: in the study's order.
+        reference: values of the dense model; empty until it was measured.
+        chance: the metric of always answering the majority class.
+    """
+
+    objectives: tuple[Objective, ...]
+    reference: dict[str, float]
+    chance: float
+
+    @property
+    def metric(self) -> Objective:
+        """The quality metric."""
+        return next(o for o in self.objectives if o.kind == "quality")
+
+    @property
+    def costs(self) -> tuple[Objective, ...]:
+        """The other objectives."""
+        return tuple(o for o in self.objectives if o.kind != "quality")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the objectives."""
+        return tuple(o.name for o in self.objectives)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the dense model has every objective."""
+        return all(name in self.reference for name in self.names)
+
+    @property
+    def beats_chance(self) -> bool:
+        """Whether there is a metric to lose."""
+        return self.complete and self.reference[self.metric.name] > self.chance
+
+    def values(self, rows: Iterable[Mapping[str, float]]) -> NDArray[np.float64]:
+        """Return the objectives of ``rows``, shape ``(n, objectives)``."""
+        table = [[row[name] for name in self.names] for row in rows]
+        return np.array(table, dtype=np.float64).reshape(len(table), len(self.names))
+
+    def signs(self) -> NDArray[np.float64]:
+        """Return +1 for objectives that are minimised, -1 for the others."""
+        return np.array([o.sign for o in self.objectives], dtype=np.float64)
+
+    def coordinates(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return hypervolume coordinates of ``values``, shape ``(n, objectives)``, not clipped.
+
+        The metric is 1 at the dense model and 0 where a fifth of what the dense model has over
+        chance is lost; a cost is 0 at the dense model and 1 at 16 times cheaper, by logarithm.
+        """
+        columns = [
+            self._coordinate(objective, values[:, i]) for i, objective in enumerate(self.objectives)
+        ]
+        return np.stack(columns, axis=1)
+
+    def _coordinate(self, objective: Objective, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        dense = self.reference[objective.name]
+        if objective.kind == "quality":
+            return 1 - (dense - values) / (QUALITY_SHARE * (dense - self.chance))
+        cheaper = np.log(dense / values) / math.log(TIMES_CHEAPER)
+        return objective.sign * cheaper
+
+    def relative(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return the costs among ``values`` as shares of the dense model's."""
+        return {
+            o.name: values[o.name] / self.reference[o.name]
+            for o in self.costs
+            if o.name in values and self.reference.get(o.name)
+        }
+
+    def promising(self, values: Mapping[str, float], dearest: float) -> bool:
+        """Whether values are where a search is to look.
+
+        They are where the metric has a hypervolume coordinate above 0 and some cost is at most
+        ``dearest``, a share of the dense model's. True as long as that cannot be told.
+        """
+        relative = self.relative(values)
+        if not self.beats_chance or not relative:
+            return True
+        metric = values.get(self.metric.name, math.nan)
+        kept = self._coordinate(self.metric, np.array([metric]))[0] > 0
+        signs = {o.name: o.sign for o in self.costs}
+        return bool(kept) and min(v ** signs[name] for name, v in relative.items()) <= dearest
+
+    def cost(self, relative: Mapping[str, float]) -> float:
+        """Return the geometric mean of the costs of a point, 1 for the dense model."""
+        logs = [o.sign * math.log(relative[o.name]) for o in self.costs if relative.get(o.name)]
+        return math.exp(sum(logs) / len(logs)) if logs else 1.0
+
+
+def yardstick(study: Study) -> Yardstick:
+    """Return what the values of ``study`` are held against."""
+    names = study.config.get("objectives") or _DEFAULT_OBJECTIVES
+    return yardstick_for([str(name) for name in names], study.reference)  # type: ignore[attr-defined]
+
+
+def yardstick_for(names: Iterable[str], reference: DenseReference | None) -> Yardstick:
+    """Return what objectives are held against; ``reference`` is ``None`` until it is measured."""
+    objectives = tuple(OBJECTIVES[name] for name in names)
+    values = reference_values(reference, objectives) if reference else {}
+    return Yardstick(objectives, values, reference.chance if reference else 0.0)
+
+
+def reference_values(
+    reference: DenseReference, objectives: Sequence[Objective]
+) -> dict[str, float]:
+    """Return the dense model's values of ``objectives``, as far as they are known."""
+    known: dict[str, float | None] = {
+        "parameters": reference.parameters,
+        "bytes": reference.bytes,
+        **reference.quality.metrics,
+        **{name: reading.value for name, reading in reference.measurement.readings.items()},
+    }
+    found = ((o.name, known.get(o.name)) for o in objectives)
+    return {name: value for name, value in found if value is not None and math.isfinite(value)}
+
+
+def yardstick_of(front: Front) -> Yardstick:
+    """Return what the values of ``front`` are held against."""
+    objectives = tuple(OBJECTIVES[o.name] for o in front.objectives)
+    return Yardstick(objectives, front.reference or {}, front.chance or 0.0)
+
+
+def clipped(rows: Sequence[Mapping[str, float]], measure: Yardstick) -> NDArray[np.float64]:
+    """Return hypervolume coordinates of ``rows``, shape ``(n, objectives)``, within the box."""
+    return np.clip(measure.coordinates(measure.values(rows)), 0.0, 1.0)
