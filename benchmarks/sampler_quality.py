@@ -38,7 +38,7 @@ from pareto_prune.core.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate, TrialState
 from pareto_prune.measure.environment import environment
-from pareto_prune.results.dominance import hypervolume
+from pareto_prune.results.hypervolume import hypervolume
 from pareto_prune.results.yardstick import Yardstick
 from pareto_prune.search.samplers import Past, Request, samplers
 from pareto_prune.search.samplers._history import History

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareto_prune.results.dominance import gain, hypervolume, nondominated
+from pareto_prune.results.dominance import nondominated
+from pareto_prune.results.hypervolume import gain, hypervolume
 
 
 def grids(columns: st.SearchStrategy[int], rows: int = 24) -> st.SearchStrategy[np.ndarray]:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
-from pareto_prune.results.dominance import hypervolume
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history, plateaued
+from pareto_prune.results.hypervolume import hypervolume
 from pareto_prune.results.members import competes
 from pareto_prune.results.records import Front
 from pareto_prune.results.yardstick import Yardstick, yardstick

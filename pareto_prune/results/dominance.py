@@ -1,4 +1,4 @@
-"""Geometry of several objectives at once: who dominates whom, and how much a set dominates.
+"""Who dominates whom, with several objectives at once.
 
 Arrays only; nothing here knows of trials, units or directions.
 """
@@ -6,14 +6,12 @@ Arrays only; nothing here knows of trials, units or directions.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
 _BLOCK = 256
 
 
@@ -104,85 +102,3 @@ def _strictly_covered(block: Points) -> Mask:
         below &= block[None, :, column] <= block[:, None, column]
     np.fill_diagonal(below, False)
     return np.asarray(below.any(axis=1))
-
-
-def hypervolume(points: Points) -> float:
-    """Return the volume between the origin and ``points``, shape ``(n, d)``, all maximised.
-
-    Coordinates below 0 count as 0. Exact: a sweep with a staircase for up to three columns
-    (Fonseca, Paquete, López-Ibáñez 2006, section III), slices of those above.
-    """
-    points = np.asarray(points, dtype=np.float64)
-    if points.ndim != 2:
-        raise ValueError("points must be a two-dimensional array")
-    points = points[(points > 0).all(axis=1)]
-    if len(points) == 0:
-        return 0.0
-    if points.shape[1] == 1:
-        return float(points.max())
-    return _sliced(points[np.argsort(-points[:, -1], kind="stable")])
-
-
-def gain(points: Points, point: Points) -> float:
-    """Return the volume that ``point``, shape ``(d,)``, adds to that of ``points``."""
-    if len(points) == 0:
-        return hypervolume(point[None])
-    shared = np.minimum(points, point)
-    return float(np.prod(np.maximum(point, 0.0))) - hypervolume(shared)
-
-
-def _sliced(ordered: Points) -> float:
-    """Sum the slices along the last column, which falls; each slice has the others' volume."""
-    heights = ordered[:, -1]
-    depths = heights - np.append(heights[1:], 0.0)
-    if ordered.shape[1] <= 3:
-        return float(np.dot(depths, _areas(ordered)))
-    volumes = (hypervolume(ordered[: i + 1, :-1]) for i in range(len(ordered)) if depths[i] > 0)
-    return float(np.dot(depths[depths > 0], np.fromiter(volumes, np.float64)))
-
-
-def _areas(ordered: Points) -> Points:
-    """Return the volume of the columns but the last, after every row: one or two of them."""
-    if ordered.shape[1] == 2:
-        return np.maximum.accumulate(ordered[:, 0])
-    area = _Area()
-    pairs: Iterable[tuple[float, float]] = zip(
-        ordered[:, 0].tolist(), ordered[:, 1].tolist(), strict=True
-    )
-    return np.array([area.add(x, y) for x, y in pairs])
-
-
-class _Area:
-    """The area under a growing set of maximised pairs: first coordinates rise, second ones fall."""
-
-    def __init__(self) -> None:
-        self._xs: list[float] = []
-        self._ys: list[float] = []
-        self._area = 0.0
-
-    def add(self, x: float, y: float) -> float:
-        """Add a pair and return the area under all of them."""
-        xs, ys = self._xs, self._ys
-        stop = bisect_left(xs, x)
-        if stop < len(xs) and ys[stop] >= y:
-            return self._area
-        if stop < len(xs) and xs[stop] == x:
-            stop += 1
-        start = stop
-        while start and ys[start - 1] <= y:
-            start -= 1
-        self._area += self._added(x, y, start, stop)
-        xs[start:stop] = [x]
-        ys[start:stop] = [y]
-        return self._area
-
-    def _added(self, x: float, y: float, start: int, stop: int) -> float:
-        """Return what (x, y) covers above the steps ``start`` to ``stop`` and the one after."""
-        xs, ys = self._xs, self._ys
-        left = xs[start - 1] if start else 0.0
-        added = 0.0
-        for step in range(start, stop):
-            added += (xs[step] - left) * (y - ys[step])
-            left = xs[step]
-        floor = ys[stop] if stop < len(ys) else 0.0
-        return added + (x - left) * (y - floor)

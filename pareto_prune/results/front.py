@@ -23,7 +23,7 @@ from pareto_prune.core.records import (
     TrialState,
 )
 from pareto_prune.results.confirmed import with_confirmations
-from pareto_prune.results.dominance import hypervolume
+from pareto_prune.results.hypervolume import hypervolume
 from pareto_prune.results.members import feasible, members_of
 from pareto_prune.results.point import named_reference_of, point_of
 from pareto_prune.results.points_lost import at_points_lost

@@ -13,7 +13,7 @@ from pareto_prune.core.records import (
     Study,
     Trial,
 )
-from pareto_prune.results.dominance import gain
+from pareto_prune.results.hypervolume import gain
 from pareto_prune.results.members import competes, result_of
 from pareto_prune.results.yardstick import clipped, yardstick
 
