@@ -39,7 +39,7 @@ from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate, TrialState
 from pareto_prune.measure.environment import environment
 from pareto_prune.results.hypervolume import hypervolume
-from pareto_prune.results.yardstick import Yardstick
+from pareto_prune.results.yardstick import Yardstick, clipped
 from pareto_prune.search.samplers import Past, Request, samplers
 from pareto_prune.search.samplers._history import History
 from pareto_prune.search.space import SearchSpace, first_population
@@ -200,10 +200,14 @@ class Scorer:
 
     def promising(self, dearest: float) -> Callable[[Mapping[str, float]], bool]:
         """Return what a study's worker tells its sampler of values."""
+        measure = self.measure()
+        return lambda values: measure.promising(values, dearest)
+
+    def measure(self) -> Yardstick:
+        """Return what values are held against."""
         objectives = tuple(OBJECTIVES_BY_NAME[name] for name in OBJECTIVES)
         dense = dict(zip(OBJECTIVES, (DENSE, *self.tables.dense()), strict=True))
-        measure = Yardstick(objectives, dense, CHANCE)
-        return lambda values: measure.promising(values, dearest)
+        return Yardstick(objectives, dense, CHANCE)
 
     def levels(self, candidate: Candidate) -> list[int]:
         """Return the level of every sublayer that the candidate's strategy would choose."""
@@ -406,21 +410,9 @@ def simulate(competitor: Competitor, scorer: Scorer, cell: Cell, seed: int) -> l
 
 
 def quality(candidates: Sequence[Candidate], scorer: Scorer) -> float:
-    """Return the hypervolume as the design defines it, of noiseless values."""
-    time_, joules = scorer.tables.dense()
+    """Return the hypervolume of noiseless values."""
     values = [scorer.true(candidate) for candidate in candidates]
-    low = DENSE - 0.2 * (DENSE - CHANCE)
-    points = np.array(
-        [
-            [
-                (one["accuracy"] - low) / (DENSE - low),
-                math.log(time_ / one["latency_ms"]) / math.log(16),
-                math.log(joules / one["energy_j"]) / math.log(16),
-            ]
-            for one in values
-        ]
-    )
-    return hypervolume(np.clip(points, 0.0, 1.0))
+    return hypervolume(clipped(values, scorer.measure()))
 
 
 def stock_samplers() -> dict[str, Callable[[int, int], Any]]:

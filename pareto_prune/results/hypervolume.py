@@ -1,16 +1,47 @@
-"""How much a set of points dominates.
+"""How much of the box a front dominates, and what the box is.
 
-Arrays only; nothing here knows of trials, units or directions.
+The box has one side an objective, from 0 to 1. The metric is 1 at the dense model and 0 where
+``QUALITY_SHARE`` of what the dense model has over chance is lost; a cost is 0 at the dense model
+and 1 at ``TIMES_CHEAPER`` times cheaper, by logarithm. What lies outside counts where the box ends.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable
 
 import numpy as np
 
 from pareto_prune.results.dominance import Points
+
+QUALITY_SHARE = 0.2
+TIMES_CHEAPER = 16.0
+
+
+def metric_side(values: Points, dense: float, chance: float) -> Points:
+    """Return the coordinates of values of the metric in the box, not clipped."""
+    return 1 - (dense - values) / (QUALITY_SHARE * (dense - chance))
+
+
+def cost_side(values: Points, dense: float, sign: int) -> Points:
+    """Return the coordinates of values of a cost in the box, not clipped.
+
+    Args:
+        values: of the cost.
+        dense: the dense model's.
+        sign: +1 where less is better, -1 where more is.
+    """
+    return sign * np.log(dense / values) / math.log(TIMES_CHEAPER)
+
+
+def box_told(metric: str, chance: str) -> str:
+    """Say what the box is, with the metric and its value at chance as people read them."""
+    return (
+        f"Hypervolume: {metric} counts from {100 * QUALITY_SHARE:.0f} % of the dense model's lead "
+        f"over chance ({chance}) below it, costs by logarithm up to {TIMES_CHEAPER:.0f} times "
+        "cheaper; 1 is the whole box."
+    )
 
 
 def hypervolume(points: Points) -> float:

@@ -14,10 +14,9 @@ from pareto_prune.core.records import (
     DenseReference,
     Study,
 )
+from pareto_prune.results.hypervolume import cost_side, metric_side
 from pareto_prune.results.records import Front
 
-QUALITY_SHARE = 0.2
-TIMES_CHEAPER = 16.0
 _DEFAULT_OBJECTIVES = ("accuracy", "latency_ms", "energy_j")
 
 
@@ -70,10 +69,9 @@ class Yardstick:
         return np.array([o.sign for o in self.objectives], dtype=np.float64)
 
     def coordinates(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return hypervolume coordinates of ``values``, shape ``(n, objectives)``, not clipped.
+        """Return where ``values``, shape ``(n, objectives)``, lie in the box, not clipped.
 
-        The metric is 1 at the dense model and 0 where a fifth of what the dense model has over
-        chance is lost; a cost is 0 at the dense model and 1 at 16 times cheaper, by logarithm.
+        What the box is stands in :mod:`pareto_prune.results.hypervolume`.
         """
         columns = [
             self._coordinate(objective, values[:, i]) for i, objective in enumerate(self.objectives)
@@ -83,9 +81,8 @@ class Yardstick:
     def _coordinate(self, objective: Objective, values: NDArray[np.float64]) -> NDArray[np.float64]:
         dense = self.reference[objective.name]
         if objective.kind == "quality":
-            return 1 - (dense - values) / (QUALITY_SHARE * (dense - self.chance))
-        cheaper = np.log(dense / values) / math.log(TIMES_CHEAPER)
-        return objective.sign * cheaper
+            return metric_side(values, dense, self.chance)
+        return cost_side(values, dense, objective.sign)
 
     def relative(self, values: Mapping[str, float]) -> dict[str, float]:
         """Return the costs among ``values`` as shares of the dense model's."""
@@ -98,7 +95,7 @@ class Yardstick:
     def promising(self, values: Mapping[str, float], dearest: float) -> bool:
         """Whether values are where a search is to look.
 
-        They are where the metric has a hypervolume coordinate above 0 and some cost is at most
+        They are where the metric is inside the box and some cost is at most
         ``dearest``, a share of the dense model's. True as long as that cannot be told.
         """
         relative = self.relative(values)
@@ -149,5 +146,5 @@ def yardstick_of(front: Front) -> Yardstick:
 
 
 def clipped(rows: Sequence[Mapping[str, float]], measure: Yardstick) -> NDArray[np.float64]:
-    """Return hypervolume coordinates of ``rows``, shape ``(n, objectives)``, within the box."""
+    """Return where ``rows`` lie in the box, shape ``(n, objectives)``, clipped to it."""
     return np.clip(measure.coordinates(measure.values(rows)), 0.0, 1.0)

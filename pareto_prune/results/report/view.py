@@ -19,6 +19,7 @@ from pareto_prune.core.quantities import duration, points, written
 from pareto_prune.core.records import Environment, Reading, Study, Trial, TrialState
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
+from pareto_prune.results.hypervolume import box_told
 from pareto_prune.results.members import DENSE
 from pareto_prune.results.records import Front, NamedReference, Point
 from pareto_prune.results.savings import savings
@@ -263,11 +264,7 @@ def _notes(front: Front, study: Study) -> list[str]:
         "process, times the dense model's own value."
     )
     if front.chance is not None and front.hypervolume is not None:
-        notes.append(
-            f"Hypervolume: {label} counts from a fifth of the dense model's lead over chance "
-            f"({written(front.metric, front.chance)}) below it, costs by logarithm up to 16 times "
-            "cheaper; 1 is the whole box."
-        )
+        notes.append(box_told(label, written(front.metric, front.chance)))
     return notes
 
 
