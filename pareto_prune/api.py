@@ -20,7 +20,7 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
 from pareto_prune.results.savings import savings
-from pareto_prune.results.tables import Status, StudyRow, WorkerStatus
+from pareto_prune.results.status import Status, StudyRow, WorkerStatus
 from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
 from pareto_prune.storage import WorkerStatus as StoredWorker
 

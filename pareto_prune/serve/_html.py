@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from pareto_prune.core.quantities import duration
-from pareto_prune.results.tables import Status, StudyRow
+from pareto_prune.results.status import Status, StudyRow
 from pareto_prune.storage import StudyEvent
 
 _EXTRA = """

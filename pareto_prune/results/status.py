@@ -1,0 +1,56 @@
+"""How a study stands, as frozen values: its states, its workers, its line in a list."""
+
+from __future__ import annotations
+
+from pareto_prune.core.record import Record
+from pareto_prune.results.savings import Savings
+
+
+class WorkerStatus(Record):
+    """One worker of a study.
+
+    Attributes:
+        trial: number of the trial it holds, if any.
+        lease_seconds: until its lease ends; below 0: it is taken for dead.
+    """
+
+    name: str
+    trial: int | None = None
+    lease_seconds: float
+
+
+class Status(Record):
+    """How a study stands.
+
+    Attributes:
+        states: trials by state.
+        trials_asked: finished trials it is to have.
+        trials_per_hour, seconds_left: at the present rate, where there is one.
+        front: points on the front.
+        early_stopping: what stopping early saved and how often it was wrong.
+    """
+
+    study: str
+    states: dict[str, int]
+    trials_asked: int
+    trials_per_hour: float | None = None
+    seconds_left: float | None = None
+    hypervolume: float | None = None
+    front: int = 0
+    recommended: str | None = None
+    early_stopping: Savings | None = None
+    workers: tuple[WorkerStatus, ...] = ()
+
+
+class StudyRow(Record):
+    """One study of a storage; ``created`` in seconds since 1970."""
+
+    name: str
+    created: float
+    finished: int
+    trials_asked: int
+    running: int = 0
+    front: int = 0
+    hypervolume: float | None = None
+    model: str = ""
+    data: str = ""

@@ -1,0 +1,50 @@
+"""How a study stands."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pareto_prune.core.quantities import duration
+from pareto_prune.results.savings import Savings
+from pareto_prune.results.status import Status
+from pareto_prune.results.tables.states import STATE_STYLES
+from pareto_prune.results.tables.text import shown
+from pareto_prune.results.tables.workers import workers_table
+
+
+def status_view(status: Status) -> RenderableType:
+    """Return how a study stands, with its workers."""
+    grid = Table.grid(padding=(0, 2))
+    finished = sum(status.states.get(s, 0) for s in ("complete", "stopped", "failed"))
+    grid.add_row("study", shown(status.study))
+    grid.add_row("trials", f"{finished} of {status.trials_asked} finished")
+    grid.add_row("states", _states(status.states))
+    rate = status.trials_per_hour
+    grid.add_row("rate", "–" if rate is None else f"{rate:.0f} trials/h")
+    grid.add_row("time left", "–" if status.seconds_left is None else duration(status.seconds_left))
+    volume = "–" if status.hypervolume is None else f"{status.hypervolume:.3f}"
+    grid.add_row("hypervolume", f"{volume} ({status.front} on the front)")
+    if status.early_stopping:
+        grid.add_row("early stops", _stops(status.early_stopping))
+    if status.recommended:
+        grid.add_row("recommended", shown(status.recommended))
+    return Group(grid, Padding(workers_table(status.workers), (1, 0, 0, 0)))
+
+
+def _stops(found: Savings) -> str:
+    saved = f"{found.stopped} stopped, about {duration(found.saved_seconds)} saved"
+    if not found.audited:
+        return f"{saved}; none audited yet"
+    return f"{saved}; {len(found.wrong)} of {found.audited} audited ones were wrong"
+
+
+def _states(states: dict[str, int]) -> Text:
+    parts = [
+        Text(f"{number} {state}", style=STATE_STYLES.get(state, ""))
+        for state, number in states.items()
+        if number
+    ]
+    return Text(", ").join(parts) if parts else Text("none yet")

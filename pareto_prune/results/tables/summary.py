@@ -1,0 +1,82 @@
+"""What stands below the table of a front: what the front amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.text import Text
+
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.quantities import ESTIMATED, times
+from pareto_prune.results.records import AtPointsLost, Front
+from pareto_prune.results.tables.text import shown_lines
+
+RECOMMENDED = "★"
+
+
+def front_summary(front: Front) -> Text:
+    """Return hypervolume, what little is lost for how much, and the recommended point."""
+    lines = [_counted(front), _volume(front), *map(_at_loss, _known(front.at_points_lost))]
+    lines += _ties(front)
+    if front.recommended:
+        chosen = front.recommended
+        lines.append(f"{RECOMMENDED} recommended: trial {chosen.trial}, {chosen.reason}")
+    if any(front.estimated(o.name) for o in front.objectives):
+        lines.append(f"{ESTIMATED} an estimate, good to a factor of about 2")
+    return shown_lines(lines)
+
+
+def _counted(front: Front) -> str:
+    finished = {s: n for s, n in front.counts.items() if n and s in ("stopped", "failed")}
+    finished |= {s: n for s, n in front.counts.items() if n and s == "infeasible"}
+    rest = "".join(f", {n} {state}" for state, n in finished.items())
+    total = sum(front.counts.get(s, 0) for s in ("complete", "stopped", "failed"))
+    members = len(front.members)
+    noun = "point" if members == 1 else "points"
+    return f"{members} {noun} on the front of {total} trials{rest}"
+
+
+def _volume(front: Front) -> str:
+    if front.hypervolume is None:
+        why = "does not beat chance" if front.reference else "is not measured yet"
+        return f"hypervolume: none, the dense model {why}"
+    return f"hypervolume {front.hypervolume:.3f}"
+
+
+def _ties(front: Front) -> list[str]:
+    """Return which confirmed points are not better, or no different, beyond noise."""
+    label = OBJECTIVES[front.metric].label
+    lines, told = [], set()
+    for point in front.members:
+        if not (found := point.confirmation):
+            continue
+        fresh = [n for n in found.tied if frozenset((n, point.number)) not in told]
+        told |= {frozenset((n, point.number)) for n in fresh}
+        if fresh:
+            lines.append(f"statistically tied: trials {_listed([point.number, *fresh])}")
+        if found.matched_by is not None and found.matched_by not in found.tied:
+            than = f"trial {found.matched_by}, which is cheaper"
+            lines.append(f"trial {point.number}: {label} within noise of {than}")
+    return lines
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
+
+
+def _known(at_points_lost: Iterable[AtPointsLost]) -> list[AtPointsLost]:
+    return [at for at in at_points_lost if at.speedup is not None or at.energy_ratio is not None]
+
+
+def _at_loss(at: AtPointsLost) -> str:
+    parts = []
+    if at.speedup is not None:
+        parts.append(f"{times(at.speedup)} faster{_whose(at.speedup_trial)}")
+    if at.energy_ratio is not None:
+        parts.append(f"{times(at.energy_ratio)} the energy{_whose(at.energy_trial)}")
+    lost = f"{at.points} point{'s' * (at.points > 1)}"
+    return f"at most {lost} lost: {', '.join(parts)}"
+
+
+def _whose(trial: int | None) -> str:
+    return "" if trial is None else f" (trial {trial})"

@@ -1,0 +1,27 @@
+"""The workers of a study with their leases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from pareto_prune.core.quantities import duration
+from pareto_prune.results.status import WorkerStatus
+from pareto_prune.results.tables.text import plain_table, shown
+
+
+def workers_table(workers: Sequence[WorkerStatus]) -> RenderableType:
+    """Return the workers with their leases."""
+    if not workers:
+        return Text("no worker is at it", style="dim")
+    table = plain_table()
+    for title in ("worker", "trial", "lease"):
+        table.add_column(title, no_wrap=title != "worker", overflow="fold")
+    for worker in workers:
+        alive = worker.lease_seconds > 0
+        lease = f"{duration(worker.lease_seconds)} left" if alive else "ended"
+        trial = "–" if worker.trial is None else str(worker.trial)
+        table.add_row(shown(worker.name), trial, Text(lease, style="" if alive else "red"))
+    return table
