@@ -6,6 +6,7 @@ import torch
 from pareto_prune.core.errors import TrialError
 from pareto_prune.models.families import architecture, weight
 from pareto_prune.pruning import repair as repairing
+from pareto_prune.pruning import replay
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.repair import repair
 from pareto_prune.pruning.surgery import cut_copy
@@ -129,8 +130,8 @@ def test_modules_hooks_and_modes_are_as_before():
 
 def test_only_so_many_tokens_are_used(monkeypatch):
     started = []
-    start = repairing._start
-    monkeypatch.setattr(repairing, "_start", lambda *args: started.append(args[2]) or start(*args))
+    start = repairing.start
+    monkeypatch.setattr(repairing, "start", lambda *args: started.append(args[2]) or start(*args))
     dense, batches = tiny_model(), inputs(8)
     first = int(batches[0]["attention_mask"].sum())
     repair(cut_copy(dense, HALF), dense, batches, tokens=first + 1)
@@ -139,8 +140,8 @@ def test_only_so_many_tokens_are_used(monkeypatch):
 
 def test_dense_traces_are_made_once_and_again_after_a_change(monkeypatch):
     made = []
-    streams = repairing.DenseTraces
-    monkeypatch.setattr(repairing, "DenseTraces", lambda *args: made.append(1) or streams(*args))
+    streams = replay.DenseTraces
+    monkeypatch.setattr(replay, "DenseTraces", lambda *args: made.append(1) or streams(*args))
     dense, batches = tiny_model(), inputs(2)
     for _ in range(2):
         repair(cut_copy(dense, HALF), dense, batches)
@@ -148,7 +149,7 @@ def test_dense_traces_are_made_once_and_again_after_a_change(monkeypatch):
     fewer, alone = cut_copy(dense, HALF), cut_copy(dense, HALF)
     repair(fewer, dense, batches[:1])
     assert len(made) == 1
-    repairing._latest.clear()
+    replay._latest.clear()
     repair(alone, dense, batches[:1])
     torch.testing.assert_close(fewer.state_dict(), alone.state_dict(), atol=0, rtol=0)
     made.pop()
@@ -159,7 +160,7 @@ def test_dense_traces_are_made_once_and_again_after_a_change(monkeypatch):
     assert len(made) == 3
     del dense
     gc.collect()
-    assert not repairing._latest
+    assert not replay._latest
 
 
 def test_nothing_to_repair():
