@@ -34,6 +34,7 @@ from pareto_prune.inputs.sources import (
     refused,
 )
 from pareto_prune.inputs.tasks import Task, tasks
+from pareto_prune.models.families import family_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -239,10 +240,8 @@ def _check_length(
     max_length: int, checkpoint: Checkpoint, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     config: Any = checkpoint.config()
-    positions = getattr(config, "max_position_embeddings", None) or config.n_positions
-    if "roberta" in config.model_type or "camembert" in config.model_type:
-        positions -= config.pad_token_id + 1
-    most = min(positions, tokenizer.model_max_length)
+    positions = family_of(config).most_tokens(config)
+    most = min(positions or tokenizer.model_max_length, tokenizer.model_max_length)
     if max_length > most:
         wrong = f"{max_length} tokens are more than the model has positions for"
         raise refused("data.max_length", wrong, f"at most {most}")

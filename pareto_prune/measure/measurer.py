@@ -25,6 +25,7 @@ from pareto_prune.measure.protocol import Arm, Protocol
 from pareto_prune.measure.quiet import Quiet, quiet
 from pareto_prune.measure.windows import Gauge, take
 from pareto_prune.measure.workload import Workload
+from pareto_prune.models.families import family_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -367,8 +368,8 @@ def _shape(model: PreTrainedModel) -> str:
 
 def _check_length(model: PreTrainedModel, workload: Workload) -> None:
     tokens = workload.latency()["input_ids"].shape[1]
-    longest = getattr(model.config, "max_position_embeddings", tokens)
-    if tokens > longest:
+    longest = family_of(model).most_tokens(model.config)
+    if longest is not None and tokens > longest:
         wrong = f"{tokens} tokens are more than the model's {longest} positions"
         raise UserError(Problem("measure.tokens", wrong))
 

@@ -131,7 +131,7 @@ _latest: list[_Latest] = []
 
 
 def dense_traces(dense: PreTrainedModel, batches: Sequence[Batch], inputs: bool) -> DenseTraces:
-    """Return the traces of a dense model; those made last if they are of it and of these batches."""
+    """Return the traces of a dense model: those made last, if they serve."""
     if not (_latest and _latest[0].serves(dense, batches, inputs)):
         _latest.clear()
         traces = DenseTraces(dense, batches, inputs)

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 
 from pareto_prune.models import onnx_graph
+from pareto_prune.models.families import family_of
 from pareto_prune.models.onnx_graph import (
     InexactGraphError,
     UnsupportedModelError,
@@ -20,7 +21,7 @@ from pareto_prune.models.onnx_graph import (
     input_names,
     session,
 )
-from pareto_prune.models.onnx_graph.graph import Graph
+from pareto_prune.models.onnx_graph.graph import OPSET, Graph
 from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
@@ -119,6 +120,48 @@ def test_an_unknown_activation_is_traced(training: bool) -> None:
     check(model, graph)
     assert model.training is training
     assert model.config._attn_implementation == attention
+
+
+@pytest.mark.parametrize("failure", [IndexError("list index"), AttributeError("no such part")])
+def test_any_failure_is_traced_and_told_once(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise failure
+
+    monkeypatch.setattr(onnx_graph, "_told", set())
+    monkeypatch.setattr(onnx_graph, "build", fail)
+    model = tiny_model()
+    for _ in range(2):
+        assert type(exact(model)).__name__ == "Traced"
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == f"a bert is traced to ONNX, not written: {type(failure).__name__}: {failure}"
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_written_and_traced_graphs_are_of_one_opset(model_type: str) -> None:
+    model = cut_copy(tiny_model(model_type), NARROW)
+    traced = trace(model, input_names(model))
+    check(model, traced)
+    versions = [graph.proto().opset_import[0].version for graph in (traced, build(model))]
+    assert versions == [OPSET, OPSET]
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_stock_sizes(model_type: str) -> None:
+    """The vocabulary, padding token and positions that a family's checkpoints have."""
+    made = tiny_model(model_type)
+    sizes = {"num_hidden_layers": 1, "hidden_size": HIDDEN, "num_attention_heads": HEADS}
+    config: Any = type(made.config)(**sizes)
+    if config.pad_token_id is None:
+        config.pad_token_id = config.eos_token_id
+    model = type(made)(config).eval()
+    check(model, build(model))
+    longest = family_of(model).most_tokens(config)
+    ids = np.full((1, longest), (config.pad_token_id + 1) % config.vocab_size)
+    assert np.isfinite(
+        onnx_graph.torch_logits(model, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+    ).all()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int8"])

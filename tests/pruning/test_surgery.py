@@ -10,6 +10,7 @@ from torch import nn
 
 from pareto_prune.core.errors import UserError
 from pareto_prune.models.families import architecture, family_of
+from pareto_prune.models.onnx_graph.graph import OPSET
 from pareto_prune.pruning.modeling_pruned import NoHeads, OnlyBias
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import (
@@ -305,7 +306,7 @@ def test_traces_to_onnx_without_empty_tensors(model_type, tmp_path):
             input_names=names,
             output_names=["logits"],
             dynamic_axes={name: {0: "batch", 1: "tokens"} for name in names},
-            opset_version=17,
+            opset_version=OPSET,
         )
     graph = onnx.load(str(path)).graph
     assert all(0 not in tensor.dims for tensor in graph.initializer)

@@ -116,6 +116,10 @@ class ModelFamily:
         weights = [weight(part) for part in self.heads_in(layer)]
         return list(weights[0].chunk(3)) if len(weights) == 1 else weights
 
+    def most_tokens(self, config: PreTrainedConfig) -> int | None:
+        """Return the length of the longest sequence that there are positions for; None: any."""
+        return int(config.max_position_embeddings)
+
     def problems(self, config: PreTrainedConfig) -> list[Problem]:  # noqa: ARG002
         """Return what keeps a model with this configuration from the tasks of this package."""
         return []

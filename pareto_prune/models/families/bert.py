@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pareto_prune.models.families import ModelFamily, Paths, families
+from pareto_prune.models.families import PREFIX, ModelFamily, Paths, families
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+_FROM_PADDING = ("camembert", "roberta", "xlm-roberta")
 
 
 @families.register("bert")
@@ -43,3 +48,9 @@ class Bert(ModelFamily):
         final_norms=(),
         readers=("pooler.dense", "classifier.dense", "classifier"),
     )
+
+    def most_tokens(self, config: PreTrainedConfig) -> int | None:
+        """Return the number of positions; RoBERTa's kind counts them from the padding token on."""
+        positions = int(config.max_position_embeddings)
+        counted = config.model_type.removeprefix(PREFIX) in _FROM_PADDING
+        return positions - config.pad_token_id - 1 if counted else positions

@@ -1,19 +1,22 @@
 """From a model, dense or cut, to an ONNX graph that gives the same logits.
 
 The graph is written node by node from the model's modules in a fraction of a second
-(:mod:`.walk`), and compared with the model in float32 before it is trusted. A model with a part
-that is not known there, or whose logits differ, is traced instead (:mod:`.traced`), which takes
-seconds. Batch and length are dynamic; the inputs are int64, the output is ``logits``, float32.
+(:mod:`.walk`), and compared with the model in float32 before it is trusted. Where writing fails,
+for whatever reason, or the logits differ, the model is traced instead (:mod:`.traced`), which
+takes seconds; the log says why. Batch and length are dynamic; the inputs are int64, the output is
+``logits``, float32.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pareto_prune.core.errors import MissingExtraError, ParetoPruneError
+from pareto_prune.models.families import family_of
 from pareto_prune.models.onnx_graph.graph import Dtype
 from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.models.onnx_graph.walk import Built, UnsupportedModelError, build, input_names
@@ -44,6 +47,9 @@ __all__ = [
 
 TOLERANCE = 1e-4
 _SHAPES = ((3, 11), (1, 5))
+_LOG = logging.getLogger(__name__)
+_told: set[str] = set()
+"""Types of models whose written graph failed in this process."""
 
 
 class InexactGraphError(ParetoPruneError):
@@ -82,10 +88,19 @@ def exact(
         written = build(model)
         check(model, written)
         return written if dtype == "float32" else build(model, dtype, bits or weight_bits())
-    except (UnsupportedModelError, InexactGraphError):
+    except Exception as reason:
+        # a layout that nobody foresaw fails anywhere, and tracing needs to know none
+        _tell(str(model.config.model_type), reason)
         traced = trace(model, input_names(model))
         check(model, traced)
         return traced.in_dtype(dtype)
+
+
+def _tell(model_type: str, reason: Exception) -> None:
+    if model_type not in _told:
+        _told.add(model_type)
+        kind = type(reason).__name__
+        _LOG.warning("a %s is traced to ONNX, not written: %s: %s", model_type, kind, reason)
 
 
 def check(model: PreTrainedModel, graph: Built | Traced) -> None:
@@ -165,9 +180,9 @@ def probes(
     """Yield two batches of arbitrary tokens, the first with padding."""
     generator = np.random.default_rng(0)
     pad = model.config.pad_token_id or 0
-    longest = getattr(model.config, "max_position_embeddings", 512)
+    longest = family_of(model).most_tokens(model.config)
     for rows, tokens in _SHAPES:
-        shape = (rows, min(tokens, longest - pad - 1))
+        shape = (rows, tokens if longest is None else min(tokens, longest))
         ids = generator.integers(0, model.config.vocab_size, shape)
         ids[ids == pad] = (pad + 1) % model.config.vocab_size
         mask = np.ones_like(ids)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Dtype = Literal["float32", "float16", "int8"]
 OPSET = 20
+"""Of every graph, written or traced: the first with ``Gelu``, the last that torch traces to; ONNX
+Runtime reads it from version 1.17 on."""
 IR_VERSION = 9
 _SMALL = 1024
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pareto_prune.models.onnx_graph.graph import OPSET
+
 if TYPE_CHECKING:
     import onnx
     from transformers import PreTrainedModel
 
     from pareto_prune.models.onnx_graph.graph import Array, Dtype
-
-_OPSET = 17
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def trace(model: PreTrainedModel, inputs: tuple[str, ...]) -> Traced:
             input_names=list(inputs),
             output_names=["logits"],
             dynamic_axes=axes | {"logits": {0: "batch"}},
-            opset_version=_OPSET,
+            opset_version=OPSET,
             dynamo=False,
         )
     return Traced(onnx.load_model_from_string(buffer.getvalue()), inputs)
