@@ -12,6 +12,7 @@ from pareto_prune.core.registry import Entry
 from pareto_prune.results import tables
 from pareto_prune.results.front import front_of
 from pareto_prune.results.selection import select
+from pareto_prune.results.status import Status, StudyRow, WorkerStatus
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values
@@ -139,7 +140,7 @@ def test_selection_shows_its_warnings_last():
 
 
 def test_status():
-    status = tables.Status(
+    status = Status(
         study=MARKUP,
         states={"complete": 12, "failed": 1, "waiting": 0},
         trials_asked=40,
@@ -148,8 +149,8 @@ def test_status():
         hypervolume=0.2,
         front=5,
         workers=(
-            tables.WorkerStatus(name="a:1", trial=13, lease_seconds=40),
-            tables.WorkerStatus(name="b:2", lease_seconds=-3),
+            WorkerStatus(name="a:1", trial=13, lease_seconds=40),
+            WorkerStatus(name="b:2", lease_seconds=-3),
         ),
     )
     text = "\n".join(drawn(tables.status_view(status)))
@@ -160,13 +161,13 @@ def test_status():
 
 
 def test_status_of_a_study_that_nobody_works_at():
-    text = "\n".join(drawn(tables.status_view(tables.Status(study="s", states={}, trials_asked=4))))
+    text = "\n".join(drawn(tables.status_view(Status(study="s", states={}, trials_asked=4))))
     assert "no worker is at it" in text
     assert "none yet" in text
 
 
 def test_studies():
-    row = tables.StudyRow(
+    row = StudyRow(
         name="quickstart", created=1.7e9, finished=30, trials_asked=40, running=2, front=5,
         hypervolume=0.2, model="demo:minilm-l6", data="demo:rotten-tomatoes",
     )  # fmt: skip
