@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from pareto_prune import api
+from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.export.deployed._measuring import FolderSession
 from pareto_prune.export.deployed.scoring import Scorecard, score
 from pareto_prune.export.origin import Origin
@@ -77,7 +78,7 @@ def _candidates(front: Front) -> list[Point]:
     least = KEEPS * front.reference[front.metric]
     kept = [point for point in front.members if point.values[front.metric] >= least]
     return sorted(
-        (point for point in kept if point.starter != "dense"),
+        (point for point in kept if point.starter != DENSE_STARTER),
         key=lambda point: point.values[front.costs[0]],
     )
 

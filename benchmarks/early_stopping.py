@@ -31,6 +31,7 @@ import numpy as np
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import EarlyStoppingTable, StudyConfig
 from pareto_prune.core.records import (
+    DENSE_STARTER,
     Candidate,
     DenseReference,
     Measurement,
@@ -46,11 +47,10 @@ from pareto_prune.measure.environment import environment
 from pareto_prune.results.front import front_of
 from pareto_prune.results.members import competes
 from pareto_prune.results.yardstick import Yardstick, yardstick
-from pareto_prune.running.worker import trial_seed
 from pareto_prune.search.early_stopping import Completed, Progress, StopRule, audited
 from pareto_prune.storage import DEFAULT_URL, open_storage
+from pareto_prune.trials.seed import trial_seed
 
-DENSE = "dense"
 STEPS = 60
 
 
@@ -109,7 +109,7 @@ def replay(study: Study, config: StudyConfig, table: EarlyStoppingTable, seed: i
 def stop_step(trial: Trial, rule: StopRule, measure: Yardstick, total: int) -> int | None:
     """Return the step at which a trial is stopped, ``None`` if it never is."""
     result = trial.result
-    if result is None or result.candidate.starter == DENSE or total == 0:
+    if result is None or result.candidate.starter == DENSE_STARTER or total == 0:
         return None
     if rule.on_costs(result.values, result.intervals) is not None:
         return 0
@@ -136,7 +136,7 @@ def row_of(
     """Return what one setting of the table saves and costs, on average over audit seeds."""
     table = config.early_stopping.model_copy(update={"audit": 0.05, **changes})
     runs = [replay(study, config, table, seed) for seed in range(seeds)]
-    front = [point for point in front_of(study).members if point.starter != DENSE]
+    front = [point for point in front_of(study).members if point.starter != DENSE_STARTER]
     lost = [_lost(study, [point.number for point in front], run.stopped) for run in runs]
     short = [_shortfall(study, gone, run.stopped) for gone, run in zip(lost, runs, strict=True)]
     volumes = [front_of(_without(study, run.stopped)).hypervolume or 0.0 for run in runs]

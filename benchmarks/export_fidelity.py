@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from pareto_prune import api
+from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.export.artifacts import kept_model
 from pareto_prune.export.deployed._measuring import FolderSession
 from pareto_prune.export.loading import load
@@ -61,7 +62,7 @@ with torch.no_grad():
 def main() -> None:
     options = _options()
     front = api.front(options.study, options.storage)
-    numbers = [point.number for point in front.members if point.starter != "dense"]
+    numbers = [point.number for point in front.members if point.starter != DENSE_STARTER]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for number in numbers[:1] if options.quick else numbers:

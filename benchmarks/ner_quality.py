@@ -32,8 +32,9 @@ from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.running.study_file import parse_study
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.calibration import StudyCalibration
+from pareto_prune.trials.context import TrialContext
 from pareto_prune.trials.evaluation import evaluate
-from pareto_prune.trials.trial import Timings, TrialContext
+from pareto_prune.trials.timings import Timings
 
 HALF, WANTED = 0.5, 0.95
 LEARNING_RATE = 5e-5

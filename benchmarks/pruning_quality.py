@@ -49,8 +49,9 @@ from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.running.study_file import parse_study
 from pareto_prune.trials.bench import Bench, prepare
+from pareto_prune.trials.context import TrialContext
 from pareto_prune.trials.evaluation import logits_of
-from pareto_prune.trials.trial import Timings, TrialContext
+from pareto_prune.trials.timings import Timings
 
 BATCH = 32
 OURS = "pareto_prune"

@@ -36,7 +36,7 @@ from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
 from pareto_prune.core.progress import Silent
-from pareto_prune.core.records import Candidate, TrialState
+from pareto_prune.core.records import DENSE_STARTER, Candidate, TrialState
 from pareto_prune.measure.environment import environment
 from pareto_prune.results.hypervolume import hypervolume
 from pareto_prune.results.yardstick import Yardstick, clipped
@@ -211,7 +211,7 @@ class Scorer:
 
     def levels(self, candidate: Candidate) -> list[int]:
         """Return the level of every sublayer that the candidate's strategy would choose."""
-        if candidate.strategy == "balanced" and candidate.starter != "dense":
+        if candidate.strategy == "balanced" and candidate.starter != DENSE_STARTER:
             return self._balanced(candidate)
         pairs = zip(self.tables.sublayers, candidate.sublayers, strict=True)
         return [round((1 - share) * (len(one.kept) - 1)) for one, share in pairs]

@@ -55,14 +55,14 @@ from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
 from pareto_prune.running.display import Display
-from pareto_prune.running.worker import trial_seed
 from pareto_prune.storage import open_storage
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.dense import make_dense
 from pareto_prune.trials.evaluation import evaluate
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
+from pareto_prune.trials.objective_values import objective_values
 from pareto_prune.trials.reference import take_reference
-from pareto_prune.trials.trial import objective_values
+from pareto_prune.trials.seed import trial_seed
 
 ARMS = ("ours", "random", "plain")
 MARKS = (2.0, 6.0, 12.0, 20.0, 60.0)

@@ -22,11 +22,11 @@ from pareto_prune.running.worker import (
     Keeper,
     WorkerEvent,
     failure_of,
-    trial_seed,
     work,
 )
 from pareto_prune.search.samplers import Past
 from pareto_prune.storage import StoredStudy, open_storage
+from pareto_prune.trials.seed import trial_seed
 from tests.storage.scripted import (
     reference,
     result_of,

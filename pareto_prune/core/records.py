@@ -20,6 +20,9 @@ SCHEMA_VERSION = 1
 Grade = Literal["measured", "attributed", "estimated"]
 Interval = tuple[float, float]
 
+DENSE_STARTER = "dense"
+"""The starter that is the dense model itself: nothing is pruned and nothing trained."""
+
 
 class TrialState(StrEnum):
     """Where a trial stands.

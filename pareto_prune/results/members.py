@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from pareto_prune.core.records import (
+    DENSE_STARTER,
     Trial,
     TrialResult,
     TrialState,
 )
 from pareto_prune.results.dominance import nondominated
 from pareto_prune.results.yardstick import Yardstick
-
-DENSE = "dense"
 
 
 def competes(trial: Trial, measure: Yardstick) -> bool:
@@ -29,7 +28,7 @@ def members_of(trials: Sequence[Trial], measure: Yardstick) -> list[Trial]:
     """Return the trials that nothing dominates; the dense model takes part."""
     competing = [trial for trial in trials if competes(trial, measure)]
     rows: list[Mapping[str, float]] = [result_of(trial).values for trial in competing]
-    if measure.complete and not any(_starter(trial) == DENSE for trial in competing):
+    if measure.complete and not any(_starter(trial) == DENSE_STARTER for trial in competing):
         rows.append(measure.reference)
     kept = nondominated(measure.values(rows) * measure.signs())
     return [trial for trial, keep in zip(competing, kept, strict=False) if keep]

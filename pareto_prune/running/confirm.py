@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from pareto_prune.core.errors import ParetoPruneError, Problem, TrialError, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import (
+    DENSE_STARTER,
     Candidate,
     Confirmation,
     DenseReference,
@@ -32,20 +33,14 @@ from pareto_prune.core.records import (
 from pareto_prune.export.artifact_store import CONFIRMED, Artifacts
 from pareto_prune.results.front import front_of
 from pareto_prune.results.selection.recommendation import standard_error
-from pareto_prune.running.worker import trial_seed
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
+from pareto_prune.trials.context import TrialContext, context_of
+from pareto_prune.trials.objective_values import objective_values
 from pareto_prune.trials.reference import take_reference
-from pareto_prune.trials.trial import (
-    DENSE,
-    Timings,
-    TrialContext,
-    context_of,
-    measure_pruned,
-    objective_values,
-    prune_candidate,
-    quality_of,
-)
+from pareto_prune.trials.seed import trial_seed
+from pareto_prune.trials.stages import measure_pruned, prune_candidate, quality_of
+from pareto_prune.trials.timings import Timings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -108,7 +103,9 @@ def to_confirm(study: Study, numbers: Sequence[int] = ()) -> list[Trial]:
         return [_allowed(study, trials.get(number), number) for number in dict.fromkeys(numbers)]
     members = front_of(study).members
     done = {one.number for one in study.confirmations}
-    return [trials[p.number] for p in members if p.starter != DENSE and p.number not in done]
+    return [
+        trials[p.number] for p in members if p.starter != DENSE_STARTER and p.number not in done
+    ]
 
 
 def _allowed(study: Study, trial: Trial | None, number: int) -> Trial:
@@ -117,10 +114,12 @@ def _allowed(study: Study, trial: Trial | None, number: int) -> Trial:
         wrong = "there is no such trial"
     elif trial.state not in (TrialState.COMPLETE, TrialState.STOPPED):
         wrong = f"is {trial.state.value}"
-    elif trial.candidate is None or trial.candidate.starter == DENSE:
+    elif trial.candidate is None or trial.candidate.starter == DENSE_STARTER:
         wrong = "is the dense model, which is not retrained"
     if trial is None or wrong is not None:
-        listed = ", ".join(str(p.number) for p in front_of(study).members if p.starter != DENSE)
+        listed = ", ".join(
+            str(p.number) for p in front_of(study).members if p.starter != DENSE_STARTER
+        )
         allowed = f"on the front: {listed or 'none'}"
         raise UserError(Problem(f"trial {number}", str(wrong), allowed))
     return trial

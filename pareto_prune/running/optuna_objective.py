@@ -11,10 +11,10 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, DenseReference
-from pareto_prune.running.worker import trial_seed
 from pareto_prune.search.space import Params, SearchSpace
 from pareto_prune.trials.bench import Bench, calibrate, prepare
 from pareto_prune.trials.reference import measured_reference
+from pareto_prune.trials.seed import trial_seed
 from pareto_prune.trials.trial import run_trial
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ claimed again under its number.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import signal
 import socket
@@ -35,6 +34,7 @@ from pareto_prune.results.yardstick import yardstick_for
 from pareto_prune.search.samplers import Request, Sampler, samplers
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy
+from pareto_prune.trials.seed import trial_seed
 
 ALIKE = 3
 """Failures of the same kind in a row that stop a run."""
@@ -99,12 +99,6 @@ class WorkerEvent:
 
 
 OnEvent = Callable[[WorkerEvent], None]
-
-
-def trial_seed(seed: int, number: int) -> int:
-    """Return a trial's seed, in [0, 2³¹): a hash of the study's seed and the trial's number."""
-    digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
 
 
 def default_name() -> str:

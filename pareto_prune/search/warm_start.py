@@ -13,9 +13,8 @@ import numpy as np
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import MismatchError, Problem, UserError
-from pareto_prune.core.records import Candidate, Study
+from pareto_prune.core.records import DENSE_STARTER, Candidate, Study
 from pareto_prune.results.front import front_of
-from pareto_prune.results.members import DENSE
 from pareto_prune.search.space import DEPLOYMENT, Gene, SearchSpace, Value, first_population
 from pareto_prune.search.starters import starting_candidates
 
@@ -45,8 +44,8 @@ def warm_candidates(source: Study, config: StudyConfig, dense: Architecture) -> 
         wrong = "has no point on its front that this study could try"
         raise UserError(Problem(f"{OPTION} {source.name}", wrong, "allowed: a study with a front"))
     room = first_population(config.limits.trials)
-    own = [one for one in first if one.starter != DENSE]
-    return [*(one for one in first if one.starter == DENSE), *_spread(known, room), *own]
+    own = [one for one in first if one.starter != DENSE_STARTER]
+    return [*(one for one in first if one.starter == DENSE_STARTER), *_spread(known, room), *own]
 
 
 def named(source: Study) -> str:
@@ -74,7 +73,11 @@ def _front(source: Study, space: SearchSpace) -> Iterable[Candidate]:
     candidates = {trial.number: trial.candidate for trial in source.trials}
     for point in front_of(source).members:
         candidate = candidates[point.number]
-        if candidate is None or point.starter == DENSE or candidate.strategy not in space.reads:
+        if (
+            candidate is None
+            or point.starter == DENSE_STARTER
+            or candidate.strategy not in space.reads
+        ):
             continue
         if all(_holds(gene, value) for gene, value in _genes(candidate, space)):
             yield _deployed(candidate, space)

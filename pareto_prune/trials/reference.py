@@ -9,7 +9,7 @@ from pareto_prune.trials.bench import Bench
 from pareto_prune.trials.dense import chance
 from pareto_prune.trials.deployment import Deployment
 from pareto_prune.trials.named_references import Alternative, Setting, named_references
-from pareto_prune.trials.trial import objective_values
+from pareto_prune.trials.objective_values import objective_values
 
 
 def take_reference(study: StoredStudy, bench: Bench) -> DenseReference:

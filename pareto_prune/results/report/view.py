@@ -16,11 +16,10 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import flatten
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import duration, points, written
-from pareto_prune.core.records import Environment, Reading, Study, Trial, TrialState
+from pareto_prune.core.records import DENSE_STARTER, Environment, Reading, Study, Trial, TrialState
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
 from pareto_prune.results.hypervolume import box_told
-from pareto_prune.results.members import DENSE
 from pareto_prune.results.records import Front, NamedReference, Point
 from pareto_prune.results.savings import savings
 from pareto_prune.results.selection import explain
@@ -109,7 +108,7 @@ def _dense(front: Front) -> Json | None:
         "values": [_rounded(front.reference.get(name)) for name in names],
         **_bounds(names, front.reference_intervals, front.reference),
         "parameters": front.reference.get("parameters"),
-        "trial": next((p.number for p in front.members if p.starter == DENSE), None),
+        "trial": next((p.number for p in front.members if p.starter == DENSE_STARTER), None),
         **_shape(front.reference_architecture),
     }
 
@@ -193,7 +192,7 @@ def _statistics(every: Front, key: Callable[[Point], str | None]) -> list[Json]:
     groups: dict[str, list[Point]] = defaultdict(list)
     for point in every.trials:
         name = key(point)
-        if name and point.state.finished and point.starter != DENSE:
+        if name and point.state.finished and point.starter != DENSE_STARTER:
             groups[name].append(point)
     rows = [_statistic(name, found, every) for name, found in groups.items()]
     return sorted(rows, key=lambda row: (-row["front"], -row["trials"], row["name"]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.results.members import DENSE
+from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.results.records import Front, Point
 from pareto_prune.results.selection.records import Choice
 from pareto_prune.results.yardstick import Yardstick
@@ -30,7 +30,7 @@ def knee_of(members: Sequence[Point], measure: Yardstick) -> int | None:
     span = np.ptp(coordinates, axis=0)
     scaled = (coordinates - coordinates.max(axis=0)) / np.where(span > 0, span, 1.0)
     nearest = [members[useful[i]] for i in np.argsort(-scaled.sum(axis=1), kind="stable")]
-    return next((point.number for point in nearest if point.starter != DENSE), None)
+    return next((point.number for point in nearest if point.starter != DENSE_STARTER), None)
 
 
 def by_knee(front: Front) -> Choice:

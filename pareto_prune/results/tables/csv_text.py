@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from pareto_prune.results.members import DENSE
+from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.results.records import Front, Point
 
 
@@ -34,7 +34,7 @@ def _dense_csv(front: Front, names: Sequence[str], sizes: Sequence[str]) -> list
     reference = front.reference or {}
     bounds = [x for name in names for x in front.reference_intervals.get(name, ("", ""))]
     known = [reference.get(name, "") for name in sizes]
-    head = ["", "reference", "", "", "", "", DENSE]
+    head = ["", "reference", "", "", "", "", DENSE_STARTER]
     return [
         *head,
         *(reference.get(n, "") for n in names),

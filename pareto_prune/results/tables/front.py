@@ -9,8 +9,7 @@ from rich.text import Text
 
 from pareto_prune.core.objectives import OBJECTIVES, Objective
 from pareto_prune.core.quantities import ESTIMATED, count, times, written
-from pareto_prune.core.records import TrialState
-from pareto_prune.results.members import DENSE
+from pareto_prune.core.records import DENSE_STARTER, TrialState
 from pareto_prune.results.records import Confirmed, Front, Point
 from pareto_prune.results.tables.states import STATE_STYLES
 from pareto_prune.results.tables.summary import RECOMMENDED, front_summary
@@ -44,7 +43,7 @@ def front_table(front: Front, every: bool = False) -> Table:
         table.add_row(*_dense_row(front, every), style="bold")
     listed = front.trials if every else front.members
     for point in listed:
-        if every or point.starter != DENSE or not front.reference:
+        if every or point.starter != DENSE_STARTER or not front.reference:
             table.add_row(*_row(front, point, every), style=_style(point, every))
             if point.confirmation:
                 table.add_row(*_confirmed_row(front, point.confirmation, every), style="italic")
@@ -67,7 +66,7 @@ def _title(front: Front, objective: Objective) -> str:
 
 def _dense_row(front: Front, every: bool) -> list[RenderableType]:
     reference = front.reference or {}
-    trial = next((p for p in front.members if p.starter == DENSE), None)
+    trial = next((p for p in front.members if p.starter == DENSE_STARTER), None)
     cells: list[RenderableType] = ["", str(trial.number) if trial and not every else "", "dense"]
     if every:
         cells.append("reference")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pareto_prune.core.config import StudyConfig
-from pareto_prune.core.records import Candidate
+from pareto_prune.core.records import DENSE_STARTER, Candidate
 from pareto_prune.core.registry import Registry
 from pareto_prune.search.space import SHAPED, Gene, SearchSpace, Value, first_population
 
@@ -46,7 +46,7 @@ def starting_candidates(config: StudyConfig, space: SearchSpace) -> list[Candida
 
 
 def _names(config: StudyConfig) -> list[str]:
-    return sorted(config.search.starters, key=lambda name: name != "dense")
+    return sorted(config.search.starters, key=lambda name: name != DENSE_STARTER)
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:

@@ -1,0 +1,54 @@
+"""The stages of a trial: prune, measure, evaluate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pareto_prune.core.records import (
+    DENSE_STARTER,
+    Measurement,
+    Quality,
+)
+from pareto_prune.pruning.context import Pruned
+from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.strategies import strategies
+from pareto_prune.pruning.surgery import cut_copy
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+from pareto_prune.trials.context import TrialContext
+
+
+def prune_candidate(context: TrialContext) -> Pruned:
+    """Return what the candidate's strategy makes of a copy of the dense model."""
+    candidate, options = context.candidate, context.bench.config.strategy
+    everything = PruningPlan.dense(context.architecture)
+    context.bench.progress.stage("prune")
+    context.check()
+    with context.timings("prune"):
+        model = cut_copy(context.dense, everything)
+        if candidate.starter == DENSE_STARTER:
+            return Pruned(everything, model)
+        name = candidate.strategy
+        strategy = strategies.create(name, options.get(name), f"strategy.{name}")
+        return strategy.prune(model, candidate, context)
+
+
+def measure_pruned(
+    context: TrialContext, model: PreTrainedModel, fresh: bool = False
+) -> Measurement:
+    """Measure a model as the candidate deploys it; ``fresh``: never from a cache."""
+    context.bench.progress.stage("measure")
+    context.bench.progress.quiet()
+    with context.timings("measure"):
+        return context.bench.measurer.measure(model, fresh=fresh, **context.deployment.knobs())
+
+
+def quality_of(context: TrialContext, model: PreTrainedModel) -> Quality:
+    """Take the metric of a model on the validation split."""
+    context.bench.progress.stage("evaluate")
+    context.check()
+    with context.timings("evaluate"):
+        return context.deployment.quality(
+            model, context.fold.data.validation, context.bench.task, context.bench.measurer
+        )
