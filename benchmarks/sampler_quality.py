@@ -40,7 +40,8 @@ from pareto_prune.core.records import DENSE_STARTER, Candidate, TrialState
 from pareto_prune.measure.environment import environment
 from pareto_prune.results.hypervolume import hypervolume
 from pareto_prune.results.yardstick import Yardstick, clipped
-from pareto_prune.search.samplers import Past, Request, samplers
+from pareto_prune.search.past import Past
+from pareto_prune.search.samplers import Request, samplers
 from pareto_prune.search.samplers._history import History
 from pareto_prune.search.space import SearchSpace, first_population
 from pareto_prune.search.starters import starting_candidates

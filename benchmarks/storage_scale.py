@@ -44,7 +44,8 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.running.worker import Assignment, work
 from pareto_prune.search.space import SearchSpace
-from pareto_prune.storage import StoredStudy, _claims, _rows, open_storage
+from pareto_prune.storage import StoredStudy, open_storage, telling, trial_rows
+from pareto_prune.storage.claims import Claim
 from tests.storage.postgres import Server, binaries
 
 ARCHITECTURE = Architecture(
@@ -134,7 +135,7 @@ def fill(study: StoredStudy, space: SearchSpace, trials: int) -> None:
 
     def put(connection: Any) -> None:
         for number in range(trials):
-            _, trial = _claims.insert_trial(connection, study._id, TrialState.RUNNING)
+            _, trial = trial_rows.insert_trial(connection, study._id, TrialState.RUNNING)
             params = {
                 gene.name: gene.choices[rng.integers(len(gene.choices))]
                 if gene.choices
@@ -143,11 +144,9 @@ def fill(study: StoredStudy, space: SearchSpace, trials: int) -> None:
             }
             candidate = space.to_candidate(params)
             result = result_of(candidate, number)
-            study._write_candidate(connection, number, trial, candidate, space)
-            told = _rows.told(result, "accuracy")
-            _claims.finish(connection, study._id, number, 1.0, TrialState.COMPLETE, told)
-            _claims.write_result(connection, study._id, number, result)
-            study._tell_optuna(connection, trial, TrialState.COMPLETE, result)
+            trial_rows.write_candidate(connection, study._id, number, trial, candidate, space)
+            claim = Claim(number, trial, "", candidate, 1.0)
+            telling.write_end(connection, study._id, study.config, claim, result, 1.0)
 
     study._database.write(put)
 

@@ -24,7 +24,7 @@ from pareto_prune.running.worker import (
     failure_of,
     work,
 )
-from pareto_prune.search.samplers import Past
+from pareto_prune.search.past import Past
 from pareto_prune.storage import StoredStudy, open_storage
 from pareto_prune.trials.seed import trial_seed
 from tests.storage.scripted import (

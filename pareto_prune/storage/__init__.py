@@ -13,15 +13,17 @@
 
     study.read()                                 # everything, as records
 
-Every verb is one transaction, tried again while the database is away. Nothing here loads torch;
-reading loads no Optuna either.
+Every verb is one transaction, tried again while the database is away. Nothing here loads torch or
+what prunes; reading loads no Optuna either.
 """
 
 from __future__ import annotations
 
-from pareto_prune.storage._events import StudyEvent
-from pareto_prune.storage._storage import Storage, StudySummary, open_storage
-from pareto_prune.storage._study import LEASE_SECONDS, StoredStudy, WorkerStatus
+from pareto_prune.storage.events import StudyEvent
+from pareto_prune.storage.leases import LEASE_SECONDS, SILENT_SECONDS
+from pareto_prune.storage.studies import Storage, StudySummary, open_storage
+from pareto_prune.storage.study import StoredStudy
+from pareto_prune.storage.workers import WorkerStatus
 
 DEFAULT_URL = "sqlite:///pareto_prune.db"
 """Where studies are kept unless something else is said."""
@@ -29,6 +31,7 @@ DEFAULT_URL = "sqlite:///pareto_prune.db"
 __all__ = [
     "DEFAULT_URL",
     "LEASE_SECONDS",
+    "SILENT_SECONDS",
     "Storage",
     "StoredStudy",
     "StudyEvent",

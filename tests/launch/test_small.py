@@ -15,8 +15,8 @@ from pareto_prune.running.launch._crew import Crew
 from pareto_prune.running.launch._told import ToldProgress, tell
 from pareto_prune.running.run_study import Unwatched
 from pareto_prune.running.study_file import read_study, with_limits
-from pareto_prune.storage import _schema, open_storage
-from pareto_prune.storage._rows import text_of
+from pareto_prune.storage import open_storage, schema
+from pareto_prune.storage.reading import text_of
 from pareto_prune.trials import bench
 from tests.launch import small
 from tests.small_study import make_study
@@ -113,7 +113,7 @@ def test_another_dense_model_is_refused(tmp_path, monkeypatch):
     stored = open_storage(url).open_study("small")
     other = stored.reference.model_copy(update={"digest": "0" * 64})
     stored._database.write(
-        lambda c: c.execute(_schema.studies.update().values(reference=text_of(other)))
+        lambda c: c.execute(schema.studies.update().values(reference=text_of(other)))
     )
     more = with_limits(read_study(study), 2, None)
     with pytest.raises(UserError, match="the dense model there is not the study's"):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pareto_prune.core.records import TrialState
-from pareto_prune.search.samplers import Past, Request, Sampler
+from pareto_prune.search.past import Past
+from pareto_prune.search.samplers import Request, Sampler
 from pareto_prune.search.samplers._history import History
 from pareto_prune.search.space import SearchSpace
 from tests.storage.scripted import space_of, study_config, values_of

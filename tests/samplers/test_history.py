@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareto_prune.core.records import TrialState
-from pareto_prune.search.samplers import Past
+from pareto_prune.search.past import Past
 from pareto_prune.search.samplers._history import History
 from tests.samplers.histories import OBJECTIVES, SPACE, complete, drawn, history_of
 

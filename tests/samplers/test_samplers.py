@@ -13,7 +13,8 @@ import pytest
 from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.records import TrialState
 from pareto_prune.results.hypervolume import hypervolume
-from pareto_prune.search.samplers import Past, Request, samplers
+from pareto_prune.search.past import Past
+from pareto_prune.search.samplers import Request, samplers
 from pareto_prune.search.samplers._history import History
 from pareto_prune.search.space import SearchSpace
 from tests.samplers.histories import (

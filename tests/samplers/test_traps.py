@@ -12,7 +12,8 @@ from optuna.samplers import NSGAIISampler
 from optuna.trial import create_trial
 
 from pareto_prune.core.records import TrialState
-from pareto_prune.search.samplers import Past, Request, samplers
+from pareto_prune.search.past import Past
+from pareto_prune.search.samplers import Request, samplers
 from pareto_prune.search.samplers._ranking import Ranking
 from tests.samplers.histories import SPACE, complete, drawn, history_of, random_history, searched
 from tests.storage.scripted import values_of

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from pareto_prune.core.records import Failure, Trial, TrialState
 from pareto_prune.storage import Storage, StoredStudy, open_storage
-from pareto_prune.storage._process import gone, identity
+from pareto_prune.storage.processes import gone, identity
 from tests.storage.scripted import result_of, rung_of, space_of, study_config
 
 CONFIG = study_config()
@@ -129,7 +129,9 @@ def test_a_worker_known_to_be_dead_loses_its_lease_at_once(
     storage_url: str, study: StoredStudy
 ) -> None:
     claimed(study, "w")
-    code = "import json; from pareto_prune.storage._process import *; print(json.dumps(identity()))"
+    code = (
+        "import json; from pareto_prune.storage.processes import *; print(json.dumps(identity()))"
+    )
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     change(storage_url, "UPDATE pareto_workers SET process = :it", it=ended.stdout.strip())
     assert claimed(study, "v").number == 0

@@ -19,11 +19,11 @@ from sqlalchemy.pool import NullPool
 
 from pareto_prune.core.errors import MismatchError, ParetoPruneError, UserError
 from pareto_prune.core.records import Confirmation
-from pareto_prune.storage import _schema, open_storage
-from pareto_prune.storage._database import Database, Idle, transient
-from pareto_prune.storage._url import checked, shown
+from pareto_prune.storage import open_storage, schema
+from pareto_prune.storage.database import Database, Idle, transient
+from pareto_prune.storage.url import checked, shown
 from tests.storage.postgres import Server
-from tests.storage.scripted import study_config
+from tests.storage.scripted import space_of, study_config
 
 MYSQL = "mysql+pymysql://me:secret@host/db"
 
@@ -135,7 +135,7 @@ def test_a_transaction_is_all_or_nothing(storage_url: str) -> None:
 
     with pytest.raises(KeyError):
         database.write(half)
-    assert database.read(_schema.version_of) == _schema.VERSION
+    assert database.read(schema.version_of) == schema.VERSION
     database.close()
 
 
@@ -180,12 +180,12 @@ def test_an_older_schema_is_brought_up_to_date(own_url: str) -> None:
     def third(connection: Connection) -> None:
         connection.execute(text("UPDATE pareto_events SET colour = 'red'"))
 
-    steps, newest = (*_schema.MIGRATIONS, second, third), _schema.VERSION + 2
-    database.write(lambda c: _schema.migrate(c, steps, newest))
-    assert database.read(_schema.version_of) == newest
+    steps, newest = (*schema.MIGRATIONS, second, third), schema.VERSION + 2
+    database.write(lambda c: schema.migrate(c, steps, newest))
+    assert database.read(schema.version_of) == newest
     columns = database.read(lambda c: sqlalchemy.inspect(c).get_columns("pareto_events"))
     assert "colour" in {column["name"] for column in columns}
-    with pytest.raises(MismatchError, match=rf"version {newest}, .* knows {_schema.VERSION}"):
+    with pytest.raises(MismatchError, match=rf"version {newest}, .* knows {schema.VERSION}"):
         open_storage(own_url).studies()
     database.close()
 
@@ -194,8 +194,8 @@ def test_a_study_from_before_confirmations_is_brought_up_to_date(own_url: str) -
     database = Database(checked(own_url))
 
     def back(connection: Connection) -> None:
-        _schema.confirmations.drop(connection)
-        version = _schema.MIGRATIONS.index(_schema._confirmations) + 1
+        schema.confirmations.drop(connection)
+        version = schema.MIGRATIONS.index(schema._confirmations) + 1
         connection.execute(text(f"UPDATE pareto_schema SET version = {version}"))
 
     database.write(back)
@@ -214,7 +214,7 @@ def test_a_study_from_before_places_of_models_is_brought_up_to_date(own_url: str
 
     def back(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE pareto_studies DROP COLUMN artifacts"))
-        version = _schema.MIGRATIONS.index(_schema._place_of_artifacts) + 1
+        version = schema.MIGRATIONS.index(schema._place_of_artifacts) + 1
         connection.execute(text(f"UPDATE pareto_schema SET version = {version}"))
 
     database.write(back)
@@ -283,6 +283,24 @@ from pareto_prune.storage import open_storage
 study = open_storage({storage_url!r}).open_study("scripted").read()
 assert study.trials_asked == 12
 print([name for name in ("optuna", "torch", "numpy") if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_reading_loads_nothing_that_prunes(storage_url: str) -> None:
+    storage = open_storage(storage_url)
+    study = storage.create(study_config())
+    space = space_of(study.config)
+    candidate = space.to_candidate({gene.name: gene.at(0.5) for gene in space.genes})
+    study.enqueue([candidate], space)
+    code = f"""
+import sys
+from pareto_prune.storage import open_storage
+study = open_storage({storage_url!r}).open_study("scripted")
+assert [trial.candidate.strategy for trial in study.read().trials] == [{candidate.strategy!r}]
+rooms = ("pareto_prune.pruning", "pareto_prune.search.samplers", "pareto_prune.search.space")
+print([name for name in sys.modules if name.startswith(rooms)])
 """
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ended.stdout.strip() == "[]"

@@ -12,34 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pareto_prune.core.records import TrialState
 from pareto_prune.core.registry import Registry
 from pareto_prune.search.space import Params
 
 if TYPE_CHECKING:
     from pareto_prune.search.samplers._history import History
-
-
-@dataclass(frozen=True)
-class Past:
-    """What a sampler knows of one trial.
-
-    Attributes:
-        number: of the trial.
-        state: where it stands; failed and unfinished trials count as taken points only.
-        params: values of its genes; ``None`` while nothing was proposed for it.
-        values: objectives by name; for a trial stopped early, with the optimistic metric of the
-            stop decision.
-        violation: sum of how far the study's constraints are violated, scaled; 0 is feasible.
-        attributes: what the sampler that proposed it wanted kept.
-    """
-
-    number: int
-    state: TrialState
-    params: Mapping[str, Any] | None = None
-    values: Mapping[str, float] | None = None
-    violation: float = 0.0
-    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
-from pareto_prune.search.samplers import Past
+from pareto_prune.search.past import Past
 from pareto_prune.search.space import Params, SearchSpace
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
-from pareto_prune.search.samplers import Past
+from pareto_prune.search.past import Past
 from pareto_prune.search.samplers._history import History
 from pareto_prune.search.space import Params
 

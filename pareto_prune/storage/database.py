@@ -27,7 +27,7 @@ from sqlalchemy.exc import (
 )
 
 from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
-from pareto_prune.storage._url import shown
+from pareto_prune.storage.url import shown
 
 T = TypeVar("T")
 

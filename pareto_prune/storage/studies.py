@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pydantic
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from pareto_prune.core.config import StudyConfig, flatten
@@ -21,24 +20,18 @@ from pareto_prune.core.errors import (
     unknown_name,
 )
 from pareto_prune.core.records import TrialState
-from pareto_prune.storage import _optuna, _schema
-from pareto_prune.storage._database import PATIENCE, Database, reason
-from pareto_prune.storage._rows import differing
-from pareto_prune.storage._schema import studies, trials
-from pareto_prune.storage._study import LEASE_SECONDS, StoredStudy
-from pareto_prune.storage._url import checked, file_of
+from pareto_prune.storage import copying, deleting, optuna_tables, schema
+from pareto_prune.storage.database import PATIENCE, Database, reason
+from pareto_prune.storage.facts import differing
+from pareto_prune.storage.leases import LEASE_SECONDS
+from pareto_prune.storage.schema import studies, trials
+from pareto_prune.storage.study import StoredStudy
+from pareto_prune.storage.url import checked, file_of
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 _PREPARATIONS = 20
-_COPIED = (
-    _schema.results,
-    _schema.rungs,
-    _schema.references,
-    _schema.measurements,
-    _schema.confirmations,
-)
 
 
 @dataclass(frozen=True)
@@ -104,11 +97,11 @@ class Storage:
         return row.study_id, config
 
     def _insert(self, connection: Connection, config: StudyConfig) -> int:
-        if _optuna.has_study(connection, config.name):
+        if optuna_tables.has_study(connection, config.name):
             wrong = "a study of this name is in the storage that pareto-prune did not make"
             raise MismatchError(Problem("name", wrong, "allowed: another name"))
-        study = _optuna.add_study(connection, config.name, config.objectives)
-        _delete_rows(connection, study)
+        study = optuna_tables.add_study(connection, config.name, config.objectives)
+        deleting.delete_rows(connection, study)
         row = {"study_id": study, "name": config.name, "config": config.model_dump_json()}
         row |= {"trials_asked": config.limits.trials, "created": self._database.now(connection)}
         connection.execute(insert(studies).values(row))
@@ -144,7 +137,7 @@ class Storage:
             UserError: there is none of this name.
         """
         study = self.open_study(name)._id
-        self._database.write(lambda c: _delete(c, study))
+        self._database.write(lambda c: deleting.delete_study(c, study))
 
     def copy(self, name: str, new: str) -> StoredStudy:
         """Copy a study under a new name; trials that run become waiting ones in the copy.
@@ -153,7 +146,7 @@ class Storage:
             UserError: there is none of this name, or the new name is taken or not a name.
         """
         old = self.open_study(name)
-        config = _renamed(old.config, new)
+        config = copying.renamed(old.config, new)
         study = self._database.write(lambda c: self._copy(c, old._id, config))
         return self._opened(study, config)
 
@@ -162,17 +155,12 @@ class Storage:
             wrong = f"there is a study {config.name!r} already"
             raise UserError(Problem("name", wrong, "allowed: another name"))
         new = self._insert(connection, config)
-        source = connection.execute(select(studies).where(studies.c.study_id == old)).one()
-        mine = update(studies).where(studies.c.study_id == new)
-        kept = {"profile": source.profile, "reference": source.reference}
-        connection.execute(mine.values(**kept, trials_asked=source.trials_asked))
-        _optuna.copy_trials(connection, old, new)
-        _copy_rows(connection, old, new)
+        copying.copy_rows(connection, old, new)
         return new
 
     def optunas(self) -> RDBStorage:
         """Return Optuna's own view of the storage, for tools that want one."""
-        return _optuna.storage_of(self._database)
+        return optuna_tables.storage_of(self._database)
 
     def close(self) -> None:
         """Close every connection."""
@@ -183,9 +171,9 @@ class Storage:
         file = file_of(self._database.url)
         if self._prepared or (file is not None and not file.exists()):
             return self._prepared
-        version = self._database.read(_schema.version_of)
-        if version not in (0, _schema.VERSION):
-            self._database.write(_schema.migrate)
+        version = self._database.read(schema.version_of)
+        if version not in (0, schema.VERSION):
+            self._database.write(schema.migrate)
         self._prepared = version != 0
         return self._prepared
 
@@ -195,8 +183,8 @@ class Storage:
             if self._ready():
                 return
             try:
-                _optuna.create_tables(self._database)
-                self._database.write(_schema.create)
+                optuna_tables.create_tables(self._database)
+                self._database.write(schema.create)
             except (DBAPIError, ParetoPruneError, RuntimeError) as error:
                 if attempt == _PREPARATIONS - 1:
                     raise _unusable(self.name, error) from error
@@ -259,16 +247,6 @@ def _check_same(row: Row[Any], config: StudyConfig) -> None:
         raise MismatchError(*problems, Problem(where, advice))
 
 
-def _renamed(config: StudyConfig, name: str) -> StudyConfig:
-    try:
-        return StudyConfig.model_validate_json(
-            json.dumps(config.model_dump(mode="json") | {"name": name})
-        )
-    except pydantic.ValidationError:
-        wrong = f"{name!r} is wrong"
-        raise UserError(Problem("name", wrong, "allowed: letters, digits, '.', '_', '-'")) from None
-
-
 def _summaries(connection: Connection) -> list[StudySummary]:
     grouped = select(trials.c.study_id, trials.c.state, func.count())
     counts: dict[int, dict[TrialState, int]] = {}
@@ -280,34 +258,3 @@ def _summaries(connection: Connection) -> list[StudySummary]:
         StudySummary(row.name, row.created, row.trials_asked, counts.get(row.study_id, {}))
         for row in connection.execute(select(studies).order_by(studies.c.name))
     ]
-
-
-def _delete(connection: Connection, study: int) -> None:
-    _delete_rows(connection, study)
-    _optuna.delete_study(connection, study)
-
-
-def _delete_rows(connection: Connection, study: int) -> None:
-    """Delete our rows of a study; also those left by one that was deleted by other tools."""
-    for table in _schema.OF_A_STUDY:
-        connection.execute(delete(table).where(table.c.study_id == study))
-
-
-def _copy_rows(connection: Connection, old: int, new: int) -> None:
-    _optuna.reset_unfinished(connection, new)
-    for table in (*_COPIED, trials):
-        columns = [column for column in table.c if column.name != "study_id"]
-        rows = select(literal(new), *columns).where(table.c.study_id == old)
-        names = ["study_id", *(column.name for column in columns)]
-        connection.execute(insert(table).from_select(names, rows))
-    mine = trials.c.study_id == new
-    running = trials.c.state == TrialState.RUNNING.value
-    idle = {"state": TrialState.WAITING.value, "started": None, "worker": None}
-    connection.execute(update(trials).where(mine, running).values(idle))
-    connection.execute(update(trials).where(mine).values(token=None))
-    ids = [
-        {"n": number, "id": trial} for number, trial in _optuna.trial_ids(connection, new).items()
-    ]
-    one = update(trials).where(mine, trials.c.number == bindparam("n"))
-    if ids:
-        connection.execute(one.values(trial_id=bindparam("id")), ids)

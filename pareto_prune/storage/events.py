@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from pareto_prune.storage._schema import events
+from pareto_prune.storage.schema import events
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, literal, select,
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
-from pareto_prune.storage._database import Database, connect_arguments
+from pareto_prune.storage.database import Database, connect_arguments
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

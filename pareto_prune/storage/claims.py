@@ -1,0 +1,105 @@
+"""The one transaction that gives a trial to a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from pareto_prune.core.records import Candidate, TrialState
+from pareto_prune.storage import leases, optuna_tables, trial_rows
+from pareto_prune.storage.leases import Moment
+from pareto_prune.storage.reading import candidate_of
+from pareto_prune.storage.recovery import recover
+from pareto_prune.storage.schema import trials
+
+_COUNTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.STOPPED, TrialState.FAILED)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One trial given to one worker.
+
+    Attributes:
+        number: of the trial.
+        trial_id: Optuna's id of it.
+        token: secret of the lease: who holds it holds the trial.
+        candidate: what it tries; ``None`` where none was proposed yet.
+        started: when it was claimed, in the database's time.
+    """
+
+    number: int
+    trial_id: int
+    token: str
+    candidate: Candidate | None
+    started: float
+
+    @property
+    def lease(self) -> str:
+        """The name of its lease."""
+        return leases.lease_name(self.number)
+
+
+def claim(connection: Connection, moment: Moment, asked: int, token: str) -> Claim | None:
+    """Give the worker one trial, or nothing where as many as asked for are taken.
+
+    The study is locked first, so that claims come one after the other.
+    """
+    optuna_tables.lock_study(connection, moment.study)
+    held = leases.held(connection, moment.study)
+    if any(lease.token == token for lease in held):
+        return _held(connection, moment.study, token)
+    recover(connection, moment, held)
+    if counted(connection, moment.study) >= asked:
+        return None
+    waiting = _first_waiting(connection, moment.study)
+    if waiting is None:
+        taken = _new(connection, moment, token)
+    else:
+        taken = _again(connection, moment, waiting, token)
+    leases.take(connection, moment, taken.lease, token)
+    return taken
+
+
+def counted(connection: Connection, study: int) -> int:
+    """Return how many trials count towards the number asked for: all but the waiting ones."""
+    among = trials.c.state.in_([state.value for state in _COUNTED])
+    query = select(func.count()).select_from(trials).where(trials.c.study_id == study, among)
+    return int(connection.scalar(query) or 0)
+
+
+def _held(connection: Connection, study: int, token: str) -> Claim:
+    """Return what this token already holds: an earlier attempt whose answer was lost."""
+    query = select(trials).where(trials.c.study_id == study, trials.c.token == token)
+    row = connection.execute(query).one()
+    return Claim(row.number, row.trial_id, token, candidate_of(row.candidate), row.started)
+
+
+def _first_waiting(connection: Connection, study: int) -> Row[Any] | None:
+    query = select(trials).where(
+        trials.c.study_id == study, trials.c.state == TrialState.WAITING.value
+    )
+    return connection.execute(query.order_by(trials.c.number).limit(1)).one_or_none()
+
+
+def _new(connection: Connection, moment: Moment, token: str) -> Claim:
+    """Insert the study's next trial, running."""
+    number, trial = trial_rows.insert_trial(
+        connection, moment.study, TrialState.RUNNING, attempts=1, **_taken(moment, token)
+    )
+    return Claim(number, trial, token, None, moment.now)
+
+
+def _again(connection: Connection, moment: Moment, trial: Row[Any], token: str) -> Claim:
+    """Let a waiting trial run."""
+    values = {"state": TrialState.RUNNING.value, "attempts": trial.attempts + 1}
+    values |= _taken(moment, token)
+    trial_rows.change(connection, moment.study, trial.number, **values)
+    optuna_tables.set_state(connection, trial.trial_id, TrialState.RUNNING)
+    candidate = candidate_of(trial.candidate)
+    return Claim(trial.number, trial.trial_id, token, candidate, moment.now)
+
+
+def _taken(moment: Moment, token: str) -> dict[str, Any]:
+    return {"token": token, "worker": moment.worker, "started": moment.now}

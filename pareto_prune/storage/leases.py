@@ -1,0 +1,108 @@
+"""Leases: who works on what and until when, in the database's time.
+
+A lease is renewed while its worker lives. One that ran out, or whose process is gone, is void: see
+:mod:`pareto_prune.storage.recovery`.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from pareto_prune.storage.processes import gone
+from pareto_prune.storage.schema import leases, workers
+
+LEASE_SECONDS = 60.0
+"""How long a worker may be silent before its trial is given to another."""
+SILENT_SECONDS = 120.0
+"""How long a worker without a trial may be silent and still count as at work."""
+
+_TRIAL = "trial"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When and for whom something is done.
+
+    Attributes:
+        study: its id.
+        now: the database's time.
+        worker_id: of the worker.
+        worker: its name.
+        seconds: how long its leases last.
+    """
+
+    study: int
+    now: float
+    worker_id: str
+    worker: str
+    seconds: float
+
+
+def new_token() -> str:
+    """Return a name that nobody else has: who holds that of a lease holds the lease."""
+    return str(uuid.uuid4())
+
+
+def lease_name(number: int) -> str:
+    """Return the name of the lease on a trial."""
+    return f"{_TRIAL}:{number}"
+
+
+def trial_of(name: str | None) -> int | None:
+    """Return the number of the trial that a lease of this name is on, if it is on one."""
+    kind, _, number = (name or "").partition(":")
+    return int(number) if kind == _TRIAL else None
+
+
+def take(connection: Connection, moment: Moment, name: str, token: str) -> None:
+    """Write a lease; there is none of this name."""
+    row = {
+        "study_id": moment.study,
+        "name": name,
+        "token": token,
+        "worker_id": moment.worker_id,
+        "seconds": moment.seconds,
+        "expires": moment.now + moment.seconds,
+    }
+    connection.execute(insert(leases), row)
+
+
+def renew(connection: Connection, study: int, name: str, token: str, until: Any) -> bool:
+    """Put off the end of a lease, a number or an expression; return whether it was still held."""
+    mine = (leases.c.study_id == study) & (leases.c.name == name) & (leases.c.token == token)
+    return connection.execute(update(leases).where(mine).values(expires=until)).rowcount == 1
+
+
+def release(connection: Connection, study: int, name: str, token: str) -> bool:
+    """Give a lease up; return whether it was still held."""
+    mine = (leases.c.study_id == study) & (leases.c.name == name) & (leases.c.token == token)
+    return connection.execute(delete(leases).where(mine)).rowcount == 1
+
+
+def holder(connection: Connection, study: int, name: str) -> str | None:
+    """Return the token of the lease ``name``, if there is one."""
+    query = select(leases.c.token).where(leases.c.study_id == study, leases.c.name == name)
+    return connection.scalar(query)
+
+
+def held(connection: Connection, study: int) -> list[Row[Any]]:
+    """Return all leases of a study, with the name and the process of their workers."""
+    joined = leases.outerjoin(workers, workers.c.worker_id == leases.c.worker_id)
+    query = select(leases, workers.c.process, workers.c.name.label("worker")).select_from(joined)
+    return list(connection.execute(query.where(leases.c.study_id == study)))
+
+
+def held_by(connection: Connection, worker_id: str) -> list[Row[Any]]:
+    """Return the leases of one worker."""
+    return list(connection.execute(select(leases).where(leases.c.worker_id == worker_id)))
+
+
+def void(lease: Row[Any], now: float) -> bool:
+    """Return whether a lease ran out or its worker's process is gone."""
+    left = lease.process is not None and gone(json.loads(lease.process))
+    return bool(lease.expires < now or left)
