@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from pareto_prune import api
+from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.export.deployed._measuring import FolderSession
 from pareto_prune.export.deployed.scoring import Scorecard, score
@@ -177,7 +178,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("study", nargs="?", default="quickstart")
-    default = os.environ.get("PARETO_PRUNE_STORAGE", "sqlite:///pareto_prune.db")
+    default = os.environ.get("PARETO_PRUNE_STORAGE", DEFAULT_STORAGE)
     parser.add_argument("--storage", default=default)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true")

@@ -30,6 +30,7 @@ import numpy as np
 
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import EarlyStoppingTable, StudyConfig
+from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.records import (
     DENSE_STARTER,
     Candidate,
@@ -48,7 +49,7 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.members import competes
 from pareto_prune.results.yardstick import Yardstick, yardstick
 from pareto_prune.search.early_stopping import Completed, Progress, StopRule, audited
-from pareto_prune.storage import DEFAULT_URL, open_storage
+from pareto_prune.storage import open_storage
 from pareto_prune.trials.seed import trial_seed
 
 STEPS = 60
@@ -293,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="the defaults only, two seeds")
     parser.add_argument("--json", type=Path, help="write rows and environment to this file")
     parser.add_argument("--study", help="name of a stored study; a made-up one without")
-    parser.add_argument("--storage", default=DEFAULT_URL, help="URL of its database")
+    parser.add_argument("--storage", default=DEFAULT_STORAGE, help="URL of its database")
     options = parser.parse_args(arguments)
     if options.study:
         stored = open_storage(options.storage).open_study(options.study)

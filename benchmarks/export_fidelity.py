@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from pareto_prune import api
+from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.export.artifacts import kept_model
 from pareto_prune.export.deployed._measuring import FolderSession
@@ -142,7 +143,7 @@ def print_row(row: dict[str, Any]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("study", nargs="?", default="quickstart")
-    default = os.environ.get("PARETO_PRUNE_STORAGE", "sqlite:///pareto_prune.db")
+    default = os.environ.get("PARETO_PRUNE_STORAGE", DEFAULT_STORAGE)
     parser.add_argument("--storage", default=default)
     parser.add_argument("--quick", action="store_true", help="one point")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows")

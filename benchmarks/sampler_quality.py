@@ -34,6 +34,7 @@ import numpy as np
 
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.defaults import DEFAULT_OUTPUT
 from pareto_prune.core.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import DENSE_STARTER, Candidate, TrialState
@@ -106,7 +107,7 @@ class Tables:
         from pareto_prune.trials.bench import prepare
 
         config = read_study(study_file)
-        bench = prepare(config, Path("pareto_prune_output") / config.name, Silent())
+        bench = prepare(config, DEFAULT_OUTPUT / config.name, Silent())
         calibration = bench.whole.calibration
         latency, energy = calibration.latency, calibration.energy
         sublayers = []

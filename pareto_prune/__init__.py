@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pareto_prune.core.defaults import DEFAULT_OUTPUT, DEFAULT_STORAGE
 from pareto_prune.core.version import __version__
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def run(
     study: Study,
     storage: str | None = None,
     *,
-    output: str | Path = "pareto_prune_output",
+    output: str | Path = DEFAULT_OUTPUT,
     watcher: Watcher | None = None,
 ) -> Outcome:
     """Run a study in this process, or go on with it; see :func:`pareto_prune.api.run`.
@@ -141,7 +142,7 @@ def load(
 
 
 def objective(
-    study: Study, *, output: str | Path = "pareto_prune_output", progress: Progress | None = None
+    study: Study, *, output: str | Path = DEFAULT_OUTPUT, progress: Progress | None = None
 ) -> Objective:
     """Return the trials of a study as a function for Optuna's own ``study.optimize``.
 
@@ -171,9 +172,7 @@ def objective(
 def _storage(given: str | None) -> str:
     import os
 
-    from pareto_prune.storage import DEFAULT_URL
-
-    return given or os.environ.get("PARETO_PRUNE_STORAGE") or DEFAULT_URL
+    return given or os.environ.get("PARETO_PRUNE_STORAGE") or DEFAULT_STORAGE
 
 
 def _frame(given: Any, storage: str | None) -> DataFrame:

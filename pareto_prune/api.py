@@ -6,7 +6,6 @@ Nothing here prints; errors are those of :mod:`pareto_prune.core.errors`. Only :
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.defaults import DEFAULT_OUTPUT, DEFAULT_STORAGE
 from pareto_prune.core.errors import Problem, UserError
-from pareto_prune.core.records import Candidate, Confirmation, Study, Trial, TrialState
+from pareto_prune.core.records import Candidate, Confirmation
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
-from pareto_prune.results.savings import savings
-from pareto_prune.results.status import Status, StudyRow, WorkerStatus
-from pareto_prune.storage import DEFAULT_URL, StoredStudy, open_storage
-from pareto_prune.storage import WorkerStatus as StoredWorker
+from pareto_prune.results.status import Status, StudyRow
+from pareto_prune.running.status import status_of, study_row
+from pareto_prune.storage import StoredStudy, open_storage
 
 if TYPE_CHECKING:
     from pareto_prune.core.progress import Progress
     from pareto_prune.running.launch import Launcher
     from pareto_prune.running.run_study import Watcher
 
-DEFAULT_OUTPUT = Path("pareto_prune_output")
 INTERRUPTED = "Interrupted"
-SILENT_SECONDS = 120.0
-"""How long a worker without a trial may be silent and still count as at work."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ class Outcome:
 
 def run(
     study: StudyConfig | Mapping[str, Any] | str | Path,
-    storage: str = DEFAULT_URL,
+    storage: str = DEFAULT_STORAGE,
     *,
     output: str | Path = DEFAULT_OUTPUT,
     watcher: Watcher | None = None,
@@ -131,7 +127,7 @@ def run(
 
 def work(
     name: str,
-    storage: str = DEFAULT_URL,
+    storage: str = DEFAULT_STORAGE,
     *,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
@@ -176,7 +172,7 @@ def _root(artifacts: str | None, folder: Path, name: str) -> str:
     return str(folder) if artifacts is None else check_root(f"{artifacts.rstrip('/')}/{name}")
 
 
-def front(name: str, storage: str = DEFAULT_URL, *, every: bool = False) -> Front:
+def front(name: str, storage: str = DEFAULT_STORAGE, *, every: bool = False) -> Front:
     """Return the front of a study.
 
     Args:
@@ -193,7 +189,7 @@ def front(name: str, storage: str = DEFAULT_URL, *, every: bool = False) -> Fron
 def confirm(
     name: str,
     trials: Sequence[int] = (),
-    storage: str = DEFAULT_URL,
+    storage: str = DEFAULT_STORAGE,
     *,
     output: str | Path = DEFAULT_OUTPUT,
     progress: Progress | None = None,
@@ -219,7 +215,7 @@ def confirm(
     return confirm_study(stored, trials, progress)
 
 
-def status(name: str, storage: str = DEFAULT_URL) -> Status:
+def status(name: str, storage: str = DEFAULT_STORAGE) -> Status:
     """Return how a study stands: states, rate, time left, hypervolume, workers.
 
     Raises:
@@ -229,30 +225,7 @@ def status(name: str, storage: str = DEFAULT_URL) -> Status:
     return status_of(stored, stored.read())
 
 
-def status_of(stored: StoredStudy, study: Study) -> Status:
-    """Return how a study stands, of which ``study`` was read."""
-    found = front_of(study)
-    rate = _rate(study.trials)
-    counts = {state.value: number for state, number in stored.counts().items() if number}
-    left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
-    workers = [worker for worker in stored.workers() if _works(worker)]
-    return Status(
-        study=study.name,
-        states=counts,
-        trials_asked=study.trials_asked,
-        trials_per_hour=None if rate is None else rate * 3600,
-        seconds_left=left / rate if rate and workers and left > 0 else None,
-        hypervolume=found.hypervolume,
-        front=len(found.members),
-        recommended=_recommended(found),
-        early_stopping=savings(study, {point.number for point in found.members}),
-        workers=tuple(
-            WorkerStatus(name=w.name, trial=w.number, lease_seconds=w.lease or 0.0) for w in workers
-        ),
-    )
-
-
-def studies(storage: str = DEFAULT_URL) -> list[StudyRow]:
+def studies(storage: str = DEFAULT_STORAGE) -> list[StudyRow]:
     """Return a line for every study of a storage, oldest first.
 
     Raises:
@@ -263,7 +236,7 @@ def studies(storage: str = DEFAULT_URL) -> list[StudyRow]:
     return [study_row(stored, stored.read()) for stored in listed]
 
 
-def report(name: str, to: str | Path, storage: str = DEFAULT_URL) -> Path:
+def report(name: str, to: str | Path, storage: str = DEFAULT_STORAGE) -> Path:
     """Write the page of a study and return its path.
 
     Raises:
@@ -277,7 +250,7 @@ def export(
     trial: int,
     to: str | Path,
     exporter: str = "huggingface",
-    storage: str = DEFAULT_URL,
+    storage: str = DEFAULT_STORAGE,
     *,
     dtype: str = "float32",
 ) -> Path:
@@ -361,43 +334,3 @@ def _write_page(stored: StoredStudy, path: Path) -> Path:
     except OSError as error:
         raise UserError(Problem(str(path), f"cannot be written: {error.strerror}")) from None
     return path
-
-
-def _works(worker: StoredWorker) -> bool:
-    """Return whether a worker is at work: one that was killed says nothing any more."""
-    if worker.ended is not None:
-        return False
-    return (worker.lease or 0.0) > 0 or time.time() - worker.seen < SILENT_SECONDS
-
-
-def _rate(trials: tuple[Trial, ...]) -> float | None:
-    """Return finished trials a second, over the last twenty of them."""
-    ends = sorted((t.ended, t.started) for t in trials if t.state.finished and t.ended)
-    recent = ends[-20:]
-    starts = [started for _, started in recent if started is not None]
-    if not recent or not starts or recent[-1][0] is None:
-        return None
-    span = recent[-1][0] - min(starts)
-    return len(recent) / span if span > 0 else None
-
-
-def _recommended(found: Front) -> str | None:
-    if found.recommended is None:
-        return None
-    return f"trial {found.recommended.trial}, {found.recommended.reason}"
-
-
-def study_row(stored: StoredStudy, study: Study) -> StudyRow:
-    """Return a line for a study, of which ``study`` was read."""
-    found = front_of(study)
-    return StudyRow(
-        name=study.name,
-        created=study.created,
-        finished=sum(trial.state.finished for trial in study.trials),
-        trials_asked=study.trials_asked,
-        running=sum(trial.state is TrialState.RUNNING for trial in study.trials),
-        front=len(found.members),
-        hypervolume=found.hypervolume,
-        model=stored.config.model.path,
-        data=stored.config.data.path,
-    )

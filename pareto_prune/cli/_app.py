@@ -12,8 +12,6 @@ from pareto_prune.core.version import __version__
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-DEFAULT_STORAGE = "sqlite:///pareto_prune.db"
-DEFAULT_OUTPUT = Path("pareto_prune_output")
 INTERRUPTED = 130
 
 PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}

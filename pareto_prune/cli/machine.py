@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import DEFAULT_STORAGE, AsJson, StorageUrl, app, show
+from pareto_prune.cli._app import AsJson, StorageUrl, app, show
+from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.errors import UserError, unknown_name
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import DEFAULT_STORAGE, AsJson, Name, Number, StorageUrl, app, show
+from pareto_prune.cli._app import AsJson, Name, Number, StorageUrl, app, show
 from pareto_prune.cli._numbers import parsed
+from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.errors import UserError
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pareto_prune.cli._app import (
-    DEFAULT_OUTPUT,
-    DEFAULT_STORAGE,
     INTERRUPTED,
     Name,
     Output,
@@ -18,6 +16,7 @@ from pareto_prune.cli._app import (
     app,
     show,
 )
+from pareto_prune.core.defaults import DEFAULT_OUTPUT, DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from pareto_prune.api import Outcome

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import DEFAULT_STORAGE, StorageUrl, app
+from pareto_prune.cli._app import StorageUrl, app
+from pareto_prune.core.defaults import DEFAULT_STORAGE
 
 
 @app.command()

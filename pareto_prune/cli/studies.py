@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import DEFAULT_STORAGE, PLAIN, AsJson, Name, StorageUrl, app, show
+from pareto_prune.cli._app import PLAIN, AsJson, Name, StorageUrl, app, show
+from pareto_prune.core.defaults import DEFAULT_STORAGE
 
 studies_app = typer.Typer(invoke_without_command=True, **PLAIN)
 app.add_typer(studies_app, name="studies")

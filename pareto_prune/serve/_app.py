@@ -19,11 +19,11 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pareto_prune import api
 from pareto_prune.core.errors import ParetoPruneError, UserError
 from pareto_prune.export import artifacts
 from pareto_prune.results.front import front_of
 from pareto_prune.results.tables import front_json
+from pareto_prune.running.status import status_of, study_row
 from pareto_prune.serve import _html
 from pareto_prune.serve._access import Access
 from pareto_prune.serve._dashboard import PATHS, Dashboard, installed
@@ -60,7 +60,7 @@ class Pages:
     def studies(self, _: Request) -> Response:
         """Show all studies."""
         rows = [
-            api.study_row(self.fronts.stored(summary.name), self.fronts.at_once(summary.name).study)
+            study_row(self.fronts.stored(summary.name), self.fronts.at_once(summary.name).study)
             for summary in self.fronts.summaries()
         ]
         return HTMLResponse(_html.studies_page(rows, self._storage.name, self._links))
@@ -86,13 +86,13 @@ class Pages:
         """Show the workers of a study and what happened."""
         stored = self.fronts.stored(_name(request))
         events = stored.events()[: -MOST_EVENTS - 1 : -1]
-        status = api.status_of(stored, self.fronts.newest(stored.name).study)
+        status = status_of(stored, self.fronts.newest(stored.name).study)
         return HTMLResponse(_html.status_page(status, events, self._links))
 
     def status_json(self, request: Request) -> Response:
         """Return the status as ``status --json`` prints it."""
         stored = self.fronts.stored(_name(request))
-        status = api.status_of(stored, self.fronts.newest(stored.name).study)
+        status = status_of(stored, self.fronts.newest(stored.name).study)
         return Response(status.model_dump_json(), media_type="application/json")
 
     def model(self, request: Request) -> Response:
@@ -110,8 +110,7 @@ class Pages:
         """Return the metrics of all studies."""
         names = [summary.name for summary in self.fronts.summaries()]
         statuses = [
-            api.status_of(self.fronts.stored(name), self.fronts.newest(name).study)
-            for name in names
+            status_of(self.fronts.stored(name), self.fronts.newest(name).study) for name in names
         ]
         return Response(metrics_text(statuses), media_type=CONTENT_TYPE)
 

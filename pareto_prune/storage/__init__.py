@@ -25,11 +25,7 @@ from pareto_prune.storage.studies import Storage, StudySummary, open_storage
 from pareto_prune.storage.study import StoredStudy
 from pareto_prune.storage.workers import WorkerStatus
 
-DEFAULT_URL = "sqlite:///pareto_prune.db"
-"""Where studies are kept unless something else is said."""
-
 __all__ = [
-    "DEFAULT_URL",
     "LEASE_SECONDS",
     "SILENT_SECONDS",
     "Storage",

@@ -15,6 +15,7 @@ from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.registry import Registry
 from pareto_prune.running.worker import OnEvent, RunTrial
 from pareto_prune.search.space import SearchSpace
+from pareto_prune.storage import LEASE_SECONDS
 
 Prepare = Callable[[Progress], RunTrial]
 """Makes what runs a trial: models, data, calibration. The first worker of a study makes what is
@@ -43,7 +44,7 @@ class Job:
     prepare: Prepare
     space: Callable[[], SearchSpace]
     time_limit: float | None = None
-    lease_seconds: float = 60.0
+    lease_seconds: float = LEASE_SECONDS
     progress: Progress = field(default_factory=Silent)
     began: float = field(default_factory=time.monotonic)
 

@@ -1,0 +1,68 @@
+"""How a study stands while it runs: its states, pace and workers, and its line in a list."""
+
+from __future__ import annotations
+
+import time
+
+from pareto_prune.core.records import Study, Trial, TrialState
+from pareto_prune.results.front import front_of
+from pareto_prune.results.records import Front
+from pareto_prune.results.savings import savings
+from pareto_prune.results.status import Status, StudyRow, WorkerStatus
+from pareto_prune.storage import StoredStudy
+
+
+def status_of(stored: StoredStudy, study: Study) -> Status:
+    """Return how a study stands, of which ``study`` was read."""
+    found = front_of(study)
+    rate = _rate(study.trials)
+    counts = {state.value: number for state, number in stored.counts().items() if number}
+    left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
+    workers = [worker for worker in stored.workers() if worker.at_work(time.time())]
+    return Status(
+        study=study.name,
+        states=counts,
+        trials_asked=study.trials_asked,
+        trials_per_hour=None if rate is None else rate * 3600,
+        seconds_left=left / rate if rate and workers and left > 0 else None,
+        hypervolume=found.hypervolume,
+        front=len(found.members),
+        recommended=_recommended(found),
+        early_stopping=savings(study, {point.number for point in found.members}),
+        workers=tuple(
+            WorkerStatus(name=w.name, trial=w.number, lease_seconds=w.lease or 0.0) for w in workers
+        ),
+    )
+
+
+def study_row(stored: StoredStudy, study: Study) -> StudyRow:
+    """Return a line for a study, of which ``study`` was read."""
+    found = front_of(study)
+    return StudyRow(
+        name=study.name,
+        created=study.created,
+        finished=sum(trial.state.finished for trial in study.trials),
+        trials_asked=study.trials_asked,
+        running=sum(trial.state is TrialState.RUNNING for trial in study.trials),
+        front=len(found.members),
+        hypervolume=found.hypervolume,
+        model=stored.config.model.path,
+        data=stored.config.data.path,
+    )
+
+
+def _rate(trials: tuple[Trial, ...]) -> float | None:
+    """Return finished trials a second, over the last twenty of them."""
+    ends = sorted((t.ended, t.started) for t in trials if t.state.finished and t.ended)
+    recent = ends[-20:]
+    starts = [started for _, started in recent if started is not None]
+    if not recent or not starts or recent[-1][0] is None:
+        return None
+    span = recent[-1][0] - min(starts)
+    return len(recent) / span if span > 0 else None
+
+
+def _recommended(found: Front) -> str | None:
+    if found.recommended is None:
+        return None
+    return f"trial {found.recommended.trial}, {found.recommended.reason}"
