@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.core import cache
+from pareto_prune.core import cache, cache_entries
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.records import Study, Trial, TrialResult, TrialState
 from pareto_prune.export.formats import exporters
-from pareto_prune.export.manifest import Card, sha256
+from pareto_prune.export.manifest import Card
 from pareto_prune.results.front import front_of
 from pareto_prune.results.yardstick import Yardstick, yardstick
 
@@ -68,7 +69,7 @@ class Artifacts:
         local = local_path(self.root)
         if local is not None:
             return local
-        return cache.root() / "studies" / cache.digest(self.root)[:32]
+        return cache_entries.study_folder(self.root)
 
     def keep(
         self,
@@ -253,7 +254,7 @@ def folder_digest(folder: Path) -> str:
     """Return the SHA-256 of a folder: of the names and the SHA-256 of its files, in order."""
     whole = hashlib.sha256()
     for path in _files(folder):
-        whole.update(f"{path}\0{sha256(folder / path)}\n".encode())
+        whole.update(f"{path}\0{file_sha256(folder / path)}\n".encode())
     return whole.hexdigest()
 
 

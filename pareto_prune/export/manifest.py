@@ -5,7 +5,6 @@ The one owner of that file's name and shape. Reading it needs no torch.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import pydantic
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import Grade, Interval
 from pareto_prune.pruning.plan import PruningPlan
@@ -179,19 +179,13 @@ class Manifest(Record):
 
 def hashes(folder: Path, names: Sequence[str]) -> Mapping[str, str]:
     """Return the SHA-256 of files of ``folder`` by name."""
-    return {name: sha256(folder / name) for name in names}
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {name: file_sha256(folder / name) for name in names}
 
 
 def _compare(path: Path, recorded: str) -> Problem | None:
     if not path.is_file():
         return Problem(str(path), "is missing", "allowed: export it again")
-    found = sha256(path)
+    found = file_sha256(path)
     if found == recorded:
         return None
     wrong = f"is not the file that was exported (SHA-256 {found[:12]}…, recorded {recorded[:12]}…)"

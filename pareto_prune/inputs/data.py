@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pareto_prune.core import cache
+from pareto_prune.core import cache, cache_entries
 from pareto_prune.core.config import DataTable, StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.progress import Progress, Silent
@@ -62,7 +62,7 @@ def load(config: StudyConfig, progress: Progress | None = None) -> TaskData:
     _check_length(config.data.max_length, checkpoint, tokenizer)
     sources = find_sources(config.data)
     order = checkpoint.head_names()
-    path = cache.entry("encoded", _key(config, sources, tokenizer, order), ".npz")
+    path = cache_entries.encoded(_key(config, sources, tokenizer, order))
     with cache.locked(path):
         found = _read(path, config.data.task)
         if found is None:

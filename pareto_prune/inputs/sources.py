@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.core.hashing import file_sha256
 from pareto_prune.inputs import demo
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
@@ -72,7 +72,7 @@ def file_source(path: Path, words: bool = False, key: str = "data.path") -> Sour
     reader = _READERS.get(suffix) or (_read_conll if words or suffix == ".conll" else None)
     if reader is None:
         raise refused(key, f"{path}: cannot read {suffix or 'this'}", ", ".join(SUFFIXES))
-    return Source(path.name, _file_digest(path), functools.partial(_opened, reader, path))
+    return Source(path.name, file_sha256(path), functools.partial(_opened, reader, path))
 
 
 def demo_source(path: str) -> Source:
@@ -88,7 +88,7 @@ def demo_source(path: str) -> Source:
 
         return Table(path, ("text", "label"), column)
 
-    return Source(path, f"{_file_digest(file)}:{kind}", read)
+    return Source(path, f"{file_sha256(file)}:{kind}", read)
 
 
 def folder_source(folder: Path, name: str | None, words: bool = False) -> Source:
@@ -229,11 +229,6 @@ def _joined(sources: Sequence[Source], name: str) -> Source:
         return Table(name, first.columns, read, first.classes)
 
     return Source(name, "+".join(source.digest for source in sources), table)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _opened(reader: Callable[[Path], Table], path: Path) -> Table:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pareto_prune.core import cache
+from pareto_prune.core import cache, cache_entries
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Measurement
@@ -139,7 +139,7 @@ class Measurer:
         settings = self._deployed(dtype, threads)
         workload = self._workload.cut(max_length)
         key = self._key_of(model, settings, workload, cache_key)
-        path = cache.entry("measurements", key, ".json")
+        path = cache_entries.measurement(key)
         if not fresh and (known := _read(path)) is not None:
             return known
         began = self._clock.now()

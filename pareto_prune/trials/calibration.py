@@ -24,10 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pareto_prune.core import cache
+from pareto_prune.core import cache, cache_entries
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import CalibrationTable, StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.memory import give_back
 from pareto_prune.core.progress import Progress
 from pareto_prune.inputs.examples import Split, TaskData, batches_by_length, sample, spread
@@ -227,7 +228,7 @@ class StudyCalibration:
 
     def _kept(self, kind: str, key: Any, make: Callable[[], Tensors]) -> Tensors:
         """Return the tensors of a cache entry, made and stored if it is not there or damaged."""
-        path = cache.entry("calibration", [kind, key], f".{kind}.safetensors")
+        path = cache_entries.calibration(kind, key)
         with cache.locked(path):
             found = load_tensors(path)
             if found is None:
@@ -273,8 +274,7 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 def _measured(
     model: PreTrainedModel, costs: CostSource, progress: Progress
 ) -> Mapping[str, CostTable]:
-    key = [architecture(model).to_json(), costs.key]
-    path = cache.entry("costs", key, ".json")
+    path = cache_entries.costs(architecture(model).to_json(), costs.key)
     with cache.locked(path):
         found = _read_tables(path)
         if found is None:
@@ -340,4 +340,4 @@ def _module_of(member: object) -> ModuleType:
 
 
 def _source_digest(module: ModuleType) -> str:
-    return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+    return file_sha256(Path(str(module.__file__)))

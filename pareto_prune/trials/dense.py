@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from pareto_prune.core import cache
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, TrialError
+from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs.checkpoint import Checkpoint, is_numbered, names_of, quiet_transformers
 from pareto_prune.inputs.examples import Split, TaskData, holdout
@@ -119,13 +119,7 @@ def is_whole(folder: Path, wanted: str | None = None) -> bool:
     if not record or wanted not in (None, record.get("made_from")):
         return False
     weights = folder / WEIGHTS
-    return weights.is_file() and file_digest(weights) == record.get("digest")
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return weights.is_file() and file_sha256(weights) == record.get("digest")
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -233,7 +227,7 @@ def _save(
     with cache.replacing(folder) as beside, quiet_transformers():
         model.save_pretrained(beside, max_shard_size="100GB")
         tokenizer.save_pretrained(beside)
-        record = {**record, "digest": file_digest(beside / WEIGHTS)}
+        record = {**record, "digest": file_sha256(beside / WEIGHTS)}
         (beside / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.core import cache
+from pareto_prune.core import cache, cache_entries
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs.examples import Indices, Split
 from pareto_prune.trials.evaluation import BATCH, logits_of
@@ -40,7 +40,7 @@ class Teacher:
         self, model: PreTrainedModel, digest: str, train: Split, progress: Progress | None = None
     ) -> None:
         self._model, self._train = model, train
-        self._path = cache.entry("teacher", [digest, train.digest], ".npz")
+        self._path = cache_entries.teacher(digest, train.digest)
         self._progress = progress or Silent()
         targets = len(train.ids) if train.by_token else len(train)
         self._logits: Logits = np.full((targets, len(train.label_names)), np.nan, np.float32)

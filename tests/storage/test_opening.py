@@ -292,7 +292,7 @@ def test_reading_loads_nothing_that_prunes(storage_url: str) -> None:
     storage = open_storage(storage_url)
     study = storage.create(study_config())
     space = space_of(study.config)
-    candidate = space.to_candidate({gene.name: gene.at(0.5) for gene in space.genes})
+    candidate = space.to_candidate({gene.name: gene.only for gene in space.genes})
     study.enqueue([candidate], space)
     code = f"""
 import sys

@@ -9,7 +9,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from pareto_prune.core.errors import MismatchError, UserError
-from pareto_prune.core.records import Candidate, Failure, Measurement, TrialState
+from pareto_prune.core.records import Candidate, Failure, TrialState
 from pareto_prune.storage import Storage, StoredStudy, open_storage
 from tests.storage.scripted import (
     reference,
@@ -372,15 +372,11 @@ def test_a_study_belongs_to_one_device(study: StoredStudy) -> None:
     assert "EPYC" not in str(caught.value)
 
 
-def test_named_references_and_measurements_are_kept(study: StoredStudy) -> None:
+def test_named_references_are_kept(study: StoredStudy) -> None:
     half = result_of(candidate(0.5, starter="half_depth"))
     study.keep_reference("half_depth", half)
     study.keep_reference("half_depth", half)
     assert study.read().references == (half,)
-    measured = Measurement(readings={}, ratios={}, protocol=1, seconds=0.5)
-    assert study.measurement("shape") is None
-    study.keep_measurement("shape", measured)
-    assert study.measurement("shape") == measured
 
 
 def test_a_named_lease_has_one_holder(storage_url: str, study: StoredStudy) -> None:
