@@ -42,7 +42,8 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
-from pareto_prune.running.worker import Assignment, work
+from pareto_prune.running.assignment import Assignment
+from pareto_prune.running.worker import work
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy, open_storage, telling, trial_rows
 from pareto_prune.storage.claims import Claim

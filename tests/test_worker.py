@@ -14,16 +14,13 @@ from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
 from pareto_prune.results.yardstick import reference_values
-from pareto_prune.running.worker import (
-    Asker,
-    Assignment,
-    FailureStreak,
-    Interruptions,
-    Keeper,
-    WorkerEvent,
-    failure_of,
-    work,
-)
+from pareto_prune.running.asker import Asker
+from pareto_prune.running.assignment import Assignment
+from pareto_prune.running.failures import FailureStreak, failure_of
+from pareto_prune.running.interruptions import Interruptions
+from pareto_prune.running.lease_keeper import Keeper
+from pareto_prune.running.worker import work
+from pareto_prune.running.worker_events import WorkerEvent
 from pareto_prune.search.past import Past
 from pareto_prune.storage import StoredStudy, open_storage
 from pareto_prune.trials.seed import trial_seed

@@ -17,8 +17,9 @@ from pareto_prune.core.records import Candidate, Trial
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
+from pareto_prune.running.assignment import RunTrial
 from pareto_prune.running.launch import Job, Launcher, launchers
-from pareto_prune.running.worker import RunTrial, WorkerEvent
+from pareto_prune.running.worker_events import WorkerEvent
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy, open_storage
 

@@ -20,7 +20,9 @@ from pareto_prune.core.errors import MismatchError, Problem
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import DenseReference, TrialResult
 from pareto_prune.export.artifact_store import Artifacts, joins
-from pareto_prune.running.worker import Assignment, Keeper, default_name
+from pareto_prune.running.assignment import Assignment
+from pareto_prune.running.lease_keeper import Keeper
+from pareto_prune.running.worker import default_name
 from pareto_prune.search.early_stopping import StopRule
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates

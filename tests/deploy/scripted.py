@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pareto_prune.core.progress import Progress
 from pareto_prune.running import run_study as running
-from pareto_prune.running.worker import RunTrial
+from pareto_prune.running.assignment import RunTrial
 
 _prepare = running.prepare
 

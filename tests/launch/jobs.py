@@ -12,7 +12,7 @@ from pathlib import Path
 from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import TrialResult
-from pareto_prune.running.worker import Assignment, RunTrial
+from pareto_prune.running.assignment import Assignment, RunTrial
 from tests.storage.scripted import result_of, run_scripted, rung_of
 
 

@@ -12,7 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pareto_prune import api
 from pareto_prune.core.progress import Progress
 from pareto_prune.running import run_study as running
-from pareto_prune.running.worker import RunTrial
+from pareto_prune.running.assignment import RunTrial
 from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer
 

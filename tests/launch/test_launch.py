@@ -19,7 +19,7 @@ from pareto_prune.core.records import Failure, TrialState
 from pareto_prune.running.launch import Job, Prepare, launchers
 from pareto_prune.running.launch._isolated import IsolatedTrials
 from pareto_prune.running.launch.processes import Processes, gpus
-from pareto_prune.running.worker import WorkerEvent
+from pareto_prune.running.worker_events import WorkerEvent
 from pareto_prune.storage import StoredStudy, open_storage
 from tests.launch import jobs
 from tests.storage.scripted import prepare_scripted, space_of, study_config

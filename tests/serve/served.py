@@ -8,7 +8,8 @@ from pareto_prune.core.records import TrialResult
 from pareto_prune.export.artifact_store import Artifacts
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.running.worker import Assignment, work
+from pareto_prune.running.assignment import Assignment
+from pareto_prune.running.worker import work
 from pareto_prune.storage import StoredStudy, open_storage
 from tests.storage.scripted import reference, result_of, space_of, study_config
 from tests.tiny import tiny_model, tiny_tokenizer

@@ -18,7 +18,7 @@ from pareto_prune.core.records import (
     Rung,
     TrialResult,
 )
-from pareto_prune.running.worker import Assignment, RunTrial
+from pareto_prune.running.assignment import Assignment, RunTrial
 from pareto_prune.search.space import SearchSpace
 
 ARCHITECTURE = Architecture(hidden=32, head_size=8, layers=(LayerShape(heads=4, neurons=64),) * 3)

@@ -216,7 +216,9 @@ def test_a_server_that_restarts_costs_nothing(tmp_path: Path, workers: list[Proc
 
 
 def test_a_thread_can_be_told_to_stop(storage_url: str, study: StoredStudy) -> None:
-    from pareto_prune.running.worker import Assignment, WorkerEvent, work
+    from pareto_prune.running.assignment import Assignment
+    from pareto_prune.running.worker import work
+    from pareto_prune.running.worker_events import WorkerEvent
 
     stop = threading.Event()
     events: list[WorkerEvent] = []

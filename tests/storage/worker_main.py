@@ -12,7 +12,9 @@ import argparse
 import sys
 import time
 
-from pareto_prune.running.worker import RunTrial, WorkerEvent, work
+from pareto_prune.running.assignment import RunTrial
+from pareto_prune.running.worker import work
+from pareto_prune.running.worker_events import WorkerEvent
 from pareto_prune.storage import open_storage
 from tests.storage.scripted import run_blocking, run_saying, run_scripted, space_of
 

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.registry import Registry
-from pareto_prune.running.worker import OnEvent, RunTrial
+from pareto_prune.running.assignment import RunTrial
+from pareto_prune.running.worker_events import OnEvent
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import LEASE_SECONDS
 

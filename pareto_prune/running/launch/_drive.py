@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from pareto_prune.running.failures import FailureStreak
 from pareto_prune.running.launch import Job
 from pareto_prune.running.launch._isolated import IsolatedTrials
-from pareto_prune.running.worker import FailureStreak, OnEvent, work
+from pareto_prune.running.worker import work
+from pareto_prune.running.worker_events import OnEvent
 from pareto_prune.storage import Storage
 
 

@@ -34,9 +34,10 @@ from typing import Any
 from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Rung, TrialResult
+from pareto_prune.running.assignment import Assignment, RunTrial, TrialAbortedError
+from pareto_prune.running.failures import failure_of
 from pareto_prune.running.launch import Prepare
 from pareto_prune.running.launch._told import ToldProgress, tell
-from pareto_prune.running.worker import Assignment, RunTrial, TrialAbortedError, failure_of
 
 _STEP_SECONDS = 0.2
 _GRACE_SECONDS = 5.0
@@ -44,7 +45,7 @@ _MAIN = "from pareto_prune.running.launch._isolated import child; child()"
 
 
 class IsolatedTrials:
-    """Runs trials in a child process. Called as :data:`~pareto_prune.running.worker.RunTrial`.
+    """Runs trials in a child process. Called as :data:`~pareto_prune.running.assignment.RunTrial`.
 
     Args:
         prepare: makes what runs a trial, in the child.

@@ -12,12 +12,13 @@ from typing import Any
 from pareto_prune.core.errors import ParetoPruneError, Problem, TrialError, UserError
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import TrialState
+from pareto_prune.running.failures import FailureStreak
 from pareto_prune.running.launch import Job
 from pareto_prune.running.launch._cluster import Share, imported
 from pareto_prune.running.launch._crew import Crew
 from pareto_prune.running.launch._seat import Message, Order
 from pareto_prune.running.launch._told import tell
-from pareto_prune.running.worker import FailureStreak, OnEvent, WorkerEvent
+from pareto_prune.running.worker_events import OnEvent, WorkerEvent
 from pareto_prune.storage import StoredStudy
 
 _STEP_SECONDS = 0.5

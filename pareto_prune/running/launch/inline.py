@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.launch import Job, launchers
-from pareto_prune.running.worker import Interruptions, OnEvent, work
+from pareto_prune.running.worker import work
+from pareto_prune.running.worker_events import OnEvent
 from pareto_prune.storage import open_storage
 
 

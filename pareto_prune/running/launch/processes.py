@@ -12,17 +12,14 @@ from typing import Annotated
 from pydantic import Field
 
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.running.failures import FailureStreak
+from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.launch import Job, launchers
 from pareto_prune.running.launch._crew import Crew
 from pareto_prune.running.launch._drive import drive
 from pareto_prune.running.launch._isolated import IsolatedTrials
-from pareto_prune.running.worker import (
-    FailureStreak,
-    Interruptions,
-    OnEvent,
-    WorkerEvent,
-    default_name,
-)
+from pareto_prune.running.worker import default_name
+from pareto_prune.running.worker_events import OnEvent, WorkerEvent
 from pareto_prune.storage import Storage, open_storage
 
 _STEP_SECONDS = 0.5

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pareto_prune.core.errors import MissingExtraError, Problem, UserError
+from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.launch import Job, launchers
 from pareto_prune.running.launch._cluster import (
     Cluster,
@@ -30,7 +31,7 @@ from pareto_prune.running.launch._cluster import (
     imported,
 )
 from pareto_prune.running.launch._remotes import Remotes
-from pareto_prune.running.worker import Interruptions, OnEvent
+from pareto_prune.running.worker_events import OnEvent
 from pareto_prune.storage import open_storage
 
 

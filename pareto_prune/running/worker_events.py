@@ -1,0 +1,35 @@
+"""What a worker tells whoever watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pareto_prune.core.records import Rung, Trial, TrialResult
+
+EventKind = Literal["claimed", "rung", "told", "failed", "lost", "handed_back", "waiting"]
+
+
+@dataclass(frozen=True)
+class WorkerEvent:
+    """What a worker tells whoever watches.
+
+    Attributes:
+        kind: what happened.
+        worker: name of the worker.
+        trial: the trial; ``None`` while it waits for one.
+        result: of a trial that ended.
+        rung: that was reported.
+        error: what a failed trial raised.
+    """
+
+    kind: EventKind
+    worker: str
+    trial: Trial | None = None
+    result: TrialResult | None = None
+    rung: Rung | None = None
+    error: BaseException | None = None
+
+
+OnEvent = Callable[[WorkerEvent], None]
