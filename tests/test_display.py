@@ -16,7 +16,8 @@ from rich.console import Console
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Candidate, Trial, TrialState
 from pareto_prune.results.front import front_of
-from pareto_prune.running.display import Display, trial_line
+from pareto_prune.running.display import Display
+from pareto_prune.running.display.lines import trial_line
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values

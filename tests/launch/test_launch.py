@@ -17,7 +17,7 @@ import pytest
 from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.core.records import Failure, TrialState
 from pareto_prune.running.launch import Job, Prepare, launchers
-from pareto_prune.running.launch._isolated import IsolatedTrials
+from pareto_prune.running.launch._child_process import IsolatedTrials
 from pareto_prune.running.launch.processes import Processes, gpus
 from pareto_prune.running.worker_events import WorkerEvent
 from pareto_prune.storage import StoredStudy, open_storage

@@ -24,7 +24,7 @@ from pareto_prune.core.errors import RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Failure, TrialState
 from pareto_prune.running.launch import Job, launchers
-from pareto_prune.running.launch._cluster import Cluster, Node, Share, check_command_line
+from pareto_prune.running.launch._ray_cluster import Cluster, Node, Share, check_command_line
 from pareto_prune.running.launch.ray import Ray
 from pareto_prune.storage import StoredStudy, open_storage
 from tests.launch import jobs, small
@@ -227,7 +227,7 @@ def test_a_worker_that_fits_nowhere_here_is_refused(
 def test_a_run_does_not_wait_for_room_when_others_have_finished_the_study(
     cluster: Any, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareto_prune.running.launch._remotes._ROOM_SECONDS", 0.0)
+    monkeypatch.setattr("pareto_prune.running.launch._ray_workers._ROOM_SECONDS", 0.0)
     url = postgres.database("no_room")
     study = open_storage(url).create(study_config(trials=2))
     notes = Notes(lambda: launch(url, study, prepare_scripted, "inline"))

@@ -11,8 +11,8 @@ import pytest
 from pareto_prune import api
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import TrialState
-from pareto_prune.running.launch._crew import Crew
-from pareto_prune.running.launch._told import ToldProgress, tell
+from pareto_prune.running.launch._joint_progress import Crew
+from pareto_prune.running.launch._progress_messages import ToldProgress, tell
 from pareto_prune.running.run_study import Unwatched
 from pareto_prune.running.study_file import read_study, with_limits
 from pareto_prune.storage import open_storage, schema

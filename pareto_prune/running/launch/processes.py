@@ -15,9 +15,9 @@ from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.running.failures import FailureStreak
 from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.launch import Job, launchers
-from pareto_prune.running.launch._crew import Crew
-from pareto_prune.running.launch._drive import drive
-from pareto_prune.running.launch._isolated import IsolatedTrials
+from pareto_prune.running.launch._child_process import IsolatedTrials
+from pareto_prune.running.launch._joint_progress import Crew
+from pareto_prune.running.launch._worker_with_child import drive
 from pareto_prune.running.worker import default_name
 from pareto_prune.running.worker_events import OnEvent, WorkerEvent
 from pareto_prune.storage import Storage, open_storage

@@ -23,14 +23,14 @@ from pydantic import Field
 from pareto_prune.core.errors import MissingExtraError, Problem, UserError
 from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.launch import Job, launchers
-from pareto_prune.running.launch._cluster import (
+from pareto_prune.running.launch._ray_cluster import (
     Cluster,
     Share,
     check_command_line,
     connected,
     imported,
 )
-from pareto_prune.running.launch._remotes import Remotes
+from pareto_prune.running.launch._ray_workers import Remotes
 from pareto_prune.running.worker_events import OnEvent
 from pareto_prune.storage import open_storage
 

@@ -31,9 +31,9 @@ from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.version import __version__
 from pareto_prune.running.failures import FailureStreak, failure_of
 from pareto_prune.running.launch import Job
-from pareto_prune.running.launch._drive import drive
-from pareto_prune.running.launch._isolated import IsolatedTrials
-from pareto_prune.running.launch._told import ToldProgress
+from pareto_prune.running.launch._child_process import IsolatedTrials
+from pareto_prune.running.launch._progress_messages import ToldProgress
+from pareto_prune.running.launch._worker_with_child import drive
 from pareto_prune.running.worker import default_name
 from pareto_prune.running.worker_events import WorkerEvent
 from pareto_prune.storage import open_storage

@@ -37,11 +37,11 @@ from pareto_prune.core.records import Candidate, Rung, TrialResult
 from pareto_prune.running.assignment import Assignment, RunTrial, TrialAbortedError
 from pareto_prune.running.failures import failure_of
 from pareto_prune.running.launch import Prepare
-from pareto_prune.running.launch._told import ToldProgress, tell
+from pareto_prune.running.launch._progress_messages import ToldProgress, tell
 
 _STEP_SECONDS = 0.2
 _GRACE_SECONDS = 5.0
-_MAIN = "from pareto_prune.running.launch._isolated import child; child()"
+_MAIN = "from pareto_prune.running.launch._child_process import child; child()"
 
 
 class IsolatedTrials:

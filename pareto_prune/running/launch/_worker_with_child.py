@@ -6,7 +6,7 @@ import threading
 
 from pareto_prune.running.failures import FailureStreak
 from pareto_prune.running.launch import Job
-from pareto_prune.running.launch._isolated import IsolatedTrials
+from pareto_prune.running.launch._child_process import IsolatedTrials
 from pareto_prune.running.worker import work
 from pareto_prune.running.worker_events import OnEvent
 from pareto_prune.storage import Storage

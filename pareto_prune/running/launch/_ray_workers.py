@@ -14,10 +14,10 @@ from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import TrialState
 from pareto_prune.running.failures import FailureStreak
 from pareto_prune.running.launch import Job
-from pareto_prune.running.launch._cluster import Share, imported
-from pareto_prune.running.launch._crew import Crew
-from pareto_prune.running.launch._seat import Message, Order
-from pareto_prune.running.launch._told import tell
+from pareto_prune.running.launch._joint_progress import Crew
+from pareto_prune.running.launch._progress_messages import tell
+from pareto_prune.running.launch._ray_cluster import Share, imported
+from pareto_prune.running.launch._ray_node import Message, Order
 from pareto_prune.running.worker_events import OnEvent, WorkerEvent
 from pareto_prune.storage import StoredStudy
 
@@ -219,7 +219,7 @@ def _actor() -> type:
         def __init__(self, order: dict[str, Any]) -> None:
             self._missing = self._seat = None
             try:
-                from pareto_prune.running.launch._seat import Seat
+                from pareto_prune.running.launch._ray_node import Seat
 
                 self._seat = Seat(order)
             except ImportError as error:
