@@ -26,8 +26,8 @@ import torch
 from pareto_prune import api
 from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.records import DENSE_STARTER
-from pareto_prune.export.artifacts import kept_model
 from pareto_prune.export.deployed._measuring import FolderSession
+from pareto_prune.export.kept_models.of_trial import kept_model
 from pareto_prune.export.loading import load
 from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.data import load as load_data

@@ -167,7 +167,7 @@ def _worked(
 
 
 def _root(artifacts: str | None, folder: Path, name: str) -> str:
-    from pareto_prune.export.artifact_store import check_root
+    from pareto_prune.export.kept_models.places import check_root
 
     return str(folder) if artifacts is None else check_root(f"{artifacts.rstrip('/')}/{name}")
 
@@ -269,7 +269,7 @@ def export(
             not kept; the folder is there already.
         InexactGraphError: the graph does not give the logits of PyTorch.
     """
-    from pareto_prune.export.artifacts import export_trial
+    from pareto_prune.export.export_trial import export_trial
 
     study = open_storage(storage).open_study(name).read()
     return export_trial(study, trial, Path(to), exporter, dtype)

@@ -16,7 +16,7 @@ import pareto_prune
 from pareto_prune import api
 from pareto_prune.core.errors import MismatchError, RepeatedFailureError, TrialError, UserError
 from pareto_prune.core.records import TrialState
-from pareto_prune.export import artifact_store
+from pareto_prune.export.kept_models import store as kept_models
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.pruning.strategies.layer_wise import LayerWise
 from pareto_prune.running.study_file import read_study, with_limits
@@ -48,7 +48,7 @@ def url(tmp_path):
 @pytest.fixture(autouse=True)
 def no_grace(monkeypatch):
     """Models that left the front go at once."""
-    monkeypatch.setattr(artifact_store, "GRACE_SECONDS", -3600.0)
+    monkeypatch.setattr(kept_models, "GRACE_SECONDS", -3600.0)
 
 
 def trials_of(url):

@@ -8,71 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pydantic
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.record import Record
-from pareto_prune.core.records import Grade, Interval
+from pareto_prune.export.card import Card
 from pareto_prune.pruning.plan import PruningPlan
 
 FILE = "plan.json"
 SCHEMA_VERSION = 1
-
-
-class CardObjective(Record):
-    """One objective of an exported model, as its card shows it.
-
-    Attributes:
-        name, label, unit: as in :mod:`pareto_prune.core.objectives`.
-        value: of the exported model.
-        reference: of the dense model.
-        interval: 95 % interval of ``value``.
-        grade: how far a measured value can be trusted; ``None`` where it is not a reading.
-        source: what measured it.
-    """
-
-    name: str
-    label: str
-    unit: str
-    value: float
-    reference: float | None = None
-    interval: Interval | None = None
-    grade: Grade | None = None
-    source: str | None = None
-
-
-class Card(Record):
-    """Where an exported model comes from and what it is good for.
-
-    Attributes:
-        title: heading of the model card.
-        task: name of the task (``classification``, ``ner``).
-        parent: hub id or folder of the checkpoint that the dense model was made from.
-        licence: the parent's licence identifier, if known.
-        study, trial: which trial of which study it is.
-        strategy, importance: how its units were chosen.
-        objectives: what it reached.
-        machine: what the measured objectives were taken on.
-        data: name of the data set.
-        settings: what predicting needs besides (``max_length``, columns), plain JSON.
-    """
-
-    title: str = "A pruned model"
-    task: str = "classification"
-    parent: str | None = None
-    licence: str | None = None
-    study: str | None = None
-    trial: int | None = None
-    strategy: str | None = None
-    importance: str | None = None
-    objectives: tuple[CardObjective, ...] = ()
-    machine: str | None = None
-    data: str | None = None
-    settings: dict[str, Any] = pydantic.Field(default_factory=dict)
 
 
 class Check(Record):

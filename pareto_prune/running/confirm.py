@@ -30,7 +30,7 @@ from pareto_prune.core.records import (
     Trial,
     TrialState,
 )
-from pareto_prune.export.artifact_store import CONFIRMED, Artifacts
+from pareto_prune.export.kept_models.store import CONFIRMED, Artifacts
 from pareto_prune.results.front import front_of
 from pareto_prune.results.selection.recommendation import standard_error
 from pareto_prune.storage import StoredStudy

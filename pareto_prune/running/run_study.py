@@ -138,7 +138,7 @@ class Watch:
             self.watcher.trial_dropped(event.trial.number)
 
     def _ended(self, event: WorkerEvent, trial: Trial) -> None:
-        from pareto_prune.export.artifact_store import Artifacts
+        from pareto_prune.export.kept_models.store import Artifacts
 
         assert event.result is not None
         ended = trial.model_copy(update={"state": event.result.state, "result": event.result})

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pareto_prune.core.errors import MismatchError, Problem
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import DenseReference, TrialResult
-from pareto_prune.export.artifact_store import Artifacts, joins
+from pareto_prune.export.kept_models.front_membership import joins
+from pareto_prune.export.kept_models.store import Artifacts
 from pareto_prune.running.assignment import Assignment
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker import default_name

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pareto_prune.core.errors import ParetoPruneError, UserError
-from pareto_prune.export import artifacts
+from pareto_prune.export.kept_models.of_trial import kept_model
 from pareto_prune.results.front import front_of
 from pareto_prune.results.tables import front_json
 from pareto_prune.running.status import status_of, study_row
@@ -100,7 +100,7 @@ class Pages:
         name, number = _name(request), int(request.path_params["number"])
         study = self.fronts.newest(name).study
         held = ExitStack()
-        folder, card = held.enter_context(artifacts.kept_model(study, number))
+        folder, card = held.enter_context(kept_model(study, number))
         top = f"{name}-{number}"
         headers = {"Content-Disposition": f'attachment; filename="{top}.zip"'}
         parts = _closing(zipped(folder, card, top), held)

@@ -8,9 +8,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pareto_prune.export.formats._card import model_card
+from pareto_prune.export.card import Card
+from pareto_prune.export.formats._readme import model_card
 from pareto_prune.export.loading import CONFIG
-from pareto_prune.export.manifest import FILE, Card, Manifest
+from pareto_prune.export.manifest import FILE, Manifest
 
 CHUNK = 1024 * 1024
 _CARD = "README.md"

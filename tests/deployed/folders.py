@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pareto_prune.export.card import Card
 from pareto_prune.export.formats import exporters
-from pareto_prune.export.manifest import Card
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut
 from tests.tasks.words import words_tokenizer

@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 from transformers import BertForSequenceClassification
 
 from pareto_prune.core.errors import StudyFileError, UserError
+from pareto_prune.export.card import Card, CardObjective
 from pareto_prune.export.formats import exporters
 from pareto_prune.export.loading import load
-from pareto_prune.export.manifest import FILE, Card, CardObjective, Manifest
+from pareto_prune.export.manifest import FILE, Manifest
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut

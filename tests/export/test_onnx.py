@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from pareto_prune.core.errors import StudyFileError, UserError
+from pareto_prune.export.card import Card
 from pareto_prune.export.formats import Examples, exporters
 from pareto_prune.export.loading import load
-from pareto_prune.export.manifest import Card, Manifest
+from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models import onnx_graph
 from pareto_prune.models.onnx_graph import InexactGraphError

@@ -11,7 +11,7 @@ import pytest
 from pareto_prune import api
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import TrialState
-from pareto_prune.export.artifact_store import Artifacts
+from pareto_prune.export.kept_models.store import Artifacts
 from pareto_prune.storage import open_storage
 from pareto_prune.trials import bench
 from tests.launch import small

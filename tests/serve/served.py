@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pareto_prune.core.records import TrialResult
-from pareto_prune.export.artifact_store import Artifacts
+from pareto_prune.export.kept_models.store import Artifacts
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.running.assignment import Assignment

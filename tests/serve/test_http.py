@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 import pareto_prune
 from pareto_prune.core.errors import UserError
-from pareto_prune.export.artifact_store import Artifacts
+from pareto_prune.export.kept_models.store import Artifacts
 from pareto_prune.results.status import Status
 from pareto_prune.serve._access import COOKIE, SESSION_SECONDS, Access
 from pareto_prune.serve._app import make_app

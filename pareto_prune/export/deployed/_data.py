@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, UserError
 from pareto_prune.core.progress import Progress
-from pareto_prune.export.artifact_store import opened as at_hand
+from pareto_prune.export.kept_models.store import opened as at_hand
 from pareto_prune.export.loading import load_tokenizer
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin

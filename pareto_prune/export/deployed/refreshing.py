@@ -21,11 +21,12 @@ from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.quantities import change, written
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import Difference, Quality
+from pareto_prune.export.card import Card
 from pareto_prune.export.deployed._data import as_deployed, dense_of, labelled_file, study_data
 from pareto_prune.export.deployed._folder import opened
 from pareto_prune.export.formats import Examples, check_folder, exporters
 from pareto_prune.export.loading import load, load_tokenizer
-from pareto_prune.export.manifest import Card, Manifest
+from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.examples import Split, TaskData, holdout, joined
 from pareto_prune.inputs.tasks import Task, tasks

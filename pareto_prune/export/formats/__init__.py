@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.registry import Registry
-from pareto_prune.export.manifest import Card
+from pareto_prune.export.card import Card
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pareto_prune.core.cache import replacing
+from pareto_prune.export.card import Card
 from pareto_prune.export.formats import Examples, check_folder, exporters
-from pareto_prune.export.formats._card import write_card
-from pareto_prune.export.formats._manifest import check_plan, manifest_of
-from pareto_prune.export.manifest import Card, hashes
+from pareto_prune.export.formats._manifest_of_model import check_plan, manifest_of
+from pareto_prune.export.formats._readme import write_card
+from pareto_prune.export.manifest import hashes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pareto_prune.core.architecture import LayerShape
-from pareto_prune.export.manifest import CardObjective, Manifest
+from pareto_prune.export.card import CardObjective
+from pareto_prune.export.manifest import Manifest
 
 PIPELINES = {"classification": "text-classification", "ner": "token-classification"}
 AUTO_MODELS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pareto_prune.export.manifest import Card, Check, Manifest
+from pareto_prune.export.card import Card
+from pareto_prune.export.manifest import Check, Manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -1,0 +1,72 @@
+"""The model card of a trial: what it reached, on what, and how it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.records import DenseReference, Reading, Study, Trial, TrialResult
+from pareto_prune.export.card import Card, CardObjective
+from pareto_prune.export.finished_trial import result_of
+
+
+def card_of(study: Study, trial: Trial) -> Card:
+    """Return the model card of a finished trial."""
+    config = StudyConfig.from_json(study.config)
+    result = result_of(trial)
+    environment = result.environment
+    return Card(
+        title=f"{Path(config.model.path).name}, pruned",
+        task=config.data.task,
+        parent=config.model.path,
+        study=study.name,
+        trial=trial.number,
+        strategy=result.candidate.starter or result.candidate.strategy,
+        importance=result.candidate.importance,
+        objectives=_objectives(config, result, study.reference),
+        machine=environment.device if environment else None,
+        data=config.data.path,
+        settings=_settings(config, result.candidate.deployment),
+    )
+
+
+def _settings(config: StudyConfig, deployment: Mapping[str, str | int]) -> dict[str, Any]:
+    """Return what predicting needs, the knobs of deployment that the trial searched included."""
+    length = deployment.get("max_length", config.data.max_length)
+    return {"max_length": length, "text": list(config.data.text), "deployment": {**deployment}}
+
+
+def _objectives(
+    config: StudyConfig, result: TrialResult, reference: DenseReference | None
+) -> tuple[CardObjective, ...]:
+    return tuple(
+        _objective(name, result, reference) for name in config.objectives if name in result.values
+    )
+
+
+def _objective(name: str, result: TrialResult, reference: DenseReference | None) -> CardObjective:
+    objective = OBJECTIVES[name]
+    reading = result.measurement.readings.get(name) if result.measurement else None
+    return CardObjective(
+        name=name,
+        label=objective.label,
+        unit=objective.unit,
+        value=result.values[name],
+        reference=_reference(name, reference),
+        interval=result.intervals.get(name),
+        grade=reading.grade if reading else None,
+        source=reading.source if reading else None,
+    )
+
+
+def _reference(name: str, reference: DenseReference | None) -> float | None:
+    if reference is None:
+        return None
+    readings: dict[str, Reading] = reference.measurement.readings
+    if name in readings:
+        return readings[name].value
+    sizes = {"parameters": reference.parameters, "bytes": reference.bytes}
+    return sizes.get(name, reference.quality.metrics.get(name))
