@@ -34,7 +34,7 @@ from pareto_prune.models.onnx_graph import input_names
 from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.running.doctor import minilm, sentences
+from pareto_prune.running.self_test import minilm, sentences
 
 TOKENS = 24
 PLANS = {"dense": (12, 1536), "3 × 384": (3, 384)}

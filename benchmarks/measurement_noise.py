@@ -28,7 +28,7 @@ from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.records import Measurement
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure.environment import environment
-from pareto_prune.running.doctor import minilm, sentences
+from pareto_prune.running.self_test import minilm, sentences
 
 TOLERANCE = {"latency_ms": 0.05, "energy_j": 0.03}
 CENTRE = 0.01

@@ -23,7 +23,7 @@ from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
-from pareto_prune.running.doctor import sentences
+from pareto_prune.running.self_test import sentences
 
 BATCH = 32
 SHAPES = ((9, 1152), (6, 768), (4, 512), (3, 384), (2, 256), (2, 128))

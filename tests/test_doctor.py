@@ -6,7 +6,8 @@ import pytest
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.records import Reading
 from pareto_prune.measure.quiet import VARIABLE
-from pareto_prune.running.doctor import Diagnosis, SelfTest, diagnose, run_self_test
+from pareto_prune.running.doctor import Diagnosis, diagnose
+from pareto_prune.running.self_test import SelfTest, run_self_test
 from tests.tiny import tiny_model
 
 
