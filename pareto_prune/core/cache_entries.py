@@ -42,7 +42,7 @@ def teacher(dense: str, texts: str) -> Path:
     return entry("teacher", [dense, texts], ".npz")
 
 
-def calibration(what: str, key: Mapping[str, Any]) -> Path:
+def calibration(what: str, key: Any) -> Path:
     """Return where tensors that a dense model was calibrated with lie.
 
     Args:
