@@ -9,6 +9,7 @@ import pytest
 
 from pareto_prune.results.front import front_of
 from pareto_prune.results.report import write_report
+from pareto_prune.results.report.script import modules
 from tests import synthetic
 from tests.report.browser import Browser, chromium
 from tests.report.test_page import EVIL, evil_study
@@ -91,6 +92,15 @@ def test_it_renders(browser, page, name, width, height, dark):
     assert browser.run("document.querySelectorAll('#over-time .scatterlayer path').length") > 0
     browser.picture(ARTEFACTS / f"{name}.png", whole=True)
     assert (ARTEFACTS / f"{name}.png").stat().st_size > 20_000
+
+
+def test_every_module_runs_and_the_console_stays_quiet(browser, page):
+    browser.open(page)
+    assert page.as_uri().startswith("file://")
+    assert set(browser.run("Object.keys(modules)")) == set(modules())
+    for control in ("every", "relative", "tab-3d", "tab-2d", "theme"):
+        drawn(browser, f"document.getElementById('{control}').click()")
+    assert browser.errors == []
 
 
 def test_it_shows_the_front(browser, page, study):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from graphlib import CycleError
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from pareto_prune.results.front import front_of
+from pareto_prune.results.report import page as page_module
 from pareto_prune.results.report import view_of, write_report
 from pareto_prune.results.report.page import embedded, page_of
+from pareto_prune.results.report.script import bundled, modules
 from tests import synthetic
 from tests.synthetic import study_of, trial
 from tests.test_front import values
@@ -102,6 +106,73 @@ def test_every_template_has_its_place():
     text = made(synthetic.study())
     assert "<!--" not in text.partition("<script")[0]
     assert text.rstrip().endswith("</html>")
+
+
+TEMPLATES = Path(page_module.__file__).parent / "templates"
+
+
+def test_every_file_of_the_templates_is_in_the_page():
+    text = made(synthetic.study())
+    left = {file.relative_to(TEMPLATES) for file in TEMPLATES.rglob("*") if file.is_file()}
+    for file in sorted(left):
+        parts = re.split(
+            r"<!--\w+-->|^import [^;]*;|^export ", (TEMPLATES / file).read_text(), flags=re.M
+        )
+        assert all(part in text for part in parts), file
+    assert {file.name for file in left if file.suffix == ".js"} == set(modules())
+
+
+def test_modules_stand_behind_what_they_import():
+    page = Page(made(synthetic.study()))
+    script = page.texts["script"][-1]
+    places = {name: script.index(f'modules["{name}"] = ') for name in modules()}
+    for name, source in modules().items():
+        imported = re.findall(r'^(?:import|\}) .*"\./(.*)";$', source, re.MULTILINE)
+        assert all(places[other] < places[name] for other in imported), name
+    assert max(places, key=places.__getitem__) == "main.js"
+    assert not re.search(r"^(import|export)\b", script, re.MULTILINE)
+
+
+def test_nothing_in_the_script_is_left_unused():
+    sources = modules()
+    reached, waiting = set(), ["main.js"]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += re.findall(r'"\./(.*)";$', sources[name], re.MULTILINE)
+    assert reached == set(sources)
+    for name, source in sources.items():
+        others = "".join(text for other, text in sources.items() if other != name)
+        taken = set(re.findall(r"[\w$]+", " ".join(re.findall(r"import \{([^}]*)\}", others))))
+        exported = re.findall(
+            r"^export (?:async )?(?:const|function) ([\w$]+)", source, re.MULTILINE
+        )
+        assert set(exported) <= taken, name
+
+
+def test_a_module_takes_what_the_others_give():
+    script = bundled(
+        {
+            "last.js": 'import {\n  a, b\n} from "./first.js";\nimport "./other.js";\nlast(a, b);',
+            "first.js": "export const a = 1;\nexport async function b() {}",
+            "other.js": "other();",
+        }
+    )
+    first, other, last = (
+        script.index(f'modules["{name}.js"] = ') for name in ("first", "other", "last")
+    )
+    assert max(first, other) < last
+    assert "const a = 1;\nasync function b() {}\nreturn { a, b };" in script[first:]
+    assert 'const {\n  a, b\n} = modules["first.js"];\nlast(a, b);' in script[last:]
+
+
+def test_modules_that_import_each_other_are_refused():
+    circle = {"a.js": 'import { b } from "./b.js";\n', "b.js": 'import { a } from "./a.js";\n'}
+    with pytest.raises(CycleError):
+        bundled(circle)
+    with pytest.raises(KeyError):
+        bundled({"a.js": 'import { b } from "./b.js";\n'})
 
 
 def test_the_library_is_there_once():

@@ -1,7 +1,9 @@
 """The report page: a template, its style and script, the view as JSON, the plotting library.
 
-Everything in one file. Text from users reaches the page in two ways only: escaped in the title, and
-inside a JSON block in which every character that could end it is written as a code.
+Everything in one file, the modules of the script included: ``script`` puts them into one text in
+the order of their imports, since a page opened from a file can import nothing. Text from users
+reaches the page in two ways only: escaped in the title, and inside a JSON block in which every
+character that could end it is written as a code.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pareto_prune.core.cache import replacing
 from pareto_prune.core.records import Study
 from pareto_prune.core.version import __version__
 from pareto_prune.results.records import Front
+from pareto_prune.results.report.script import script_of_page
 from pareto_prune.results.report.view import view_of
 
 _CODES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -44,7 +47,7 @@ def page_of(view: dict[str, Any]) -> str:
         "style": _template("page.css"),
         "view": embedded(view),
         "plotly": _plotly(),
-        "script": _template("page.js"),
+        "script": script_of_page(),
     }
     page = _template("page.html")
     for name, part in parts.items():

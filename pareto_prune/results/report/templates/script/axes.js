@@ -1,0 +1,45 @@
+/** The axes of the plots: unit, title and the place of a value. */
+
+import { state } from "./state.js";
+import { metric, names, V } from "./study.js";
+import { esc } from "./words.js";
+
+function share(i, value) {
+  const dense = V.dense && V.dense.values[i];
+  return state.relative && dense && i !== metric ? value / dense : value;
+}
+
+const greatest = names.map((_, i) =>
+  V.points.reduce((most, p) => Math.max(most, p.values[i]), (V.dense && V.dense.values[i]) || 0));
+
+/** The factor and unit in which an axis shows an objective. */
+function axisUnit(i) {
+  const o = V.objectives[i];
+  if (i === metric) return o.unit === "fraction" ? [100, "%"] : [1, o.unit];
+  if (state.relative && V.dense && V.dense.values[i]) return [1, "× dense"];
+  const most = greatest[i];
+  if (o.unit === "J/sample") return most < 1e-3 ? [1e6, "µJ/sample"] : most < 1 ? [1e3, "mJ/sample"] : [1, "J/sample"];
+  if (o.unit === "count") return most > 1e6 ? [1e-6, "millions"] : [1, ""];
+  if (o.unit === "B") return [1e-6, "MB"];
+  return [1, o.unit];
+}
+
+export const onAxis = (i, value) => (value == null ? null : share(i, value) * axisUnit(i)[0]);
+
+export function axisTitle(i) {
+  const o = V.objectives[i];
+  const unit = axisUnit(i)[1];
+  return esc(`${o.label}${unit ? `, ${unit}` : ""}${o.estimated ? " (est.)" : ""}`);
+}
+
+/** Round values of a logarithmic scale within its ends. */
+export function ticks(low, high) {
+  const found = [];
+  for (const steps of [[1, 2, 5], [1, 1.5, 2, 3, 5, 7], [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]]) {
+    found.length = 0;
+    for (let k = Math.floor(low); k <= high; k++) for (const m of steps) found.push(m * 10 ** k);
+    const within = found.filter((v) => Math.log10(v) >= low - 1e-9 && Math.log10(v) <= high + 1e-9);
+    if (within.length >= 3) return within;
+  }
+  return [10 ** low, 10 ** high];
+}
