@@ -26,6 +26,11 @@ class Objective:
         """+1 where less is better, -1 where more is: ``sign × value`` is minimised."""
         return 1 if self.direction == "minimize" else -1
 
+    @property
+    def is_speed(self) -> bool:
+        """Whether it says how fast a model is, so that its ratio to another is a speed-up."""
+        return self.unit in ("ms", "samples/s")
+
 
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective

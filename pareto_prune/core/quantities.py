@@ -1,22 +1,69 @@
-"""How the numbers of a study are written for people: unit, digits, and ``≈`` for estimates."""
+"""How the numbers of a study are written for people: unit, digits, and ``≈`` for estimates.
+
+``UNITS`` says how each unit is written. It is data, so that the report page, which writes numbers
+in another language, is given the same table.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from pareto_prune.core.objectives import OBJECTIVES
 
 ESTIMATED = "≈"
-_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
-_MULTIPLES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+ESTIMATE_FACTOR = 2
+_SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+_LARGE = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_NONE = ((1.0, ""),)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How the values of one unit are written.
+
+    Attributes:
+        symbol: behind the number and its prefix; empty for counts.
+        factor: a value is multiplied by it first, as a share that is written in per cent.
+        decimals: digits after the point of a value without prefix; ``None``: three significant
+            digits, which values with a prefix always have.
+        prefixes: sizes with their names, the greatest first; the first that a value reaches is
+            used, the last one below them all, and none for zero.
+    """
+
+    symbol: str
+    factor: float = 1.0
+    decimals: int | None = None
+    prefixes: tuple[tuple[float, str], ...] = _NONE
+
+    def written(self, value: float) -> str:
+        """Return ``value`` with this unit, as ``"80.1 mJ"``."""
+        scaled = self.factor * value
+        size, prefix = self._prefix(scaled) if scaled else (1.0, "")
+        exact = self.decimals is not None and not prefix
+        number = f"{scaled:.{self.decimals}f}" if exact else digits(scaled / size)
+        return f"{number} {prefix}{self.symbol}".rstrip()
+
+    def _prefix(self, scaled: float) -> tuple[float, str]:
+        reached = (step for step in self.prefixes if abs(scaled) >= step[0])
+        return next(reached, self.prefixes[-1])
+
+
+UNITS: dict[str, Unit] = {
+    "fraction": Unit("%", factor=100, decimals=1),
+    "ms": Unit("ms"),
+    "samples/s": Unit("/s"),
+    "J/sample": Unit("J", prefixes=_SMALL),
+    "count": Unit("", decimals=0, prefixes=_LARGE),
+    "B": Unit("B", prefixes=_LARGE),
+}
 
 
 def written(name: str, value: float | None, estimated: bool = False) -> str:
     """Return the value of objective ``name`` with its unit, as ``"82.5 %"`` or ``"≈20.0 mJ"``."""
     if value is None or not math.isfinite(value):
         return "unknown"
-    return (ESTIMATED if estimated else "") + _WRITERS[OBJECTIVES[name].unit](value)
+    return (ESTIMATED if estimated else "") + UNITS[OBJECTIVES[name].unit].written(value)
 
 
 def change(name: str, difference: float) -> str:
@@ -63,23 +110,4 @@ def duration(seconds: float | None) -> str:
 
 def count(value: float) -> str:
     """Return a count at three digits, as ``"14.1 M"``."""
-    return _scaled(value, "", _MULTIPLES) if value >= 1000 else f"{value:.0f}"
-
-
-def _scaled(value: float, unit: str, steps: tuple[tuple[float, str], ...]) -> str:
-    size, prefix = next(((s, p) for s, p in steps if abs(value) >= s), steps[-1])
-    return f"{digits(value / size)} {prefix}{unit}".rstrip()
-
-
-def _joules(value: float) -> str:
-    return _scaled(value, "J", _PREFIXES) if value else "0 J"
-
-
-_WRITERS: dict[str, Callable[[float], str]] = {
-    "fraction": lambda value: f"{100 * value:.1f} %",
-    "ms": lambda value: f"{digits(value)} ms",
-    "samples/s": lambda value: f"{digits(value)} /s",
-    "J/sample": _joules,
-    "count": count,
-    "B": lambda value: _scaled(value, "B", _MULTIPLES),
-}
+    return UNITS["count"].written(value)

@@ -129,6 +129,27 @@ def test_numbers_read_the_same_as_on_the_command_line(browser, page, study):
         assert words(name, value, estimated=name == "energy_j") in text
 
 
+def test_every_unit_is_written_as_by_the_package(browser, tmp_path):
+    from pareto_prune.core.objectives import OBJECTIVES
+    from pareto_prune.core.quantities import written as words
+
+    names = ["accuracy", *(name for name, o in OBJECTIVES.items() if o.kind != "quality")]
+    config = {"objectives": names}
+    browser.open(written(study_of(config=config), tmp_path / "units.html"))
+    values = [
+        0.0,
+        1.0,
+        999.7,
+        1000.0,
+        *(m * 10.0**k for k in range(-11, 11) for m in (1.234, 8.766)),
+    ]
+    write = "modules['study.js'].names.map((_, i) => modules['quantities.js'].bare(i, value))"
+    seen = browser.run(f"{json.dumps(values)}.map(value => {write})")
+    order = browser.run("modules['study.js'].names")
+    assert sorted(order) == sorted(names)
+    assert seen == [[words(name, value) for name in order] for value in values]
+
+
 def test_budgets_in_the_address_filter_plot_and_table(browser, page, study):
     browser.open(page, mark="#latency_ms<=5.9&accuracy>=0.8")
     expected = {

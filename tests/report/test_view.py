@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from pareto_prune.core.quantities import duration
 from pareto_prune.core.records import Failure, TrialState
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
@@ -57,6 +58,16 @@ def test_points_keep_values_intervals_and_shape(study, seen):
 def test_estimates_are_marked(seen):
     assert [o["estimated"] for o in seen["objectives"]] == [False, False, True]
     assert any("an estimate, good to a factor of about 2" in note for note in seen["notes"])
+
+
+def test_units_and_durations_are_told_and_not_left_to_the_page(study, seen):
+    assert {o["unit"] for o in seen["objectives"]} | {"count"} <= set(seen["units"])
+    assert seen["units"]["J/sample"]["symbol"] == "J"
+    assert seen["units"]["fraction"]["factor"] == 100
+    assert seen["estimate"] == {"mark": "≈", "factor": 2}
+    assert [o["speed"] for o in seen["objectives"]] == [False, True, False]
+    assert seen["searched"] == duration(history(study)[-1].seconds)
+    assert seen["stops"]["saved"] == duration(seen["stops"]["saved_seconds"])
 
 
 def test_front_takes_part_in_its_own_words(study, seen):

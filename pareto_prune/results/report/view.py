@@ -9,13 +9,21 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import flatten
 from pareto_prune.core.objectives import OBJECTIVES
-from pareto_prune.core.quantities import duration, points, written
+from pareto_prune.core.quantities import (
+    ESTIMATE_FACTOR,
+    ESTIMATED,
+    UNITS,
+    duration,
+    points,
+    written,
+)
 from pareto_prune.core.records import DENSE_STARTER, Environment, Reading, Study, Trial, TrialState
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
@@ -28,7 +36,6 @@ from pareto_prune.results.yardstick import yardstick_of
 VIEW_VERSION = 1
 _EXPLAINED = 60
 _HISTORY_POINTS = 1000
-_ESTIMATE_FACTOR = 2
 Json = dict[str, Any]
 
 
@@ -46,6 +53,8 @@ def view_of(front: Front, study: Study) -> Json:
         "study": study.name,
         "about": _about(study, every),
         "objectives": _objectives(front),
+        "units": {name: asdict(unit) for name, unit in UNITS.items()},
+        "estimate": {"mark": ESTIMATED, "factor": ESTIMATE_FACTOR},
         "metric": front.metric,
         "dense": _dense(front),
         "points": _points(every, study),
@@ -59,6 +68,7 @@ def view_of(front: Front, study: Study) -> Json:
         "history": _thinned(
             [[s.trials, _rounded(s.seconds), _rounded(s.hypervolume)] for s in steps]
         ),
+        "searched": duration(steps[-1].seconds) if steps else None,
         "strategies": _statistics(every, lambda point: point.strategy),
         "importances": _statistics(every, lambda point: point.importance),
         "starters": _starters(every),
@@ -92,6 +102,7 @@ def _objectives(front: Front) -> list[Json]:
             "unit": o.unit,
             "direction": o.direction,
             "kind": OBJECTIVES[o.name].kind,
+            "speed": OBJECTIVES[o.name].is_speed,
             "grade": o.grade,
             "source": o.source,
             "estimated": o.grade == "estimated",
@@ -229,7 +240,7 @@ def _stops(study: Study, front: Front) -> Json | None:
     if found is None:
         return None
     seconds = {name: _rounded(getattr(found, name)) for name in ("saved_seconds", "spent_seconds")}
-    return found.to_json() | seconds
+    return found.to_json() | seconds | {"saved": duration(found.saved_seconds)}
 
 
 def _failures(study: Study) -> list[Json]:
@@ -291,7 +302,8 @@ def _reading_note(name: str, reading: Reading) -> str:
         half = 100 * (reading.interval[1] - reading.interval[0]) / (2 * reading.value)
         how += f", the dense model's own value to ± {half:.1f} % in {reading.repeats} repeats"
     if reading.grade == "estimated":
-        how += f"; an estimate, good to a factor of about {_ESTIMATE_FACTOR} (×/÷), shown with ≈"
+        how += f"; an estimate, good to a factor of about {ESTIMATE_FACTOR} (×/÷)"
+        how += f", shown with {ESTIMATED}"
     if reading.flags:
         how += f"; flagged: {', '.join(reading.flags)}"
     return how + "."

@@ -1,5 +1,6 @@
 /** The axes of the plots: unit, title and the place of a value. */
 
+import { prefixOf } from "./quantities.js";
 import { state } from "./state.js";
 import { metric, names, V } from "./study.js";
 import { esc } from "./words.js";
@@ -15,13 +16,12 @@ const greatest = names.map((_, i) =>
 /** The factor and unit in which an axis shows an objective. */
 function axisUnit(i) {
   const o = V.objectives[i];
-  if (i === metric) return o.unit === "fraction" ? [100, "%"] : [1, o.unit];
-  if (state.relative && V.dense && V.dense.values[i]) return [1, "× dense"];
-  const most = greatest[i];
-  if (o.unit === "J/sample") return most < 1e-3 ? [1e6, "µJ/sample"] : most < 1 ? [1e3, "mJ/sample"] : [1, "J/sample"];
-  if (o.unit === "count") return most > 1e6 ? [1e-6, "millions"] : [1, ""];
-  if (o.unit === "B") return [1e-6, "MB"];
-  return [1, o.unit];
+  const unit = V.units[o.unit];
+  if (i !== metric && state.relative && V.dense && V.dense.values[i]) return [1, "× dense"];
+  if (unit.factor !== 1) return [unit.factor, unit.symbol];
+  if (o.unit === "count") return greatest[i] > 1e6 ? [1e-6, "millions"] : [1, ""];
+  const [size, prefix] = prefixOf(unit, greatest[i]);
+  return [1 / size, prefix + o.unit];
 }
 
 export const onAxis = (i, value) => (value == null ? null : share(i, value) * axisUnit(i)[0]);

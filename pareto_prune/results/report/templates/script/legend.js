@@ -18,5 +18,5 @@ export function legend() {
   entries.push(el("span", {}, "bars: 95 % intervals"));
   $("legend").append(...entries);
   const guessed = V.objectives.filter((o) => o.estimated).map((o) => o.label);
-  $("estimates").textContent = guessed.length ? `≈ and hollow markers: ${guessed.join(" and ")} is estimated, good to a factor of about 2 (×/÷).` : "";
+  $("estimates").textContent = guessed.length ? `${V.estimate.mark} and hollow markers: ${guessed.join(" and ")} is estimated, good to a factor of about ${V.estimate.factor} (×/÷).` : "";
 }

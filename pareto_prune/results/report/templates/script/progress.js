@@ -1,7 +1,7 @@
 /** The hypervolume over trials and over time. */
 
 import { $, css } from "./elements.js";
-import { clock, plural } from "./quantities.js";
+import { plural } from "./quantities.js";
 import { PAPER, paper, plain, sheet } from "./sheets.js";
 import { V } from "./study.js";
 
@@ -10,7 +10,7 @@ export function progress() {
   $("progress").hidden = !steps.length;
   if (!steps.length) return;
   const last = steps[steps.length - 1];
-  $("progress-note").textContent = `${last[2].toFixed(3)} after ${plural(last[0], "trial")} and ${clock(last[1])}, the making of the dense model included; long pauses are left out.`;
+  $("progress-note").textContent = `${last[2].toFixed(3)} after ${plural(last[0], "trial")} and ${V.searched}, the making of the dense model included; long pauses are left out.`;
   const hours = last[1] > 7200;
   const unit = hours ? 3600 : 60;
   climb("over-trials", steps.map((s) => s[0]), "finished trials");

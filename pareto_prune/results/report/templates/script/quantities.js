@@ -1,4 +1,4 @@
-/** Numbers with their units, as the page writes them. */
+/** Numbers with their units: written by the table of units that the page was given. */
 
 import { V } from "./study.js";
 
@@ -9,26 +9,23 @@ export function digits(value, significant = 3) {
   return (Math.round(value * scale) / scale).toFixed(Math.max(0, Math.min(places, 12)));
 }
 
-function scaled(value, unit, steps) {
-  const [size, prefix] = steps.find(([s]) => Math.abs(value) >= s) ?? steps[steps.length - 1];
-  return `${digits(value / size)} ${prefix}${unit}`.trimEnd();
+/** The greatest size, with its name, that a value of a unit reaches. */
+export function prefixOf(unit, value) {
+  return unit.prefixes.find(([size]) => Math.abs(value) >= size) ?? unit.prefixes[unit.prefixes.length - 1];
 }
 
-const SMALL = [[1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"]];
-const LARGE = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
-const WRITERS = {
-  "fraction": (v) => `${(100 * v).toFixed(1)} %`,
-  "ms": (v) => `${digits(v)} ms`,
-  "samples/s": (v) => `${digits(v)} /s`,
-  "J/sample": (v) => (v ? scaled(v, "J", SMALL) : "0 J"),
-  "count": (v) => (v >= 1000 ? scaled(v, "", LARGE) : v.toFixed(0)),
-  "B": (v) => scaled(v, "B", LARGE),
-};
+/** A value by the table of units that the page was given. */
+function inUnit(unit, value) {
+  const scaled = unit.factor * value;
+  const [size, prefix] = scaled ? prefixOf(unit, scaled) : [1, ""];
+  const number = unit.decimals != null && !prefix ? scaled.toFixed(unit.decimals) : digits(scaled / size);
+  return `${number} ${prefix}${unit.symbol}`.trimEnd();
+}
+
 export const times = (factor) => `${digits(factor, 2)}×`;
 export const whole = (value) => value.toLocaleString("en");
-export const count = (value) => (value == null ? "–" : WRITERS.count(value));
-const mark = (i) => (V.objectives[i].estimated ? "≈" : "");
-export const bare = (i, value) => (value == null ? "–" : WRITERS[V.objectives[i].unit](value));
+export const count = (value) => (value == null ? "–" : inUnit(V.units.count, value));
+const mark = (i) => (V.objectives[i].estimated ? V.estimate.mark : "");
+export const bare = (i, value) => (value == null ? "–" : inUnit(V.units[V.objectives[i].unit], value));
 export const written = (i, value) => (value == null ? "–" : mark(i) + bare(i, value));
 export const plural = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
-export const clock = (s) => (s < 90 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min` : `${(s / 3600).toFixed(1)} h`);

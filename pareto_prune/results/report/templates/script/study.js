@@ -10,7 +10,7 @@ export const front = V.points.filter((p) => p.front).sort((a, b) => b.values[met
 export const recommended = V.recommended ? V.recommended.trial : null;
 
 export const better = (i) => (V.objectives[i].direction === "minimize" ? -1 : 1);
-export const isSpeed = (i) => /latency|throughput/.test(names[i]);
+export const isSpeed = (i) => V.objectives[i].speed;
 export const isDense = (p) => V.dense != null && p.front && p.starter === "dense";
 export const firstChoice = () => recommended ?? V.knee ?? (front.length ? front[0].number : null);
 export const canTurn = () => costs.length >= 2;
