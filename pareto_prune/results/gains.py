@@ -7,8 +7,6 @@ from pareto_prune.core.quantities import times
 from pareto_prune.results.records import Point
 from pareto_prune.results.yardstick import Yardstick
 
-SPEEDS = ("latency_ms", "latency_p95_ms", "throughput")
-
 
 def gains(point: Point, measure: Yardstick) -> str:
     """Say what a point costs against the dense model: ``"2.8× faster, 0.25× the energy"``."""
@@ -17,7 +15,7 @@ def gains(point: Point, measure: Yardstick) -> str:
 
 
 def _gain(objective: Objective, ratio: float) -> str:
-    if objective.name in SPEEDS:
+    if objective.is_speed:
         speedup = ratio**-objective.sign
         return f"{times(speedup)} faster" if speedup >= 1 else f"{times(1 / speedup)} slower"
     return f"{times(ratio)} the {objective.label}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pareto_prune.core.objectives import Objective
-from pareto_prune.results.gains import SPEEDS
 from pareto_prune.results.records import AtPointsLost, Point
 from pareto_prune.results.yardstick import Yardstick
 
@@ -23,7 +22,7 @@ def _at_loss(lost: int, members: Sequence[Point], measure: Yardstick) -> AtPoint
     metric = measure.metric.name
     floor = measure.reference[metric] - lost / 100 - 1e-9
     enough = [point for point in members if point.values[metric] >= floor]
-    speed = next((o for o in measure.costs if o.name in SPEEDS), None)
+    speed = next((o for o in measure.costs if o.is_speed), None)
     energy = next((o for o in measure.costs if o.name == "energy_j"), None)
     time, speedup_trial = _cheapest(enough, speed)
     joules, energy_trial = _cheapest(enough, energy)

@@ -134,7 +134,7 @@ def _against(front: Front, value: float | None, objective: Objective) -> str:
     if objective.kind == "quality":
         return f"{100 * (value - dense):+.1f}".replace("-", "−")
     ratio = value / dense
-    if objective.name.startswith("latency") or objective.name == "throughput":
+    if objective.is_speed:
         return times(ratio**-objective.sign)
     return times(ratio)
 
