@@ -6,7 +6,6 @@ The root is ``PARETO_PRUNE_CACHE``, else ``$XDG_CACHE_HOME/pareto_prune``, else
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pareto_prune.core import locks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,12 +57,12 @@ def replacing(path: Path) -> Iterator[Path]:
 def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock named after ``path``, so that one process of a host does the work.
 
-    The lock is an ``flock``: it dies with its process.
+    The lock is an ``flock``: it dies with its process. Whoever waits for long says for whom.
     """
     lock = path.with_name(path.name + ".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        locks.take(handle.fileno(), locks.EXCLUSIVE, lock)
         yield
 
 

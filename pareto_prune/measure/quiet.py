@@ -6,12 +6,11 @@ Two files a device, locked with ``flock`` so that a lock dies with its process::
     steps   shared by all who are within a step; the one who measures waits until nobody is.
 
 Taking the gate first is the announcement: from then on no step begins, so a stream of steps
-cannot starve a measurement.
+cannot starve a measurement. Whoever waits for long says for whom.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
 import re
@@ -22,9 +21,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pareto_prune.core import locks
+
 VARIABLE = "PARETO_PRUNE_LOCKS"
 PATIENCE = 60.0
 _POLL_S = 0.002
+_ADVICE = (
+    f"allowed: a folder of your own in {VARIABLE}, or, for all users of the host, "
+    "one of root's with mode 1777"
+)
 
 
 class Quiet:
@@ -33,6 +38,9 @@ class Quiet:
     Args:
         device: what the files are named after (``cpu``, the UUID of a GPU).
         folder: where they lie; all processes of the host must see the same one.
+
+    Raises:
+        UserError: other users could turn the folder on this one, or it cannot be written.
     """
 
     def __init__(self, device: str, folder: Path) -> None:
@@ -58,8 +66,8 @@ class Quiet:
             finally:
                 self._depth -= 1
                 if self._depth == 0:
-                    _unlock(self._steps)
-                    _unlock(self._gate)
+                    locks.give(self._steps)
+                    locks.give(self._gate)
 
     @contextmanager
     def training(self) -> Iterator[Callable[[], None]]:
@@ -86,12 +94,12 @@ class Quiet:
             return
         self._end_step()
         self._wait()
-        fcntl.flock(self._steps, fcntl.LOCK_SH)
+        locks.take(self._steps, locks.SHARED, self._paths[1])
         self._within_step = True
 
     def _end_step(self) -> None:
         if self._within_step:
-            _unlock(self._steps)
+            locks.give(self._steps)
             self._within_step = False
 
     def _open_gate(self) -> bool:
@@ -99,32 +107,26 @@ class Quiet:
         if not self._thread.acquire(blocking=False):
             return False
         try:
-            if self._depth == 0:
-                fcntl.flock(self._gate, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                _unlock(self._gate)
-        except BlockingIOError:
-            return False
+            if self._depth > 0:
+                return True
+            is_open = locks.try_to_take(self._gate, locks.SHARED)
+            locks.give(self._gate)
+            return is_open
         finally:
             self._thread.release()
-        return True
 
     def _wait(self) -> None:
         with self._thread:
             if self._depth == 0:
-                fcntl.flock(self._gate, fcntl.LOCK_SH)
-                _unlock(self._gate)
+                locks.take(self._gate, locks.SHARED, self._paths[0])
+                locks.give(self._gate)
 
     def _take(self, patience: float) -> None:
         self._end_step()
-        fcntl.flock(self._gate, fcntl.LOCK_EX)
+        locks.take(self._gate, locks.EXCLUSIVE, self._paths[0])
         until = time.monotonic() + patience
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(self._steps, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(_POLL_S)
-            else:
-                return
+        while time.monotonic() < until and not locks.try_to_take(self._steps, locks.EXCLUSIVE):
+            time.sleep(_POLL_S)
 
     def after_fork(self) -> None:
         """Open the files anew in a forked child: it must not keep its parent's locks alive."""
@@ -133,7 +135,7 @@ class Quiet:
         self._begin()
 
     def _begin(self) -> None:
-        self._gate, self._steps = (_open(path) for path in self._paths)
+        self._gate, self._steps = (locks.open_shared(path, _ADVICE) for path in self._paths)
         self._within_step = False
         self._thread = threading.RLock()
         self._depth = 0
@@ -154,24 +156,3 @@ def _quiet(device: str, where: Path) -> Quiet:
     made = Quiet(device, where)
     os.register_at_fork(after_in_child=made.after_fork)
     return made
-
-
-def _open(path: Path) -> int:
-    """Open a lock file, making it for all users; one that another user made serves as well."""
-    try:
-        path.parent.mkdir(mode=0o777, parents=True, exist_ok=True)
-        _for_all(path.parent, 0o1777)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        _for_all(path, 0o666)
-    except PermissionError:
-        descriptor = os.open(path, os.O_RDONLY)
-    return descriptor
-
-
-def _for_all(path: Path, mode: int) -> None:
-    if path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o7777 != mode:
-        path.chmod(mode)
-
-
-def _unlock(descriptor: int) -> None:
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
