@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from starlette.datastructures import URL, Headers
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,6 +25,7 @@ SESSION_SECONDS = 12 * 3600
 OPEN = ("/health", "/login")
 WRITABLE = ("/login", "/logout")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@\\\s]+))(?::\d*)?")
 
 
 class Access:
@@ -52,7 +54,7 @@ class Access:
 
     def _refused(self, request: Request) -> Response | None:
         """Return the answer where the request is not to be passed on."""
-        path = request.url.path
+        path = str(request.scope["path"])  # as routes see it; a URL is made of what the Host says
         if self._token is None and _host(request.headers) not in LOOPBACK:
             return PlainTextResponse("this service is called 127.0.0.1\n", 421)
         if self._token is not None and path not in OPEN and not self._known(request):
@@ -93,14 +95,14 @@ class Access:
             max_age=SESSION_SECONDS,
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=request.scope["scheme"] == "https",
         )
         return answer
 
 
 def _log_out(request: Request) -> Response:
     answer = RedirectResponse("/login", 303)
-    secure = request.url.scheme == "https"
+    secure = request.scope["scheme"] == "https"
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=secure)
     return answer
 
@@ -110,4 +112,6 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def _host(headers: Headers) -> str:
-    return URL(f"http://{headers.get('host', '')}").hostname or ""
+    """Return the name in the Host header; empty where that is no name and port."""
+    found = _HOST.fullmatch(headers.get("host", ""))
+    return (found[1] or found[2]).lower() if found else ""

@@ -79,7 +79,8 @@ def answered(app: Wsgi, request: Request) -> Response:
 
 
 def _environ(request: Request) -> dict[str, Any]:
-    url = request.url
+    scope = request.scope
+    name, port = scope.get("server") or ("", None)
     headers = {
         f"HTTP_{name.upper().replace('-', '_')}": value
         for name, value in request.headers.items()
@@ -88,14 +89,14 @@ def _environ(request: Request) -> dict[str, Any]:
     return {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
-        "PATH_INFO": url.path.encode().decode("latin-1"),
-        "QUERY_STRING": url.query,
-        "SERVER_NAME": url.hostname or "",
-        "SERVER_PORT": str(url.port or 80),
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": name,
+        "SERVER_PORT": str(port or 80),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "CONTENT_LENGTH": "0",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": url.scheme,
+        "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": io.BytesIO(),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,

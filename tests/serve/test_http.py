@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import URL
+from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
 import pareto_prune
@@ -101,6 +103,18 @@ def test_without_the_token_there_is_a_log_in_page_alone(client, path, headers):
     assert "scripted" not in answer.text
     assert '<form class="login"' in answer.text
     assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("host", ["x/health?", "x/health#", "x/login?", "x/health", "[", "a b", ""])
+@pytest.mark.parametrize("path", ["/metrics", "/studies/scripted/status.json", "/api/studies"])
+def test_the_host_header_opens_no_path(client, monkeypatch, host, path):
+    """As with versions of Starlette that glue a request's URL from its Host."""
+    assert client.get(path, headers={"Host": host}).status_code == 401
+    assert client.get(path, headers={"Host": host, **BEARER}).status_code == 200
+    glued = URL(f"http://{host}{path}".replace("[", ""))
+    monkeypatch.setattr(HTTPConnection, "url", property(lambda _: glued))
+    assert client.get(path, headers={"Host": host}).status_code == 401
+    assert client.get(path, headers={"Host": host, **BEARER}).status_code == 200
 
 
 def test_health_and_log_in_need_no_token(client):
@@ -332,7 +346,10 @@ def test_without_a_token_only_names_of_this_host_get_through(url):
     with TestClient(make_app(open_storage(url), None), base_url="http://127.0.0.1:8000") as client:
         assert client.get("/").status_code == 200
         assert client.get("/", headers={"Host": "localhost:8000"}).status_code == 200
-        assert client.get("/", headers={"Host": "evil.example"}).status_code == 421
+        assert client.get("/", headers={"Host": "LOCALHOST:8000"}).status_code == 200
+        assert client.get("/", headers={"Host": "[::1]:8000"}).status_code == 200
+        for host in ("evil.example", "[", "[127.0.0.1", "127.0.0.1@evil", "evil/127.0.0.1", ""):
+            assert client.get("/", headers={"Host": host}).status_code == 421
         assert client.post("/login", data={"token": ""}).status_code == 401
 
 
