@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from pareto_prune.serve._access import Access
 from pareto_prune.serve._dashboard import PATHS, Dashboard, installed
 from pareto_prune.serve._download import zipped
 from pareto_prune.serve._fronts import Fronts
+from pareto_prune.serve._health import Health
 from pareto_prune.serve._limits import Limits
 from pareto_prune.serve._metrics import CONTENT_TYPE, metrics_text
 from pareto_prune.storage import Storage
@@ -46,16 +47,9 @@ class Pages:
 
     def __init__(self, storage: Storage, log_out: bool = False) -> None:
         self.fronts = Fronts(storage)
+        self.health = Health(storage.answers)
         self._storage = storage
         self._links = _html.Links(installed(), log_out)
-
-    def health(self, _: Request) -> Response:
-        """Say whether the storage answers; nothing else, since nobody has logged in."""
-        try:
-            self._storage.studies()
-        except ParetoPruneError:
-            return JSONResponse({"status": "the storage does not answer"}, 503)
-        return JSONResponse({"status": "ok"})
 
     def studies(self, _: Request) -> Response:
         """Show all studies."""
@@ -116,8 +110,8 @@ class Pages:
 
     def routes(self) -> list[Route]:
         """Return the paths."""
-        listed: dict[str, Callable[[Request], Response]] = {
-            "/health": self.health,
+        listed: dict[str, Callable[[Request], Response | Awaitable[Response]]] = {
+            "/health": self.health.respond,
             "/metrics": self.metrics,
             "/": self.studies,
             "/studies/{name}": self.front,

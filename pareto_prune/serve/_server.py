@@ -8,12 +8,13 @@ import socket
 from collections.abc import Callable, Mapping
 
 from pareto_prune.core.errors import MissingExtraError, Problem, UserError
-from pareto_prune.storage import open_storage
+from pareto_prune.storage import Storage, open_storage
 
 TOKEN = "PARETO_PRUNE_TOKEN"
 SHORTEST_TOKEN = 16
 _MOST_HEADER_BYTES = 64 * 1024
 _GRACE_SECONDS = 10
+_PATIENCE_SECONDS = 2.0
 
 
 def serve(
@@ -41,7 +42,7 @@ def serve(
     except ImportError as error:
         raise MissingExtraError(error.name or "uvicorn", "serve") from None
     token = token_for(host, os.environ)
-    app = make_app(open_storage(url), token)
+    app = make_app(_opened(url), token)
     config = uvicorn.Config(
         app,
         http="h11",
@@ -55,6 +56,12 @@ def serve(
     with listening(host, port) as taken:
         on_listening(f"http://{_bracketed(host)}:{taken.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[taken])
+
+
+def _opened(url: str) -> Storage:
+    """Return the storage, for people who wait: a page says soon that it is away."""
+    open_storage(url).close()  # a server that is starting gets its time here
+    return open_storage(url, patience=_PATIENCE_SECONDS)
 
 
 def token_for(host: str, environment: Mapping[str, str]) -> str | None:

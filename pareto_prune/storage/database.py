@@ -101,6 +101,10 @@ class Database:
                 raise UserError(Problem("storage", f"{self.name}: {reason(error)}"))
             self.wait()
 
+    def answers(self) -> bool:
+        """Return whether it can be reached at this moment."""
+        return self._ping() is None
+
     def _ping(self) -> SQLAlchemyError | None:
         try:
             with self._in_use(), self._engine.connect() as connection:

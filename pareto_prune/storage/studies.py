@@ -126,6 +126,11 @@ class Storage:
     def _opened(self, study: int, config: StudyConfig) -> StoredStudy:
         return StoredStudy(self._database, study, config.name, config, self._lease_seconds)
 
+    def answers(self) -> bool:
+        """Return whether the database can be reached at this moment, or is yet to be made."""
+        file = file_of(self._database.url)
+        return (file is not None and not file.exists()) or self._database.answers()
+
     def studies(self) -> list[StudySummary]:
         """Return all studies, by name."""
         return self._database.read(_summaries) if self._ready() else []
