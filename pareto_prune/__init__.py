@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pareto_prune.core import objectives
 from pareto_prune.core.defaults import DEFAULT_OUTPUT, DEFAULT_STORAGE
 from pareto_prune.core.version import __version__
 
@@ -36,6 +37,15 @@ if TYPE_CHECKING:
     Drawn: TypeAlias = DataFrame | Front | str
 
 __all__ = ["__version__", "front", "load", "objective", "plot", "run"]
+
+
+def _metrics() -> Mapping[str, objectives.Objective]:
+    from pareto_prune.inputs.tasks import metrics
+
+    return metrics()
+
+
+objectives.OBJECTIVES.told_by(_metrics)  # core knows no task, and reading results no metric
 
 
 def run(

@@ -123,7 +123,7 @@ def test_a_reference_that_fails_does_not_cost_the_study(tmp_path, monkeypatch):
 
 
 def setting(model, data, dtype="float32", device="cpu", dtypes=("float32", "int8")):
-    return Setting(model, data.validation, device, dtypes, dtype)
+    return Setting(tasks.create(data.task), model, data.validation, device, dtypes, dtype)
 
 
 @pytest.mark.parametrize("name", named_references.names())

@@ -11,11 +11,9 @@ from pareto_prune.inputs.examples import (
     TaskData,
     batches_by_length,
     epoch_batches,
-    folds,
-    holdout,
-    sample,
-    spread,
 )
+from pareto_prune.inputs.sampling import folds, holdout, sample, spread
+from pareto_prune.inputs.tasks import tasks
 
 lengths_lists = st.lists(st.integers(1, 12), min_size=2, max_size=80)
 
@@ -117,7 +115,7 @@ def test_what_is_held_out_has_the_classes_in_proportion(counts, seed):
     split = Split(
         np.ones(len(labels), np.int32), np.arange(len(labels) + 1), labels, ("a", "b", "c")
     )
-    kept, held = holdout(split, 20, seed)
+    kept, held = holdout(tasks.create("classification"), split, 20, seed)
     assert sorted([*kept, *held]) == list(range(len(labels)))
     for label, count in enumerate(counts):
         share = 20 * count / len(labels)
@@ -126,7 +124,7 @@ def test_what_is_held_out_has_the_classes_in_proportion(counts, seed):
 
 def test_rows_with_tagged_tokens_are_spread_without_classes():
     split = split_of([2, 3, 4], by_token=True)
-    assert sorted(spread(split, 0)) == [0, 1, 2]
+    assert sorted(spread(tasks.create("ner"), split, 0)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
-from pareto_prune.core.objectives import OBJECTIVES, QUALITY_METRICS
+from pareto_prune.core.objectives import COSTS, OBJECTIVES
 from pareto_prune.core.record import Record
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -169,7 +169,7 @@ class SearchTable(Table):
     learning_rate: tuple[Positive, Positive] = (1e-4, 1e-4)
     """Lowest and highest learning rate of the brief fine-tune."""
     folds: Count = 1
-    """Above 1: accuracy is the mean over this many folds of the training data."""
+    """Above 1: the metric is the mean over this many folds of the training data."""
     round_widths: bool = True
     """Round widths to what the hardware likes."""
     starters: tuple[str, ...] = ("dense", "balanced", "half_depth", "uniform")
@@ -334,7 +334,7 @@ class StudyConfig(Table):
         unknown = [name for name in value if name not in OBJECTIVES]
         if unknown or len(set(value)) != len(value):
             raise ValueError(f"allowed: {', '.join(OBJECTIVES)}, each once")
-        if len([name for name in value if name in QUALITY_METRICS]) != 1 or len(value) < 2:
+        if len([name for name in value if name not in COSTS]) != 1 or len(value) < 2:
             raise ValueError("allowed: exactly one quality metric and one or more costs")
         return value
 
@@ -350,7 +350,7 @@ class StudyConfig(Table):
     @property
     def metric(self) -> str:
         """The quality metric among the objectives."""
-        return next(name for name in self.objectives if name in QUALITY_METRICS)
+        return next(name for name in self.objectives if name not in COSTS)
 
     def canonical(self) -> dict[str, Any]:
         """Return the content that makes two study files the same study: all but ``[limits]``."""

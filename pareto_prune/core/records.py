@@ -121,7 +121,7 @@ class Quality(Record):
     """How well a model does on one split.
 
     Attributes:
-        metrics: by name (``accuracy``, ``f1``, ``mcc``, ``span_f1``), fractions.
+        metrics: those of the task by name, fractions.
         intervals: 95 % intervals of the metrics that have one.
         examples: how many examples were scored.
         loss: mean loss.
@@ -178,7 +178,7 @@ class DenseReference(Record):
     Attributes:
         architecture, parameters, bytes: its shape and size.
         quality: on the validation split.
-        chance: share of the majority class (0 for F1, span F1 and MCC), where hypervolume starts.
+        chance: the metric of a model that learned nothing, where hypervolume starts.
         measurement: taken long, when the study was created; its values then stand.
         digest: SHA-256 of its weights.
     """

@@ -22,7 +22,8 @@ from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs import demo
 from pareto_prune.inputs.checkpoint import Checkpoint, looks_local
-from pareto_prune.inputs.examples import Rows, Split, TaskData, sample, spread
+from pareto_prune.inputs.examples import Rows, Split, TaskData
+from pareto_prune.inputs.sampling import sample, spread
 from pareto_prune.inputs.sources import (
     SUFFIXES,
     Source,
@@ -92,7 +93,7 @@ def find_sources(data: DataTable) -> dict[str, Source]:
 
 
 def _source(data: DataTable, split: str | None) -> Source:
-    path, words = Path(data.path).expanduser(), data.task == "ner"
+    path, words = Path(data.path).expanduser(), tasks.create(data.task).splits_words
     if demo.is_demo(data.path):
         return _undivided(demo_source(data.path), split)
     if path.is_dir():
@@ -183,9 +184,10 @@ def _encoded(
     progress.advance()
     splits = _encoded_splits(rows, task, tokenizer, order, data.max_length, progress)
     if _ALL in splits:
-        splits = _divided(splits[_ALL], data.splits, config.seed)
+        splits = _divided(task, splits[_ALL], data.splits, config.seed)
     for name, split in splits.items():
-        _check_split(name, split, splits["train"])
+        _check_count(name, len(split), "after dividing the table")
+        task.check(name, split, splits["train"])
     _note_cut(splits, data.max_length, progress)
     return TaskData.of(data.task, **splits)
 
@@ -207,26 +209,12 @@ def _encoded_splits(
     return splits
 
 
-def _divided(whole: Split, shares: Mapping[Any, Any], seed: int) -> dict[str, Split]:
+def _divided(task: Task, whole: Split, shares: Mapping[Any, Any], seed: int) -> dict[str, Split]:
     """Return the splits by their shares, stratified, each in the order of the table."""
-    rest, parts = spread(whole, seed), {}
+    rest, parts = spread(task, whole, seed), {}
     for name in ("validation", "test"):
         parts[name], rest = sample(rest, round(shares[name] * len(whole)))
     return {name: whole.take(np.sort(rows)) for name, rows in {"train": rest, **parts}.items()}
-
-
-def _check_split(name: str, split: Split, train: Split) -> None:
-    _check_count(name, len(split), "after dividing the table")
-    if split.by_token:
-        return
-    classes = set(np.unique(split.labels))
-    if name in ("train", "validation") and len(classes) < 2:
-        only = split.label_names[classes.pop()]
-        raise refused("data.label", f"one class only ({only}) in the {name} split", "two or more")
-    if unknown := classes - set(np.unique(train.labels)):
-        label = split.label_names[unknown.pop()]
-        wrong = f"label {label!r} is in the {name} split but not in the training split"
-        raise refused("data.label", wrong, "classes with several rows")
 
 
 def _note_cut(splits: Mapping[str, Split], max_length: int, progress: Progress) -> None:

@@ -63,8 +63,9 @@ class Split:
     Attributes:
         ids: token ids of all examples end to end, int32, shape (tokens,).
         offsets: where each example begins in ``ids``, and the end; int64, shape (examples + 1,).
-        labels: class indices, int64; shape (examples,), or (tokens,) if ``by_token``.
-        label_names: name of every class.
+        labels: class indices, int64, or numbers, float64; shape (examples,), or (tokens,) if
+            ``by_token``. Each is a *target*.
+        label_names: name of every output of a target: of every class.
         types: token type ids, int8, shape (tokens,); ``None`` if all are 0.
         pad: token id that fills short rows of a batch.
         by_token: whether every token has a label.
@@ -72,7 +73,7 @@ class Split:
 
     ids: NDArray[np.int32]
     offsets: Indices
-    labels: Indices
+    labels: NDArray[Any]
     label_names: tuple[str, ...]
     types: NDArray[np.int8] | None = None
     pad: int = 0
@@ -139,8 +140,32 @@ class Split:
         lengths = self.lengths[rows]
         return np.arange(lengths.max(initial=0)) < lengths[:, None]
 
-    def _labels(self, tokens: Indices, inside: NDArray[np.bool_]) -> Indices:
-        return _padded(self.labels[tokens], inside, IGNORED)
+    def outputs(self, logits: NDArray[np.float32], rows: Indices) -> NDArray[np.float32]:
+        """Return what a batch of ``rows`` gave, target by target.
+
+        Args:
+            logits: shape (rows, outputs), or (rows, longest, outputs) if ``by_token``.
+            rows: of the batch.
+
+        Returns:
+            Shape (targets, outputs), in the order of :meth:`targets`.
+        """
+        return logits[self.inside(rows)] if self.by_token else logits
+
+    def _labels(self, tokens: Indices, inside: NDArray[np.bool_]) -> NDArray[Any]:
+        labels = np.full(inside.shape, unlabelled(self.labels.dtype), self.labels.dtype)
+        labels[inside] = self.labels[tokens]
+        return labels
+
+
+def unlabelled(dtype: np.dtype[Any]) -> float:
+    """Return the label of what has none: IGNORED among class indices, NaN among numbers."""
+    return IGNORED if np.issubdtype(dtype, np.integer) else np.nan
+
+
+def labelled(labels: Any) -> Any:
+    """Return where there is something to be learned, for an array or a tensor of labels."""
+    return labels == labels if "float" in str(labels.dtype) else labels != IGNORED
 
 
 def joined(first: Split, second: Split) -> Split:
@@ -226,53 +251,3 @@ def batches_by_length(split: Split, size: int, tokens: int | None = None) -> lis
 
 def _cut(order: Indices, size: int) -> list[Indices]:
     return [order[begin : begin + size] for begin in range(0, len(order), size)]
-
-
-def spread(split: Split, seed: int) -> Indices:
-    """Return all rows shuffled, then grouped by class: every n-th of them is a stratified sample.
-
-    Splits whose tokens are labelled have no classes; their rows are only shuffled.
-    """
-    order = np.random.default_rng(seed).permutation(len(split))
-    if split.by_token:
-        return order
-    return order[np.argsort(split.labels[order], kind="stable")]
-
-
-def sample(order: Indices, count: int) -> tuple[Indices, Indices]:
-    """Return ``count`` evenly spaced entries of ``order``, and the rest; both in its order."""
-    count = min(count, len(order))
-    picked = np.zeros(len(order), dtype=bool)
-    picked[((np.arange(count) + 0.5) * len(order) / max(count, 1)).astype(np.int64)] = True
-    return order[picked], order[~picked]
-
-
-def holdout(split: Split, examples: int, seed: int) -> tuple[Indices, Indices]:
-    """Return the rows of ``split`` that stay, and ``examples`` that are held out, stratified.
-
-    Meant for the training split: a strategy may look at what is held out of it, never at the
-    validation split. Both are sorted.
-    """
-    held, kept = sample(spread(split, seed), examples)
-    return np.sort(kept), np.sort(held)
-
-
-def folds(data: TaskData, count: int, seed: int) -> tuple[TaskData, ...]:
-    """Return ``count`` data sets whose validation splits part the training split, stratified.
-
-    The k-th holds out every ``count``-th example of each class, from the k-th on; the test split
-    is the same in all. With one fold it is ``data`` itself.
-    """
-    if count == 1:
-        return (data,)
-    order = spread(data.train, seed)
-    part = np.arange(len(order)) % count
-    return tuple(
-        TaskData.of(
-            data.task,
-            data.train.take(np.sort(order[part != fold])),
-            data.train.take(np.sort(order[part == fold])),
-            data.test,
-        )
-        for fold in range(count)
-    )

@@ -68,7 +68,7 @@ class Calibration(Protocol):
 
     @property
     def sensitivities(self) -> Sequence[Mapping[int, float]]:
-        """Loss of cutting one sublayer alone: for each sublayer, kept units → KL to the dense."""
+        """For each sublayer, cut alone: kept units → divergence from the dense model."""
 
     @property
     def latency(self) -> CostTable:

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import architecture as architecture_of
 from pareto_prune.models.families import family_of, head_size, weight
 from pareto_prune.pruning.context import Batch, Pruned, UnitScores
@@ -113,6 +114,7 @@ def _scores(solutions: NestedSolutions) -> Tensor:
 def build_database(
     model: PreTrainedModel,
     batches: Sequence[Batch],
+    task: Task,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> PruningDatabase:
@@ -121,6 +123,7 @@ def build_database(
     Args:
         model: dense; unchanged.
         batches: calibration inputs with ``attention_mask``, on the model's device.
+        task: says what predictions feel.
         generator: of random signs (see :class:`pareto_prune.pruning.seeds.PredictionSeeds`).
         progress: told of two stages: the pass over the data, and the sublayers solved.
 
@@ -130,7 +133,7 @@ def build_database(
     progress = progress or Silent()
     progress.stage("statistics of every sublayer", len(batches))
     generator = generator or torch.Generator().manual_seed(0)
-    moments = collect_moments(model, batches, generator, progress)
+    moments = collect_moments(model, batches, task, generator, progress)
     progress.stage("pruning database", len(moments))
     solved = []
     for index, module in enumerate(projections(model)):

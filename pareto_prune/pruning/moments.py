@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.progress import Progress
+from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import weight
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.seeds import PredictionSeeds
@@ -66,6 +67,7 @@ def _raised(matrix: Tensor, share: float) -> Tensor:
 def collect_moments(
     model: PreTrainedModel,
     batches: Sequence[Batch],
+    task: Task,
     generator: torch.Generator,
     progress: Progress | None = None,
 ) -> list[Moments]:
@@ -86,7 +88,7 @@ def collect_moments(
         gradient = gradient.float().flatten(0, 1)
         found[index].fisher.addmm_(gradient.T, gradient)
 
-    seeds = PredictionSeeds(generator)
+    seeds = PredictionSeeds(task, generator)
     sweep(model, batches, seeds, inputs=inputs, outputs=outputs, progress=progress)
     for index, moments in enumerate(found):
         _check(moments, index)

@@ -1,7 +1,7 @@
 """What cutting one sublayer alone costs, at every width: predicted, and measured where it counts.
 
-*Predicted*: the divergence from the dense predictions, to second order in the change δ_k of the
-sublayer's output at width k, ``½ E (Σ_tokens g · δ_k)²``, g a gradient drawn as in
+*Predicted*: the task's divergence from the dense predictions, to second order in the change δ_k of
+the sublayer's output at width k, ``½ E (Σ_tokens g · δ_k)²``, g a gradient drawn as in
 :class:`pareto_prune.pruning.seeds.PredictionSeeds`, kept apart by sample. Nested solutions give
 all widths at once: with ``a = g Z`` and ``c = L⁻¹ (x − mean)`` the width k keeps the first k
 products ``a_i c_i``, so ``g · δ_k`` is minus the sum of the others.
@@ -23,6 +23,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import family_of
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.database import PruningDatabase
@@ -43,24 +44,26 @@ def sensitivities(
     model: PreTrainedModel,
     database: PruningDatabase,
     batches: Sequence[Batch],
+    task: Task,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> Losses:
-    """Return, for every sublayer, units kept → divergence from the dense model, in nats.
+    """Return, for every sublayer, units kept → divergence from the dense model.
 
-    The divergence is KL at temperature 2, times its square. All batches serve the prediction,
-    every fourth one the measurement.
+    The divergence is the task's, at temperature 2. All batches serve the prediction, every fourth
+    one the measurement.
 
     Args:
         model: the dense model; unchanged.
         database: of that model.
         batches: calibration inputs on the model's device.
+        task: has the divergence.
         generator: of random signs.
         progress: told of both stages.
     """
     progress = progress or Silent()
-    predicted = predicted_losses(model, database, batches, generator, progress)
-    measured = measured_losses(model, database, batches[::4], progress)
+    predicted = predicted_losses(model, database, batches, task, generator, progress)
+    measured = measured_losses(model, database, batches[::4], task, progress)
     return [corrected(*pair) for pair in zip(predicted, measured, strict=True)]
 
 
@@ -82,6 +85,7 @@ def predicted_losses(
     model: PreTrainedModel,
     database: PruningDatabase,
     batches: Sequence[Batch],
+    task: Task,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> Losses:
@@ -96,7 +100,8 @@ def predicted_losses(
     def outputs(index: int, x: Tensor, gradient: Tensor) -> None:
         squares[index] += shifts(solutions[index], x, gradient).square().sum(0)
 
-    seeds = PredictionSeeds(generator or torch.Generator().manual_seed(0), TEMPERATURE)
+    generator = generator or torch.Generator().manual_seed(0)
+    seeds = PredictionSeeds(task, generator, TEMPERATURE)
     sweep(model, batches, seeds, outputs=outputs, progress=progress)
     samples = sum(len(batch["attention_mask"]) for batch in batches)
     return [dict(enumerate((0.5 * total / samples).tolist())) for total in squares]
@@ -126,6 +131,7 @@ def measured_losses(
     model: PreTrainedModel,
     database: PruningDatabase,
     batches: Sequence[Batch],
+    task: Task,
     progress: Progress | None = None,
 ) -> Losses:
     """Return the divergence at the widths 0 and next to nothing, each sublayer cut alone."""
@@ -144,7 +150,7 @@ def measured_losses(
                         _cut_to(module, database.sublayers[index], width),
                     ):
                         logits = run(model, batch, None)
-                    losses[index][width] += _divergence(dense, logits, batch)
+                    losses[index][width] += _divergence(task, dense, logits, batch)
                     progress.advance()
     samples = sum(len(batch["attention_mask"]) for batch in batches)
     return [{width: loss / samples for width, loss in one.items()} for one in losses]
@@ -202,11 +208,10 @@ def _forward(module: nn.Module, function: Any) -> Iterator[None]:
         del module.forward
 
 
-def _divergence(dense: Tensor, logits: Tensor, batch: Batch) -> float:
-    """Return T² KL(dense ‖ logits) at temperature T, summed over samples and scored tokens."""
-    wanted, found = ((one.double() / TEMPERATURE).log_softmax(-1) for one in (dense, logits))
-    loss = (wanted.exp() * (wanted - found)).sum(-1, keepdim=True)
-    return TEMPERATURE**2 * float(scored(loss, batch).sum())
+def _divergence(task: Task, dense: Tensor, logits: Tensor, batch: Batch) -> float:
+    """Return the divergence from the dense logits, summed over samples and scored tokens."""
+    apart = task.divergence(logits.double(), dense.double(), TEMPERATURE)
+    return float(scored(apart[..., None], batch).sum())
 
 
 def _on(solutions: NestedSolutions, device: torch.device) -> NestedSolutions:

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from pareto_prune.core.architecture import Architecture
-from pareto_prune.core.objectives import QUALITY_METRICS
+from pareto_prune.core.objectives import COSTS
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import (
     Grade,
@@ -140,7 +140,7 @@ class Front(Record):
         hypervolume: share of the unit box that the front dominates; ``None`` where the dense
             model is not there yet or does not beat chance.
         reference: values of the dense model by objective, with ``parameters`` and ``bytes``.
-        chance: the metric of always answering the majority class.
+        chance: the metric of a model that learned nothing.
         examples: validation examples behind the metric.
         constraints: of the study file.
         counts: trials by state; ``infeasible`` ones are among ``complete``.
@@ -167,12 +167,12 @@ class Front(Record):
     @property
     def metric(self) -> str:
         """Name of the quality metric."""
-        return next(o.name for o in self.objectives if o.name in QUALITY_METRICS)
+        return next(o.name for o in self.objectives if o.name not in COSTS)
 
     @property
     def costs(self) -> tuple[str, ...]:
         """Names of the other objectives."""
-        return tuple(o.name for o in self.objectives if o.name not in QUALITY_METRICS)
+        return tuple(o.name for o in self.objectives if o.name in COSTS)
 
     @property
     def members(self) -> tuple[Point, ...]:

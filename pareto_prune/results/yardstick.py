@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.objectives import OBJECTIVES, Objective
 from pareto_prune.core.records import (
     DenseReference,
@@ -17,7 +18,7 @@ from pareto_prune.core.records import (
 from pareto_prune.results.hypervolume import cost_side, metric_side
 from pareto_prune.results.records import Front
 
-_DEFAULT_OBJECTIVES = ("accuracy", "latency_ms", "energy_j")
+_DEFAULT_OBJECTIVES: tuple[str, ...] = StudyConfig.model_fields["objectives"].default
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Yardstick:
     Attributes:
         objectives: in the study's order.
         reference: values of the dense model; empty until it was measured.
-        chance: the metric of always answering the majority class.
+        chance: the metric of a model that learned nothing.
     """
 
     objectives: tuple[Objective, ...]

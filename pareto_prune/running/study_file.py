@@ -152,7 +152,7 @@ def _problems(check: Callable[[], object]) -> tuple[Problem, ...]:
 def _metric_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
     if config.data.task not in tasks.names():
         return
-    allowed = tasks.create(config.data.task).metrics
+    allowed = [metric.name for metric in tasks.create(config.data.task).metrics]
     if config.metric not in allowed:
         wrong = f"{config.metric!r} is not a metric of task {config.data.task!r}"
         yield Problem(f"{where}objectives", wrong, f"allowed: {', '.join(allowed)}")

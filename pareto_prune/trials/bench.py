@@ -17,7 +17,8 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Environment
 from pareto_prune.inputs import data as data_sets
-from pareto_prune.inputs.examples import Indices, Split, TaskData, folds
+from pareto_prune.inputs.examples import Indices, Split, TaskData
+from pareto_prune.inputs.sampling import folds
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.measure import Measurer, Workload
 from pareto_prune.measure.block_costs import EngineCosts

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +32,9 @@ from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.memory import give_back
 from pareto_prune.core.progress import Progress
-from pareto_prune.inputs.examples import Split, TaskData, batches_by_length, sample, spread
+from pareto_prune.inputs.examples import Split, TaskData, batches_by_length
+from pareto_prune.inputs.sampling import sample, spread
+from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning import (
     context,
@@ -98,8 +101,12 @@ class StudyCalibration:
         self._dense, self._progress, self._costs = dense, progress, costs
         self._seed = config.seed
         table, train = config.calibration, data.train
-        self._split = _drawn(train, _available(table, "samples", train), config.seed)
-        self._fewer = _drawn(train, _available(table, "sensitivity_samples", train), config.seed)
+        self._task = task = tasks.create(data.task)
+        samples, fewer = (
+            _available(table, name, train) for name in ("samples", "sensitivity_samples")
+        )
+        self._split = _drawn(task, train, samples, config.seed)
+        self._fewer = _drawn(task, train, fewer, config.seed)
         self._scores: dict[str, UnitScores] = {}
         self._channels: dict[str, Tensor] = {}
 
@@ -142,7 +149,7 @@ class StudyCalibration:
             "database",
             self._key(self._split, context, database, moments, nested, seeds, sweep),
             lambda: build_database(
-                self._model, self._batches, self._generator(), self._progress
+                self._model, self._batches, self._task, self._generator(), self._progress
             ).tensors(),
         )
         return PruningDatabase.of_tensors(found)
@@ -159,6 +166,7 @@ class StudyCalibration:
                     self._model,
                     self.database,
                     _batched(self._fewer, self._seed, self._model.device),
+                    self._task,
                     self._generator(),
                     self._progress,
                 )
@@ -190,12 +198,14 @@ class StudyCalibration:
         if getattr(member, "needs_database", False):
             return member.of_database(self.database)
         if not member.needs_data:
-            return member.scores(self._model, (), self._generator())
+            return member.scores(self._model, (), self._generator(), self._task)
         self._progress.stage(f"importance {name}")
         found = self._kept(
             f"importance-{name}",
             self._key(self._split, _module_of(member), seeds, sweep, unit_gradients),
-            lambda: _by_layer(member.scores(self._model, self._batches, self._generator())),
+            lambda: _by_layer(
+                member.scores(self._model, self._batches, self._generator(), self._task)
+            ),
         )
         layers = range(len(found) // 2)
         return UnitScores(
@@ -206,12 +216,16 @@ class StudyCalibration:
     def _make_channels(self, name: str) -> Tensor:
         member = importances.create(name)
         if not member.needs_data:
-            return member.channels(self._model, (), self._generator())
+            return member.channels(self._model, (), self._generator(), self._task)
         self._progress.stage(f"importance {name} of channels")
         found = self._kept(
             f"channels-{name}",
             self._key(self._split, _module_of(member), seeds, sweep, unit_gradients),
-            lambda: {"channels": member.channels(self._model, self._batches, self._generator())},
+            lambda: {
+                "channels": member.channels(
+                    self._model, self._batches, self._generator(), self._task
+                )
+            },
         )
         return found["channels"]
 
@@ -223,7 +237,7 @@ class StudyCalibration:
             "dense": self._dense.digest,
             "tokens": split.digest,
             "seed": self._seed,
-            "code": [_source_digest(module) for module in code],
+            "code": [_source_digest(module) for module in (*code, *_modules_of(self._task))],
         }
 
     def _kept(self, kind: str, key: Any, make: Callable[[], Tensors]) -> Tensors:
@@ -307,8 +321,8 @@ def _available(table: CalibrationTable, name: str, train: Split) -> int:
     raise StudyFileError(Problem(f"calibration.{name}", wrong, f"allowed: 8 to {len(train)}"))
 
 
-def _drawn(train: Split, count: int, seed: int) -> Split:
-    rows, _ = sample(spread(train, seed), count)
+def _drawn(task: Task, train: Split, count: int, seed: int) -> Split:
+    rows, _ = sample(spread(task, train, seed), count)
     return train.take(np.sort(rows))
 
 
@@ -334,9 +348,12 @@ def _by_layer(scores: UnitScores) -> Tensors:
 
 
 def _module_of(member: object) -> ModuleType:
-    import sys
+    return _modules_of(member)[0]
 
-    return sys.modules[type(member).__module__]
+
+def _modules_of(member: object) -> list[ModuleType]:
+    """Return the module of a member's class, and those of the classes that it is made from."""
+    return [sys.modules[kind.__module__] for kind in type(member).__mro__ if kind is not object]
 
 
 def _source_digest(module: ModuleType) -> str:

@@ -24,7 +24,8 @@ from pareto_prune.core.errors import Problem, StudyFileError, TrialError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs.checkpoint import Checkpoint, is_numbered, names_of, quiet_transformers
-from pareto_prune.inputs.examples import Split, TaskData, holdout
+from pareto_prune.inputs.examples import Split, TaskData
+from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
@@ -166,16 +167,15 @@ def _make(
 def _knows_task(model: PreTrainedModel, known: tuple[str, ...], data: TaskData) -> bool:
     """Return whether a checkpoint's head was trained for these classes.
 
-    By their names; classes that only have numbers must be told better than by always guessing
-    the most frequent one (lower end of the 95 % interval, on a sample of the training split).
+    By their names; where outputs only have numbers, what it says must be beyond chance, on a
+    sample of the training split.
     """
     if not is_numbered(known):
         return known == data.label_names or _folded(known) == _folded(data.label_names)
     task = tasks.create(data.task)
-    _, rows = holdout(data.train, _PROBE, seed=0)
+    _, rows = holdout(task, data.train, _PROBE, seed=0)
     sample = data.train.take(rows)
-    quality = task.quality(logits_of(model, sample), sample)
-    return quality.intervals["accuracy"][0] > task.chance(sample)["accuracy"]
+    return task.beats_chance(task.quality(logits_of(model, sample), sample), sample)
 
 
 def _folded(names: tuple[str, ...]) -> list[str]:
@@ -242,5 +242,5 @@ def probe(data: TaskData, examples: int, seed: int) -> tuple[NDArray[np.int64], 
     The slice is what a strategy may look at (``Context.evaluate``); the validation split is the
     objective and is never shown to it.
     """
-    kept, held = holdout(data.train, examples, seed)
+    kept, held = holdout(tasks.create(data.task), data.train, examples, seed)
     return kept, data.train.take(held)

@@ -18,11 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import PreTrainedModel
 
 from pareto_prune.core.errors import TrialError
-from pareto_prune.inputs.examples import IGNORED, Indices, Split, epoch_batches
+from pareto_prune.inputs.examples import Indices, Split, epoch_batches, labelled
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import family_of, find
 from pareto_prune.pruning.context import Penalty
@@ -38,7 +37,7 @@ class FinetuneSettings:
         batch: examples a step.
         learning_rate: its highest value.
         distillation: share of the loss that comes from the dense model's logits, in [0, 1].
-        temperature: softens both logits of the distillation.
+        temperature: of the distillation, see :meth:`pareto_prune.inputs.tasks.Task.divergence`.
         warmup: share of the steps over which the learning rate rises.
         weight_decay: of matrices.
         dropout: whether dropout is on.
@@ -90,15 +89,15 @@ def finetune(
 ) -> FinetuneResult:
     """Train ``model`` in place for some of the settings' steps, from ``start_step`` on.
 
-    The loss is ``(1 - d) · task + d · T² KL(dense ‖ model)`` at temperature T (Hinton et al.
-    2015, section 2), over the labelled examples or tokens. Which examples a step sees depends
+    The loss is ``(1 - d) · loss + d · divergence`` from the dense model, both as the task has
+    them, over the labelled examples or tokens. Which examples a step sees depends
     on seed and step alone, so two calls over 30 steps each see what one over 60 does. Afterwards
     the model is in eval mode and holds no gradients.
 
     Args:
         model: trained on the device it is on.
         train: training examples.
-        task: gives the task's loss.
+        task: gives the loss and the divergence.
         teacher_logits: of the dense model on all of ``train``, as
             :func:`~pareto_prune.trials.evaluation.logits_of` returns them; ``None`` without
             distillation. Those outside of :func:`examples_of` are not looked at.
@@ -177,29 +176,19 @@ def _batch_loss(
 ) -> Tensor:
     inputs = train.batch(rows, model.device)
     labels = inputs.pop("labels")
-    labelled = labels != IGNORED
+    known = labelled(labels)
     with forward_precision(model, settings.precision):
         logits = model(**inputs, return_dict=True).logits.float()
-    logits, labels = logits[labelled], labels[labelled]
+    logits, labels = logits[known], labels[known]
     loss = task.loss(logits, labels)
     if teacher is None or settings.distillation == 0:
         return loss
     targets = train.targets(rows)
-    if train.by_token:
-        targets = targets[train.labels[targets] != IGNORED]
+    targets = targets[labelled(train.labels[targets])]
     wanted = teacher[torch.from_numpy(targets)].to(logits.device)
     share = settings.distillation
-    return (1 - share) * loss + share * distillation(logits, wanted, settings.temperature)
-
-
-def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Return the mean ``T² KL(teacher ‖ logits)`` at temperature T; both (rows, classes)."""
-    return temperature**2 * functional.kl_div(
-        functional.log_softmax(logits / temperature, -1),
-        functional.log_softmax(teacher / temperature, -1),
-        reduction="batchmean",
-        log_target=True,
-    )
+    distilled = task.divergence(logits, wanted, settings.temperature).mean()
+    return (1 - share) * loss + share * distilled
 
 
 def _checked(loss: Tensor, step: int) -> float:

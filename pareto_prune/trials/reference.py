@@ -67,6 +67,7 @@ def take_named_references(study: StoredStudy, bench: Bench, dense: DenseReferenc
 
 def _setting(bench: Bench) -> Setting:
     return Setting(
+        task=bench.task,
         model=bench.whole.dense.model,
         validation=bench.whole.data.validation,
         device=bench.measurer.device,

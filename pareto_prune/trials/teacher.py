@@ -42,8 +42,8 @@ class Teacher:
         self._model, self._train = model, train
         self._path = cache_entries.teacher(digest, train.digest)
         self._progress = progress or Silent()
-        targets = len(train.ids) if train.by_token else len(train)
-        self._logits: Logits = np.full((targets, len(train.label_names)), np.nan, np.float32)
+        shape = len(train.labels), len(train.label_names)
+        self._logits: Logits = np.full(shape, np.nan, np.float32)
         self._known = np.zeros(len(train), dtype=np.bool_)
 
     def logits(self, rows: Indices) -> Logits:
@@ -53,7 +53,7 @@ class Teacher:
             rows: examples whose logits are wanted.
 
         Returns:
-            Shape (examples, classes), or (tokens, classes) for tasks on words.
+            Shape (targets, outputs): a row an example, or a row a token for tasks on words.
         """
         if not self._known[rows].all():
             with cache.locked(self._path):

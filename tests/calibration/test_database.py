@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pareto_prune.core.architecture import LayerShape
 from pareto_prune.core.errors import TrialError
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.database import PruningDatabase, build_database, stitch
 from pareto_prune.pruning.plan import PruningPlan
@@ -17,6 +18,7 @@ from pareto_prune.pruning.surgery import cut_copy, plan_of
 from pareto_prune.pruning.sweep import run
 from tests.tiny import HEADS, LAYERS, MODEL_TYPES, NEURONS, tiny_batches, tiny_model
 
+TASK = tasks.create("classification")
 WIDTHS = st.tuples(st.integers(0, HEADS), st.integers(0, NEURONS))
 
 
@@ -27,7 +29,7 @@ def batches():
 @pytest.fixture(scope="module")
 def bert():
     model = tiny_model()
-    return model, build_database(model, batches())
+    return model, build_database(model, batches(), TASK)
 
 
 def shape(model, *widths):
@@ -46,7 +48,7 @@ def logits(model):
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_stitched_models_have_their_shape_and_run(model_type):
     model = tiny_model(model_type)
-    database = build_database(model, batches())
+    database = build_database(model, batches(), TASK)
     pruned = stitched(model, database, (2, 20), (0, 64), (0, 0))
     assert plan_of(pruned.model) == pruned.plan
     assert architecture(pruned.model) == shape(model, (2, 20), (0, 64), (0, 0))
@@ -58,7 +60,7 @@ def test_stitched_models_have_their_shape_and_run(model_type):
 @pytest.mark.parametrize("model_type", ["bert", "gpt2"])
 def test_weights_of_the_database_beat_those_left_as_they_were(model_type):
     model = tiny_model(model_type)
-    database = build_database(model, batches())
+    database = build_database(model, batches(), TASK)
     pruned = stitched(model, database, *[(3, 48)] * LAYERS)
     plain = cut_copy(model, pruned.plan)
     dense = logits(model)
@@ -101,7 +103,7 @@ def test_tensors_and_back(bert):
 
 def test_same_data_same_database():
     model = tiny_model()
-    first, second = (build_database(model, batches()).tensors() for _ in range(2))
+    first, second = (build_database(model, batches(), TASK).tensors() for _ in range(2))
     torch.testing.assert_close(first, second, atol=0, rtol=0)
 
 
@@ -125,11 +127,11 @@ def test_weights_that_are_not_finite_fail():
     with torch.no_grad():
         model.bert.encoder.layer[1].output.dense.weight[0, 0] = float("nan")
     with pytest.raises(TrialError, match="not finite"):
-        build_database(model, batches())
+        build_database(model, batches(), TASK)
 
 
 def test_token_classification_too():
     model = tiny_model(task="ner")
-    database = build_database(model, tiny_batches(3, examples=8, task="ner"))
+    database = build_database(model, tiny_batches(3, examples=8, task="ner"), tasks.create("ner"))
     pruned = stitched(model, database, *[(2, 16)] * LAYERS)
     assert pruned.plan != PruningPlan.dense(architecture(model))

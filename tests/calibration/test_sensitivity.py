@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.database import build_database, stitch
 from pareto_prune.pruning.sensitivity import (
@@ -17,10 +18,12 @@ from pareto_prune.pruning.sensitivity import (
 from pareto_prune.pruning.sweep import projections, run, sweep
 from tests.tiny import HEADS, LAYERS, MODEL_TYPES, NEURONS, tiny_batches, tiny_model
 
+TASK = tasks.create("classification")
+
 
 def test_shifts_are_the_gradient_times_what_a_width_changes():
     model, batches = tiny_model(), tiny_batches(6, examples=8)
-    database = build_database(model, batches)
+    database = build_database(model, batches, TASK)
     seen = {}
 
     def outputs(index, x, gradient):
@@ -46,7 +49,7 @@ def test_losses_fall_to_nothing_and_rank_a_dead_sublayer_lowest():
     model, batches = tiny_model(labels=2), tiny_batches(6, examples=8)
     with torch.no_grad():
         projections(model)[3].weight.zero_()
-    losses = predicted_losses(model, build_database(model, batches), batches)
+    losses = predicted_losses(model, build_database(model, batches, TASK), batches, TASK)
     assert [len(one) for one in losses] == [HEADS + 1, NEURONS + 1] * LAYERS
     assert all(one[len(one) - 1] == 0 for one in losses)
     assert losses[3][0] < 1e-9 < min(losses[k][0] for k in (0, 1, 2, 4, 5))
@@ -54,8 +57,8 @@ def test_losses_fall_to_nothing_and_rank_a_dead_sublayer_lowest():
 
 def test_a_small_cut_costs_what_is_predicted():
     model, batches = tiny_model(labels=2), tiny_batches(12, examples=16)
-    database = build_database(model, batches)
-    losses = predicted_losses(model, database, batches)
+    database = build_database(model, batches, TASK)
+    losses = predicted_losses(model, database, batches, TASK)
     dense = torch.cat([run(model, batch, None) for batch in batches]) / 2
     full = architecture(model)
     predicted, measured = [], []
@@ -85,8 +88,8 @@ def test_a_small_cut_costs_what_is_predicted():
 def test_measured_is_the_divergence_of_the_stitched_model(model_type, task):
     model = tiny_model(model_type, task)
     batches = tiny_batches(2, examples=8, task=task)
-    database = build_database(model, batches)
-    measured = measured_losses(model, database, batches)
+    database = build_database(model, batches, tasks.create(task))
+    measured = measured_losses(model, database, batches, tasks.create(task))
     full = architecture(model)
     for index in (0, 1, 2, 5):
         name = "neurons" if index % 2 else "heads"
@@ -108,7 +111,7 @@ def divergence(model, cut, batch):
 def test_measuring_leaves_the_model_as_it_was():
     model, batches = tiny_model(), tiny_batches(2)
     before = run(model, batches[0], None)
-    measured_losses(model, build_database(model, batches), batches)
+    measured_losses(model, build_database(model, batches, TASK), batches, TASK)
     torch.testing.assert_close(run(model, batches[0], None), before, atol=0, rtol=0)
     assert not any("forward" in vars(m) or m._forward_hooks for m in model.modules())
 
@@ -124,6 +127,6 @@ def test_predictions_are_bent_to_what_was_measured():
 
 def test_all_widths_of_all_sublayers():
     model, batches = tiny_model(), tiny_batches(4)
-    found = sensitivities(model, build_database(model, batches), batches)
+    found = sensitivities(model, build_database(model, batches, TASK), batches, TASK)
     assert [sorted(one) == list(range(len(one))) for one in found] == [True] * (2 * LAYERS)
     assert [len(one) for one in found] == [HEADS + 1, NEURONS + 1] * LAYERS

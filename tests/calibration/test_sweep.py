@@ -4,14 +4,17 @@ import pytest
 import torch
 
 from pareto_prune.core.errors import TrialError
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.pruning.importance import importances
-from pareto_prune.pruning.seeds import PredictionSeeds, label_seeds
+from pareto_prune.pruning.seeds import LabelSeeds, PredictionSeeds
 from pareto_prune.pruning.sweep import projections, run, sweep
 from tests.tiny import HEADS, MODEL_TYPES, tiny_batch, tiny_batches, tiny_model
 
+TASK = tasks.create("classification")
+
 
 def seeds(generator=0, **options):
-    return PredictionSeeds(torch.Generator().manual_seed(generator), **options)
+    return PredictionSeeds(TASK, torch.Generator().manual_seed(generator), **options)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -33,21 +36,22 @@ def test_label_seeds_are_the_gradient_of_the_cross_entropy(task):
         logits.flatten(0, -2), batch["labels"].flatten(), reduction="sum"
     )
     (expected,) = torch.autograd.grad(loss, logits)
-    torch.testing.assert_close(label_seeds(logits.detach(), batch), expected)
+    torch.testing.assert_close(LabelSeeds(tasks.create(task))(logits.detach(), batch), expected)
 
 
 def test_labels_are_needed_for_a_loss():
     batch = tiny_batch()
     del batch["labels"]
     with pytest.raises(TrialError, match="no labels"):
-        label_seeds(torch.zeros(4, 3), batch)
+        LabelSeeds(TASK)(torch.zeros(4, 3), batch)
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_fisher_is_the_square_of_mask_gradients_one_sample_at_a_time(model_type):
     """Against masks made for the purpose, one backward pass a sample."""
     model, batch = tiny_model(model_type, labels=2), tiny_batch(3)
-    found = importances.create("fisher").scores(model, [batch], torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    found = importances.create("fisher").scores(model, [batch], generator, TASK)
     expected = torch.zeros(HEADS)
     module = projections(model)[2]
     for row in range(3):

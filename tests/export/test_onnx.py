@@ -47,7 +47,7 @@ def card(task):
 def examples_of(task_name):
     task, rows = tasks.create(task_name), ROWS[task_name]
     names = task.label_names({"train": rows})
-    return Examples(task, task.encode(rows, words_tokenizer(), names, 8), task.metrics[0])
+    return Examples(task, task.encode(rows, words_tokenizer(), names, 8), task.metrics[0].name)
 
 
 def made(model_type="bert", task="classification", labels=2, seed=0):

@@ -16,10 +16,13 @@ from torch import Tensor
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.context import Batch, Penalty, UnitScores
 from pareto_prune.pruning.importance import importances
 from tests.tiny import tiny_batches
+
+TASK = tasks.create("classification")
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,14 @@ class FakeCalibration:
     def importance(self, name: str) -> UnitScores:
         if name not in self._scores:
             self._scores[name] = self._member(name).scores(
-                self.dense, self._batches, self._seeded()
+                self.dense, self._batches, self._seeded(), TASK
             )
         return self._scores[name]
 
     def channels(self, name: str) -> Tensor:
         if name not in self._channels:
             member = self._member(name)
-            self._channels[name] = member.channels(self.dense, self._batches, self._seeded())
+            self._channels[name] = member.channels(self.dense, self._batches, self._seeded(), TASK)
         return self._channels[name]
 
     @property
@@ -74,7 +77,7 @@ class FakeCalibration:
         if self._database is None:
             from pareto_prune.pruning.database import build_database
 
-            self._database = build_database(self.dense, self._batches, self._seeded())
+            self._database = build_database(self.dense, self._batches, TASK, self._seeded())
         return self._database
 
     @property

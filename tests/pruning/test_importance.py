@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.norms import channel_norms, unit_norms
@@ -19,7 +20,8 @@ def score(name, model, seed=0):
     member = importances.create(name)
     generator = torch.Generator().manual_seed(seed)
     batches = tiny_batches(4, examples=8)
-    return member.scores(model, batches, generator), member.channels(model, batches, generator)
+    given = model, batches, generator, tasks.create("classification")
+    return member.scores(*given), member.channels(*given)
 
 
 @pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2"])

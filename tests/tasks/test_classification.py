@@ -115,7 +115,9 @@ def test_quality_by_hand():
     assert quality.metrics["f1"] == pytest.approx((8 / 9 + 10 / 11) / 2)
     assert quality.examples == 10
     assert quality.loss == pytest.approx(np.log1p(np.exp(-2)) + 0.2)
-    assert set(quality.metrics) == set(TASK.metrics) == set(quality.intervals)
+    assert (
+        set(quality.metrics) == {metric.name for metric in TASK.metrics} == set(quality.intervals)
+    )
     for metric, (low, high) in quality.intervals.items():
         assert low <= quality.metrics[metric] <= high
         assert low < high
@@ -151,3 +153,13 @@ def test_loss_is_cross_entropy():
     logits = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
     loss = TASK.loss(logits, torch.tensor([1, 0]))
     assert float(loss) == pytest.approx(np.log(2) / 2)
+
+
+def test_divergence_is_zero_for_the_same_logits_and_scales_by_temperature():
+    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    assert float(TASK.divergence(logits, logits + 2, 2.0).mean()) == pytest.approx(0, abs=1e-6)
+    p, q = (torch.softmax(x / 3, -1) for x in (logits, logits.flip(1)))
+    expected = 9 * (p * (p / q).log()).sum(-1).mean()
+    assert float(TASK.divergence(logits.flip(1), logits, 3.0).mean()) == pytest.approx(
+        float(expected), rel=1e-5
+    )

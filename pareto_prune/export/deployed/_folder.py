@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pareto_prune.core.errors import MissingExtraError
 from pareto_prune.export.deployed._tokens import LONGEST, FolderTokenizer
 from pareto_prune.export.manifest import Manifest
+from pareto_prune.inputs.tasks import tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,8 @@ def tokenizer_of(folder: Path, manifest: Manifest) -> FolderTokenizer:
     """
     card = manifest.card
     length = int(card.settings.get("max_length", LONGEST))
-    return FolderTokenizer(folder, length, card.task == "ner", manifest.pad)
+    words = tasks.create(card.task).splits_words
+    return FolderTokenizer(folder, length, words, manifest.pad)
 
 
 def columns_of(manifest: Manifest) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.export.deployed._texts import Text
+from pareto_prune.inputs.tokens import Tokens, Word
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,38 +20,6 @@ FILE = "tokenizer.json"
 _WORD = re.compile(r"\w+|[^\w\s]")
 LONGEST = 128
 """Tokens, where a folder does not say what it was made for."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """One word of a text and where it stands in it, in characters."""
-
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """One text as tokens.
-
-    Attributes:
-        ids, types: token ids and token types.
-        words: of a text that is tagged word by word; else none.
-        word_of: index of each token's word; ``None`` for special tokens.
-        whole: tokens that the text has; more than ``ids`` where it was cut.
-    """
-
-    ids: Sequence[int]
-    types: Sequence[int]
-    words: Sequence[Word]
-    word_of: Sequence[int | None]
-    whole: int
-
-    @property
-    def cut(self) -> bool:
-        """Whether tokens behind the last one were left out."""
-        return self.whole > len(self.ids)
 
 
 class FolderTokenizer:

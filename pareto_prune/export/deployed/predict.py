@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
-
 from pareto_prune.export.deployed import _texts
 from pareto_prune.export.deployed._folder import call_of, columns_of, opened, tokenizer_of
 from pareto_prune.export.deployed._texts import Text
-from pareto_prune.export.deployed._tokens import Tokens
+from pareto_prune.inputs.tasks import tasks
+from pareto_prune.inputs.tokens import Tokens
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    Logits = NDArray[np.float32]
 
 BATCH = 32
 
@@ -36,6 +36,7 @@ class Predictor:
     def __init__(self, folder: str | Path, threads: int = 0) -> None:
         self._folder = Path(folder)
         self._manifest = opened(self._folder)
+        self._task = tasks.create(self._manifest.card.task)
         self._tokenizer = tokenizer_of(self._folder, self._manifest)
         self._call = call_of(self._folder, self._manifest, threads)
 
@@ -46,8 +47,8 @@ class Predictor:
 
     @property
     def by_word(self) -> bool:
-        """Whether it tags words."""
-        return self._manifest.card.task == "ner"
+        """Whether it takes texts word by word."""
+        return self._task.splits_words
 
     def __call__(self, texts: Iterable[str], batch: int = BATCH) -> Iterator[dict[str, Any]]:
         """Yield a prediction for every text, as plain JSON; see :meth:`predictions`."""
@@ -56,25 +57,19 @@ class Predictor:
     def predictions(self, texts: Iterable[Text], batch: int = BATCH) -> Iterator[dict[str, Any]]:
         """Yield a prediction for every text, as plain JSON.
 
-        Keys: ``text``; ``label``, ``score`` and ``scores`` by class, or ``entities`` with ``type``,
-        ``text``, ``start``, ``end`` (characters) and ``score``; and ``truncated`` with the number
-        of tokens and how many were read, where the text was too long.
+        Keys: ``text``; what the task says of it (:meth:`pareto_prune.inputs.tasks.Task.prediction`:
+        ``label``, ``score`` and ``scores`` by class, or ``entities``); and ``truncated`` with the
+        number of tokens and how many were read, where the text was too long.
         """
         waiting = iter(texts)
         while rows := list(itertools.islice(waiting, batch)):
             tokens = self._tokenizer(rows)
             logits = self._call(self._tokenizer.batch(tokens))
             for text, found, row in zip(rows, tokens, logits, strict=True):
-                yield self._prediction(text, found, _softmax(row))
+                yield self._prediction(text, found, row)
 
-    def _prediction(self, text: Text, tokens: Tokens, shares: Floats) -> dict[str, Any]:
-        labels = self._manifest.labels
-        if self.by_word:
-            said: dict[str, Any] = {"entities": list(_entities(tokens, shares, labels))}
-        else:
-            scores = {name: float(share) for name, share in zip(labels, shares, strict=True)}
-            best = labels[int(shares.argmax())]
-            said = {"label": best, "score": scores[best], "scores": scores}
+    def _prediction(self, text: Text, tokens: Tokens, logits: Logits) -> dict[str, Any]:
+        said = self._task.prediction(logits, tokens, self._manifest.labels)
         prediction = {"text": text.content, **said}
         if tokens.cut:
             prediction["truncated"] = {"tokens": tokens.whole, "read": len(tokens.ids)}
@@ -109,49 +104,3 @@ def predict(
     else:
         found = list(_texts.from_arguments(texts, len(model.columns)))
     return model.predictions(found, batch)
-
-
-def _softmax(logits: NDArray[np.float32]) -> Floats:
-    """Return probabilities over the last dimension."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
-    shares: Floats = shifted / shifted.sum(-1, keepdims=True)
-    return shares
-
-
-def _entities(tokens: Tokens, shares: Floats, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the entities of a text: runs of words of one type, begun anew by ``B-``.
-
-    A word has the tag of its first piece. ``score`` is the least probability of a tag.
-    """
-    tagged = list(_tagged(tokens, shares, labels))
-    begins = [
-        index
-        for index, (_, prefix, kind, _) in enumerate(tagged)
-        if kind and (prefix == "B" or index == 0 or tagged[index - 1][2] != kind)
-    ]
-    for begin in begins:
-        end = begin + 1
-        while end < len(tagged) and end not in begins and tagged[end][2] == tagged[begin][2]:
-            end += 1
-        run = tagged[begin:end]
-        words = [tokens.words[word] for word, *_ in run]
-        yield {
-            "type": run[0][2],
-            "text": " ".join(word.text for word in words),
-            "start": words[0].start,
-            "end": words[-1].end,
-            "score": min(share for *_, share in run),
-        }
-
-
-def _tagged(
-    tokens: Tokens, shares: Floats, labels: Sequence[str]
-) -> Iterator[tuple[int, str, str, float]]:
-    """Yield (word, prefix, entity type, probability) of every word that was read."""
-    seen: set[int] = set()
-    for at, word in enumerate(tokens.word_of):
-        if word is not None and word not in seen:
-            seen.add(word)
-            best = int(shares[at].argmax())
-            prefix, _, kind = labels[best].partition("-")
-            yield word, prefix, kind, float(shares[at, best])

@@ -28,7 +28,8 @@ from pareto_prune.export.formats import Examples, check_folder, exporters
 from pareto_prune.export.loading import load, load_tokenizer
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin
-from pareto_prune.inputs.examples import Split, TaskData, holdout, joined
+from pareto_prune.inputs.examples import Split, TaskData, joined
+from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
@@ -158,7 +159,8 @@ class _Work:
         progress.stage("reading data")
         new = labelled_file(data, folder, manifest, config)
         _check_count(data, new)
-        kept, held = holdout(new, round(TEST_SHARE * len(new)), config.seed)
+        task = tasks.create(config.data.task)
+        kept, held = holdout(task, new, round(TEST_SHARE * len(new)), config.seed)
         return cls(
             folder=folder,
             data=data,
@@ -179,8 +181,9 @@ class _Work:
     def mixed(self) -> Split:
         """Return as many old texts as new ones, or a few hundred, and the new training part."""
         wanted = max(len(self.new_train), OLD_AT_LEAST)
-        _, rows = holdout(self.old.train, min(wanted, len(self.old.train)), self.config.seed)
-        return joined(self.old.train.take(rows), self.new_train)
+        train = self.old.train
+        _, rows = holdout(self.task, train, min(wanted, len(train)), self.config.seed)
+        return joined(train.take(rows), self.new_train)
 
     def steps(self, train: Split) -> int:
         table = self.config.finetune

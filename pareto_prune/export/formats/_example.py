@@ -5,17 +5,19 @@
 A pair of texts is written with a tab between them.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from task import BY_WORD, answer  # type: ignore[import-not-found]
 from tokenizers import Encoding, Tokenizer
 
 FOLDER = Path(__file__).resolve().parent
 FACTS = json.loads((FOLDER / "plan.json").read_text(encoding="utf-8"))
-BY_WORD = FACTS["card"]["task"] == "ner"
 
 
 def encoded(texts: list[str]) -> list[Encoding]:
@@ -30,7 +32,7 @@ def encoded(texts: list[str]) -> list[Encoding]:
 
 
 def logits(encodings: list[Encoding]) -> np.ndarray:
-    """Return the logits of a batch: (texts, classes), or (texts, tokens, classes) for tags."""
+    """Return the logits of a batch: (texts, outputs), or (texts, tokens, outputs) by word."""
     shape = len(encodings), max(len(encoding) for encoding in encodings)
     inputs = {
         "input_ids": np.full(shape, FACTS["pad"], dtype=np.int64),
@@ -47,26 +49,11 @@ def logits(encodings: list[Encoding]) -> np.ndarray:
 
 
 def main() -> None:
-    """Print the class of every text, or the tag of every word."""
+    """Print what the model says of every text."""
     texts = sys.argv[1:] or ["a text"]
     encodings = encoded(texts)
     for text, encoding, found in zip(texts, encodings, logits(encodings), strict=True):
-        print(tagged(text, encoding, found) if BY_WORD else classified(text, found))
-
-
-def classified(text: str, found: np.ndarray) -> str:
-    """Return the likeliest class of a text and its probability; logits (classes,)."""
-    shares = np.exp(found - found.max())
-    return f"{FACTS['labels'][found.argmax()]} {shares.max() / shares.sum():.3f} {text}"
-
-
-def tagged(text: str, encoding: Encoding, found: np.ndarray) -> str:
-    """Return every word with its tag, that of its first piece; logits (tokens, classes)."""
-    first: dict[int | None, int] = {}
-    for at, word in enumerate(encoding.word_ids):
-        first.setdefault(word, at)
-    tags = {word: FACTS["labels"][found[at].argmax()] for word, at in first.items()}
-    return " ".join(f"{word}/{tags.get(at, 'cut')}" for at, word in enumerate(text.split()))
+        print(answer(text, encoding.word_ids, found, FACTS["labels"]))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,7 @@ from pathlib import Path
 from pareto_prune.core.architecture import LayerShape
 from pareto_prune.export.card import CardObjective
 from pareto_prune.export.manifest import Manifest
-
-PIPELINES = {"classification": "text-classification", "ner": "token-classification"}
-AUTO_MODELS = {
-    "classification": "AutoModelForSequenceClassification",
-    "ner": "AutoModelForTokenClassification",
-}
+from pareto_prune.inputs.tasks import tasks
 
 
 def write_card(folder: Path, manifest: Manifest, remote_code: bool = False) -> None:
@@ -46,8 +41,7 @@ def _header(manifest: Manifest, remote_code: bool) -> Iterator[str]:
     card = manifest.card
     yield "---"
     yield f"library_name: {'onnx' if manifest.format == 'onnx' else 'transformers'}"
-    if card.task in PIPELINES:
-        yield f"pipeline_tag: {PIPELINES[card.task]}"
+    yield f"pipeline_tag: {tasks.create(card.task).pipeline}"
     if card.licence:
         yield f"license: {card.licence}"
     if card.parent and not card.parent.startswith(("/", ".", "~", "demo:")):
@@ -132,7 +126,7 @@ def _origin(manifest: Manifest) -> Iterator[str]:
 
 
 def _loading(manifest: Manifest, remote_code: bool) -> Iterator[str]:
-    auto = AUTO_MODELS.get(manifest.card.task, "AutoModel")
+    auto = tasks.create(manifest.card.task).model_class
     trust = ", trust_remote_code=True" if remote_code else ""
     yield "## Loading"
     yield ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import inspect
+import re
+import textwrap
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,15 +17,19 @@ from pareto_prune.export.formats import Examples, check_folder, exporters
 from pareto_prune.export.formats._manifest_of_model import check_plan, manifest_of
 from pareto_prune.export.formats._readme import write_card
 from pareto_prune.export.manifest import hashes
+from pareto_prune.inputs.tasks import tasks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from pareto_prune.export.manifest import Check
+    from pareto_prune.inputs.tasks import Task
     from pareto_prune.pruning.plan import PruningPlan
 
 GRAPH = "model.onnx"
 EXAMPLE = "example.py"
+_OF_TASK = "from task import BY_WORD, answer  # type: ignore[import-not-found]\n"
+"""What stands in ``_example.py`` for what the task knows."""
 TOKENIZER = "tokenizer.json"
 PORTABLE_BITS = 7
 """Of an int8 weight: with 8, processors without integer dot products overflow."""
@@ -82,7 +88,7 @@ class Onnx:
             manifest = manifest_of(model, plan, card, "onnx", self.dtype, weights, check)
             if tokenizer is not None:
                 tokenizer.save_pretrained(beside)
-                shutil.copyfile(Path(__file__).with_name("_example.py"), beside / EXAMPLE)
+                (beside / EXAMPLE).write_text(example_of(tasks.create(card.task)), "utf-8")
             manifest.write(beside)
             write_card(beside, manifest)
         return folder
@@ -91,6 +97,15 @@ class Onnx:
         from pareto_prune.export.formats._comparison import compare
 
         return compare(model, file, examples, exact=self.dtype == "float32")
+
+
+def example_of(task: Task) -> str:
+    """Return the source of the example: what all have in common, and the task's own answer."""
+    common = Path(__file__).with_name("_example.py").read_text(encoding="utf-8")
+    answer = textwrap.dedent(inspect.getsource(task.answer))
+    answer = re.sub(r"  # noqa: \w+", "", answer[answer.index("def ") :])
+    own = f"BY_WORD = {task.splits_words}\n\n\n{answer}\n\ndef encoded("
+    return common.replace(_OF_TASK, "").replace("\n\ndef encoded(", own, 1)
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase | None) -> None:

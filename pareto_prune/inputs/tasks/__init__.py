@@ -1,39 +1,61 @@
-"""Tasks: what the model is asked to do, how its examples are encoded and how it is scored."""
+"""Tasks: all that is known of what a model is asked to do. One file each.
+
+::
+
+    rows ─► label_names, encode ─► split ─► check, strata           labels
+    logits ─► loss, divergence, seeds                               training and calibration
+           ├► quality, differences, report, chance, beats_chance    scores
+           └► prediction, answer                                    what is said of one text
+
+The other rooms ask a task; none of them tells one from another. A module here loads no torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pareto_prune.core.objectives import Objective
 from pareto_prune.core.records import Difference, Quality
 from pareto_prune.core.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from pareto_prune.inputs.examples import Rows, Split
+    from pareto_prune.inputs.tokens import Tokens
 
 
 class Task(Protocol):
     """What the model is asked to do. A member is a frozen dataclass.
 
+    A *target* is what has a label of its own: an example, or a token of a split that is
+    ``by_token``. *Outputs* are the logits of one target, as many as there are label names.
+
     Attributes:
-        metrics: names of the quality metrics it reports, the usual one first.
+        metrics: that it reports, the usual one first; objectives made by
+            :func:`pareto_prune.core.objectives.metric`. Tasks may share one.
         model_class: name of the class in ``transformers`` that loads a model with its head.
-        splits_words: whether texts are lists of words, each with a label.
+        pipeline: what the hub calls it: the ``pipeline_tag`` of a model card.
+        splits_words: whether texts are lists of words, each with a label, so that cutting a text
+            off would lose some.
     """
 
-    metrics: ClassVar[tuple[str, ...]]
+    metrics: ClassVar[tuple[Objective, ...]]
     model_class: ClassVar[str]
+    pipeline: ClassVar[str]
     splits_words: ClassVar[bool]
+
+    # Labels
 
     def label_names(
         self, splits: Mapping[str, Rows], order: Sequence[str] | None = None
     ) -> tuple[str, ...]:
-        """Return the class names of the training split, whose position is the class index.
+        """Return the names of the outputs, by their index: classes of the training split.
 
         Args:
             splits: ``train`` and, where they are there, the others.
@@ -50,20 +72,78 @@ class Task(Protocol):
         label_names: Sequence[str],
         max_length: int,
     ) -> Split:
-        """Return ``rows`` tokenised, cut to ``max_length`` tokens; unlabelled ones are IGNORED.
+        """Return ``rows`` tokenised, cut to ``max_length`` tokens.
+
+        What has no label is IGNORED where labels are class indices, NaN where they are numbers.
 
         Raises:
             StudyFileError: a text or label is missing, or a label is not among ``label_names``.
         """
 
+    def check(self, name: str, split: Split, train: Split) -> None:
+        """Look at a split as it will be used.
+
+        Args:
+            name: ``train``, ``validation`` or ``test``.
+            split: of that name.
+            train: the training split.
+
+        Raises:
+            StudyFileError: it cannot be learned from, or not be scored.
+        """
+
+    def strata(self, split: Split) -> NDArray[Any]:
+        """Return a number an example, shape (examples,): samples have all of them in proportion.
+
+        All 0 where examples are not told apart.
+        """
+
+    # Training and calibration
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean loss of a batch; a scalar."""
+        """Return the mean loss of labelled targets; a scalar.
+
+        Args:
+            logits: shape (…, outputs).
+            labels: shape (…).
+        """
+
+    def divergence(self, logits: Tensor, dense: Tensor, temperature: float) -> Tensor:
+        """Return how far predictions are from those of the dense model, target by target; ≥ 0.
+
+        Its mean over targets is what a fine-tune is distilled by.
+
+        Args:
+            logits: shape (…, outputs).
+            dense: the dense model's, of the same shape.
+            temperature: softens probabilities, where there are any.
+
+        Returns:
+            Shape (…), in the dtype of ``logits``.
+        """
+
+    def seeds(self, logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+        """Return random gradients s at the logits whose squares tell the divergence beforehand.
+
+        ``½ E (s · δ)²`` is, to second order, the divergence that a change δ of ``logits`` causes:
+        ``E s sᵀ`` is the Hessian of :meth:`divergence` where nothing has changed yet.
+
+        Args:
+            logits: shape (…, outputs).
+            temperature: as in :meth:`divergence`.
+            generator: on the CPU.
+
+        Returns:
+            The shape of ``logits``.
+        """
+
+    # Scores
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return every metric with its 95 % interval.
 
         Args:
-            logits: shape (examples, classes), or (tokens, classes) if the split is ``by_token``.
+            logits: shape (targets, outputs).
             split: the examples they belong to.
         """
 
@@ -73,10 +153,60 @@ class Task(Protocol):
         """Return every metric of ``logits`` less that of ``other``, on the same examples."""
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
-        """Return precision, recall, F1 and support of every class, averages, and confusions."""
+        """Return more than the metrics, as plain JSON: one table, or tables by title.
+
+        A table with ``classes`` (precision, recall, F1 and support of each), their ``averages``,
+        and perhaps ``labels`` and ``confusion``, is shown; others are only kept.
+        """
 
     def chance(self, split: Split) -> dict[str, float]:
         """Return each metric of a model that learned nothing: the majority share for accuracy."""
 
+    def beats_chance(self, quality: Quality, split: Split) -> bool:
+        """Whether a quality on ``split`` is beyond chance and noise: the model has learned."""
+
+    # What is said of one text
+
+    def prediction(
+        self, logits: NDArray[np.float32], tokens: Tokens, labels: Sequence[str]
+    ) -> dict[str, Any]:
+        """Return what is predicted for one text, as plain JSON.
+
+        Args:
+            logits: shape (outputs,), or (tokens and padding, outputs) if words have labels.
+            tokens: of the text.
+            labels: names of the outputs.
+        """
+
+    @staticmethod
+    def answer(text: str, word_of: list[int | None], logits: np.ndarray, labels: list[str]) -> str:
+        """Return the line that the example of an exported folder prints for one text.
+
+        The source of this function is copied into that example, where nothing but ``np`` and the
+        built-ins is there.
+
+        Args:
+            text: as it was given; its words are parted by spaces.
+            word_of: index of each token's word; ``None`` for special tokens.
+            logits: as for :meth:`prediction`.
+            labels: names of the outputs.
+        """
+
 
 tasks: Registry[Task] = Registry("task", __name__)
+
+
+def metrics() -> dict[str, Objective]:
+    """Return the metrics of all tasks by name.
+
+    Raises:
+        ValueError: two tasks mean different things by one name, or a metric is no fraction of
+            which more is better.
+    """
+    found: dict[str, Objective] = {}
+    for metric in (metric for name in tasks.names() for metric in tasks.create(name).metrics):
+        if found.setdefault(metric.name, metric) != metric:
+            raise ValueError(f"two tasks tell different things of the metric {metric.name!r}")
+        if (metric.kind, metric.unit, metric.sign) != ("quality", "fraction", -1):
+            raise ValueError(f"metric {metric.name!r} is no fraction of which more is better")
+    return found

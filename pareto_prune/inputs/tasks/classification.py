@@ -9,23 +9,31 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.core.objectives import Objective, metric
 from pareto_prune.core.records import Difference, Quality
 from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
 from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
+from pareto_prune.inputs.tasks._classes import ACCURACY, ClassLogits, probabilities
+from pareto_prune.inputs.tokens import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
 
 @tasks.register("classification")
 @dataclass(frozen=True)
-class Classification:
+class Classification(ClassLogits):
     """One class for each text or pair of texts: accuracy, macro F1, Matthews correlation."""
 
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1", "mcc")
+    metrics: ClassVar[tuple[Objective, ...]] = (
+        ACCURACY,
+        metric("f1", "F1 (macro)"),
+        metric("mcc", "Matthews correlation"),
+    )
     model_class: ClassVar[str] = "AutoModelForSequenceClassification"
+    pipeline: ClassVar[str] = "text-classification"
     splits_words: ClassVar[bool] = False
 
     def label_names(
@@ -61,11 +69,20 @@ class Classification:
             pad=int(tokenizer.pad_token_id or 0),
         )
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy; logits (batch, classes), labels (batch,)."""
-        from torch.nn.functional import cross_entropy
+    def check(self, name: str, split: Split, train: Split) -> None:
+        """Look for two classes, and for those that the training split lacks."""
+        classes = set(np.unique(split.labels))
+        if name in ("train", "validation") and len(classes) < 2:
+            only = split.label_names[classes.pop()]
+            raise _refused(f"one class only ({only}) in the {name} split", "two or more")
+        if unknown := classes - set(np.unique(train.labels)):
+            label = split.label_names[unknown.pop()]
+            wrong = f"label {label!r} is in the {name} split but not in the training split"
+            raise _refused(wrong, "classes with several rows")
 
-        return cross_entropy(logits, labels, ignore_index=IGNORED)
+    def strata(self, split: Split) -> Indices:
+        """Return the classes."""
+        return split.labels
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return accuracy (Wilson interval), macro F1 and MCC (bootstrap over examples)."""
@@ -106,6 +123,33 @@ class Classification:
         """Return the majority class's share for accuracy, 0 for the others."""
         share = float(np.bincount(split.labels).max() / len(split))
         return {"accuracy": share, "f1": 0.0, "mcc": 0.0}
+
+    def beats_chance(self, quality: Quality, split: Split) -> bool:
+        """Whether the accuracy's interval is above the majority class's share."""
+        return quality.intervals["accuracy"][0] > self.chance(split)["accuracy"]
+
+    def prediction(
+        self,
+        logits: NDArray[np.float32],
+        tokens: Tokens,  # noqa: ARG002
+        labels: Sequence[str],
+    ) -> dict[str, Any]:
+        """Return the likeliest class (``label``), its probability (``score``), and ``scores``."""
+        shares = probabilities(logits)
+        scores = {name: float(share) for name, share in zip(labels, shares, strict=True)}
+        best = labels[int(shares.argmax())]
+        return {"label": best, "score": scores[best], "scores": scores}
+
+    @staticmethod
+    def answer(
+        text: str,
+        word_of: list[int | None],  # noqa: ARG004
+        logits: np.ndarray,
+        labels: list[str],
+    ) -> str:
+        """Return the likeliest class of a text, its probability, and the text."""
+        shares = np.exp(logits - logits.max())
+        return f"{labels[int(logits.argmax())]} {shares.max() / shares.sum():.3f} {text}"
 
 
 def _of_cells(
@@ -149,6 +193,10 @@ def _name(rows: Rows, label: Any) -> str:
 def _by_number(name: str) -> tuple[bool, int, str]:
     number = name.lstrip("-").isdecimal()
     return (not number, int(name) if number else 0, name)
+
+
+def _refused(wrong: str, allowed: str) -> StudyFileError:
+    return StudyFileError(Problem("data.label", wrong, f"allowed: {allowed}"))
 
 
 def _check_classes(train: Rows, found: set[str]) -> None:

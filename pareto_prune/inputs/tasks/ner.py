@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pareto_prune.core.objectives import Objective, metric
 from pareto_prune.core.records import Difference, Quality
 from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
 from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
+from pareto_prune.inputs.tasks._classes import ACCURACY, ClassLogits, probabilities
 from pareto_prune.inputs.tasks._spans import SpanCounter, split_tag, to_iob2
+from pareto_prune.inputs.tokens import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
 
 @tasks.register("ner")
 @dataclass(frozen=True)
-class Ner:
+class Ner(ClassLogits):
     """One tag for each word: span F1 (strict IOB2) and the accuracy of the tags."""
 
-    metrics: ClassVar[tuple[str, ...]] = ("span_f1", "accuracy")
+    metrics: ClassVar[tuple[Objective, ...]] = (metric("span_f1", "span F1"), ACCURACY)
     model_class: ClassVar[str] = "AutoModelForTokenClassification"
+    pipeline: ClassVar[str] = "token-classification"
     splits_words: ClassVar[bool] = True
 
     def label_names(
@@ -69,11 +72,12 @@ class Ner:
             by_token=True,
         )
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy of the tags; logits (…, classes), labels (…)."""
-        from torch.nn.functional import cross_entropy
+    def check(self, name: str, split: Split, train: Split) -> None:
+        """Nothing: :meth:`label_names` has looked at all splits."""
 
-        return cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=IGNORED)
+    def strata(self, split: Split) -> Indices:
+        """Return 0 for every sentence."""
+        return np.zeros(len(split), dtype=np.int64)
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return span F1 and tag accuracy; intervals by bootstrap over sentences."""
@@ -123,6 +127,25 @@ class Ner:
         """Return the share of the most frequent tag for accuracy, 0 for span F1."""
         gold = split.labels[split.labels != IGNORED]
         return {"accuracy": float(np.bincount(gold).max() / len(gold)), "span_f1": 0.0}
+
+    def beats_chance(self, quality: Quality, split: Split) -> bool:
+        """Whether the accuracy's interval is above the most frequent tag's share."""
+        return quality.intervals["accuracy"][0] > self.chance(split)["accuracy"]
+
+    def prediction(
+        self, logits: NDArray[np.float32], tokens: Tokens, labels: Sequence[str]
+    ) -> dict[str, Any]:
+        """Return ``entities``: ``type``, ``text``, ``start``, ``end`` (characters), ``score``."""
+        return {"entities": list(_entities(tokens, probabilities(logits), labels))}
+
+    @staticmethod
+    def answer(text: str, word_of: list[int | None], logits: np.ndarray, labels: list[str]) -> str:
+        """Return every word with its tag, that of its first piece."""
+        first: dict[int | None, int] = {}
+        for at, word in enumerate(word_of):
+            first.setdefault(word, at)
+        tags = {word: labels[logits[at].argmax()] for word, at in first.items()}
+        return " ".join(f"{word}/{tags.get(at, 'cut')}" for at, word in enumerate(text.split()))
 
 
 def _tags(rows: Rows) -> list[list[str]]:
@@ -273,3 +296,44 @@ def _span_report(
 def _line(line: Mapping[str, Any]) -> dict[str, float]:
     scores = {name: float(line[name]) for name in ("precision", "recall")}
     return {**scores, "f1": float(line["f1-score"]), "support": int(line["support"])}
+
+
+def _entities(
+    tokens: Tokens, shares: NDArray[np.float64], labels: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield the entities of a text: runs of words of one type, begun anew by ``B-``.
+
+    A word has the tag of its first piece. ``score`` is the least probability of a tag.
+    """
+    tagged = list(_tagged_words(tokens, shares, labels))
+    begins = [
+        index
+        for index, (_, prefix, kind, _) in enumerate(tagged)
+        if kind and (prefix == "B" or index == 0 or tagged[index - 1][2] != kind)
+    ]
+    for begin in begins:
+        end = begin + 1
+        while end < len(tagged) and end not in begins and tagged[end][2] == tagged[begin][2]:
+            end += 1
+        run = tagged[begin:end]
+        words = [tokens.words[word] for word, *_ in run]
+        yield {
+            "type": run[0][2],
+            "text": " ".join(word.text for word in words),
+            "start": words[0].start,
+            "end": words[-1].end,
+            "score": min(share for *_, share in run),
+        }
+
+
+def _tagged_words(
+    tokens: Tokens, shares: NDArray[np.float64], labels: Sequence[str]
+) -> Iterator[tuple[int, str, str, float]]:
+    """Yield (word, prefix, entity type, probability) of every word that was read."""
+    seen: set[int] = set()
+    for at, word in enumerate(tokens.word_of):
+        if word is not None and word not in seen:
+            seen.add(word)
+            best = int(shares[at].argmax())
+            prefix, _, kind = labels[best].partition("-")
+            yield word, prefix, kind, float(shares[at, best])

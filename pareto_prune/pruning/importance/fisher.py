@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from pareto_prune.inputs.tasks import Task
+
 
 @importances.register("fisher")
 @dataclass(frozen=True)
@@ -27,19 +29,31 @@ class Fisher:
     needs_data: ClassVar[bool] = True
 
     def scores(
-        self, model: PreTrainedModel, batches: Sequence[Batch], generator: torch.Generator
+        self,
+        model: PreTrainedModel,
+        batches: Sequence[Batch],
+        generator: torch.Generator,
+        task: Task,
     ) -> UnitScores:
         """Return the scores of every unit, on the CPU; one backward pass over the batches."""
         from pareto_prune.pruning.seeds import PredictionSeeds
         from pareto_prune.pruning.unit_gradients import unit_scores
 
-        return unit_scores(model, batches, PredictionSeeds(generator), lambda own: own.square())
+        return unit_scores(
+            model, batches, PredictionSeeds(task, generator), lambda own: own.square()
+        )
 
     def channels(
-        self, model: PreTrainedModel, batches: Sequence[Batch], generator: torch.Generator
+        self,
+        model: PreTrainedModel,
+        batches: Sequence[Batch],
+        generator: torch.Generator,
+        task: Task,
     ) -> Tensor:
         """Return the same for a mask over the hidden channels, shape (hidden,)."""
         from pareto_prune.pruning.seeds import PredictionSeeds
         from pareto_prune.pruning.unit_gradients import channel_scores
 
-        return channel_scores(model, batches, PredictionSeeds(generator), lambda own: own.square())
+        return channel_scores(
+            model, batches, PredictionSeeds(task, generator), lambda own: own.square()
+        )

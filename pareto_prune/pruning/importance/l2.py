@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from pareto_prune.inputs.tasks import Task
+
 
 @importances.register("l2")
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class L2:
         model: PreTrainedModel,
         batches: Sequence[Batch],  # noqa: ARG002
         generator: torch.Generator,  # noqa: ARG002
+        task: Task,  # noqa: ARG002
     ) -> UnitScores:
         """Return the norms of :func:`pareto_prune.pruning.norms.unit_norms`, on the CPU."""
         from pareto_prune.pruning.norms import detached, unit_norms
@@ -38,6 +41,7 @@ class L2:
         model: PreTrainedModel,
         batches: Sequence[Batch],  # noqa: ARG002
         generator: torch.Generator,  # noqa: ARG002
+        task: Task,  # noqa: ARG002
     ) -> Tensor:
         """Return the norm of every hidden channel's weights, shape (hidden,)."""
         from pareto_prune.pruning.norms import channel_norms

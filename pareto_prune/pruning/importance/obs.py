@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from pareto_prune.inputs.tasks import Task
     from pareto_prune.pruning.database import PruningDatabase
 
 
@@ -30,12 +31,16 @@ class Obs:
     needs_database: ClassVar[bool] = True
 
     def scores(
-        self, model: PreTrainedModel, batches: Sequence[Batch], generator: torch.Generator
+        self,
+        model: PreTrainedModel,
+        batches: Sequence[Batch],
+        generator: torch.Generator,
+        task: Task,
     ) -> UnitScores:
         """Return the scores of every unit, on the CPU, from a database made for this call."""
         from pareto_prune.pruning.database import build_database
 
-        return self.of_database(build_database(model, batches, generator))
+        return self.of_database(build_database(model, batches, task, generator))
 
     def of_database(self, database: PruningDatabase) -> UnitScores:
         """Return the scores of every unit, on the CPU, from a database that is there."""
@@ -46,6 +51,7 @@ class Obs:
         model: PreTrainedModel,
         batches: Sequence[Batch],
         generator: torch.Generator,  # noqa: ARG002
+        task: Task,  # noqa: ARG002
     ) -> Tensor:
         """Return what its readers lose with each hidden channel alone, shape (hidden,)."""
         from pareto_prune.pruning.channel_surgery import channel_losses

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from pareto_prune.inputs.tasks import Task
+
 
 @importances.register("random")
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Random:
         model: PreTrainedModel,
         batches: Sequence[Batch],  # noqa: ARG002
         generator: torch.Generator,
+        task: Task,  # noqa: ARG002
     ) -> UnitScores:
         """Return numbers in [0, 1) from ``generator`` (of the CPU), one for every unit."""
         import torch
@@ -44,6 +47,7 @@ class Random:
         model: PreTrainedModel,
         batches: Sequence[Batch],  # noqa: ARG002
         generator: torch.Generator,
+        task: Task,  # noqa: ARG002
     ) -> Tensor:
         """Return numbers in [0, 1), shape (hidden,)."""
         import torch

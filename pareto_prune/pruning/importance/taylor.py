@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from pareto_prune.inputs.tasks import Task
+
 
 @importances.register("taylor")
 @dataclass(frozen=True)
@@ -31,25 +33,27 @@ class Taylor:
         model: PreTrainedModel,
         batches: Sequence[Batch],
         generator: torch.Generator,  # noqa: ARG002
+        task: Task,
     ) -> UnitScores:
         """Return the scores of every unit, on the CPU; one backward pass over the batches.
 
         Raises:
             TrialError: the batches have no labels.
         """
-        from pareto_prune.pruning.seeds import label_seeds
+        from pareto_prune.pruning.seeds import LabelSeeds
         from pareto_prune.pruning.unit_gradients import unit_scores
 
-        return unit_scores(model, batches, label_seeds, lambda own: own.abs())
+        return unit_scores(model, batches, LabelSeeds(task), lambda own: own.abs())
 
     def channels(
         self,
         model: PreTrainedModel,
         batches: Sequence[Batch],
         generator: torch.Generator,  # noqa: ARG002
+        task: Task,
     ) -> Tensor:
         """Return the same for a mask over the hidden channels, shape (hidden,)."""
-        from pareto_prune.pruning.seeds import label_seeds
+        from pareto_prune.pruning.seeds import LabelSeeds
         from pareto_prune.pruning.unit_gradients import channel_scores
 
-        return channel_scores(model, batches, label_seeds, lambda own: own.abs())
+        return channel_scores(model, batches, LabelSeeds(task), lambda own: own.abs())

@@ -33,7 +33,7 @@ class Balanced:
 
     Attributes:
         target: meet the cost target; otherwise the least sum of loss (weighed by the α of
-            accuracy) and cost.
+            metric) and cost.
         repair: refit every sublayer to the dense model afterwards, bottom up.
         tokens: calibration tokens that the repair uses.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import change, points
 from pareto_prune.core.records import (
     Quality,
@@ -28,7 +29,7 @@ def standard_error(quality: Quality, metric: str) -> float:
         low, high = quality.intervals[metric]
         return (high - low) / (2 * 1.96)
     share = quality.metrics.get(metric, 0.0)
-    if metric != "accuracy" or not 0 <= share <= 1:
+    if not OBJECTIVES[metric].share or not 0 <= share <= 1:
         return 0.0
     return math.sqrt(share * (1 - share) / max(1, quality.examples))
 

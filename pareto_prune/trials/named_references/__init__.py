@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pareto_prune.inputs.examples import Split
+    from pareto_prune.inputs.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Setting:
     """What a study has.
 
     Attributes:
+        task: of the study.
         model: the dense model.
         validation: the validation split.
         device: that models run on: ``cpu`` or ``cuda:N``.
@@ -30,6 +32,7 @@ class Setting:
         dtype: that the study is deployed in.
     """
 
+    task: Task
     model: PreTrainedModel
     validation: Split
     device: str

@@ -28,6 +28,6 @@ class ShortTexts:
         """Return it; ``None`` for tasks on words, and where all texts are about as long."""
         validation = setting.validation
         length = max(SHORTEST, int(np.quantile(validation.lengths, self.quantile)))
-        if validation.by_token or length >= int(validation.lengths.max()):
+        if setting.task.splits_words or length >= int(validation.lengths.max()):
             return None
         return Alternative(setting.model, {"max_length": length})
