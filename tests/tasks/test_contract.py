@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import is_dataclass
 
 import numpy as np
 import pytest
+import torch
 
-from pareto_prune.core.objectives import OBJECTIVES
-from pareto_prune.inputs.tasks import tasks
+from pareto_prune.core.objectives import COSTS, OBJECTIVES
+from pareto_prune.core.records import Quality
+from pareto_prune.export.formats.onnx import example_of
+from pareto_prune.inputs.examples import Rows, labelled
+from pareto_prune.inputs.sampling import holdout, spread
+from pareto_prune.inputs.tasks import metrics, tasks
+from pareto_prune.inputs.tokens import Tokens, Word
+from tests.tasks import regression
 from tests.tasks.words import entities, sentiment, words_tokenizer
 
-ROWS = {"classification": sentiment(12), "ner": entities()}
+TEXTS = sentiment(12).texts
+ROWS = {
+    "classification": sentiment(12),
+    "ner": entities(),
+    "regression": Rows("stars", TEXTS, [(-1.0) ** i * (2 + i % 3) for i in range(12)]),
+}
 
 
 @pytest.fixture(params=tasks.names())
@@ -21,6 +35,150 @@ def case(request):
     rows = ROWS[request.param]
     split = task.encode(rows, words_tokenizer(), task.label_names({"train": rows}), 24)
     return task, split
+
+
+def test_a_task_is_a_frozen_dataclass_that_describes_itself(case):
+    task, split = case
+    assert is_dataclass(task)
+    assert type(task).__dataclass_params__.frozen
+    assert task.pipeline
+    assert split.by_token == task.splits_words
+    assert not set(names_of(task)) & set(COSTS)
+    for metric in task.metrics:
+        assert (metric.kind, metric.unit, metric.sign) == ("quality", "fraction", -1)
+        assert metric.label
+
+
+def test_one_name_means_one_metric():
+    known = metrics()
+    assert set(OBJECTIVES) == {*known, *COSTS}
+    assert {"accuracy", "f1", "mcc", "span_f1", "pearson"} == set(known)
+
+
+def test_two_tasks_cannot_mean_different_things_by_one_metric(monkeypatch):
+    from pareto_prune.core.objectives import metric
+
+    for wrong, said in (
+        (metric("accuracy", "another one"), "tell different things of the metric 'accuracy'"),
+        (COSTS["latency_ms"], "'latency_ms' is no fraction of which more is better"),
+    ):
+        monkeypatch.setattr(regression.Regression, "metrics", (wrong,))
+        with pytest.raises(ValueError, match=said):
+            metrics()
+
+
+def test_a_split_can_be_checked_and_is_sampled_in_proportion(case):
+    task, split = case
+    for name in ("train", "validation", "test"):
+        task.check(name, split, split)
+    strata = task.strata(split)
+    assert strata.shape == (len(split),)
+    order = spread(task, split, 0)
+    assert sorted(order) == list(range(len(split)))
+    assert (np.diff(strata[order]) >= 0).all()
+    whole = split.take(np.arange(60) % len(split))
+    kept, held = holdout(task, whole, 20, 0)
+    mean = task.strata(whole).mean()
+    assert abs(task.strata(whole.take(held)).mean() - mean) < 0.3
+    assert len(kept) == 40
+
+
+def test_labels_of_a_batch_are_those_of_its_examples_and_the_rest_is_unlabelled(case):
+    _, split = case
+    rows = np.arange(len(split))[::-1].copy()
+    batch = split.batch(rows)
+    found = batch["labels"][labelled(batch["labels"])]
+    wanted = split.labels[split.targets(rows)]
+    assert found.tolist() == wanted[labelled(wanted)].tolist()
+
+
+def test_texts_without_labels_have_no_known_target(case):
+    task, split = case
+    name = next(name for name in tasks.names() if isinstance(task, tasks.member(name)))
+    rows = Rows("new", ROWS[name].texts)
+    new = task.encode(rows, words_tokenizer(), split.label_names, 24)
+    assert new.labels.dtype == split.labels.dtype
+    assert not labelled(new.labels).any()
+
+
+def random_logits(split, seed=0):
+    """Logits of every labelled target, and their labels."""
+    known = labelled(split.labels)
+    generator = torch.Generator().manual_seed(seed)
+    shape = int(known.sum()), len(split.label_names)
+    return torch.randn(shape, generator=generator), torch.from_numpy(split.labels[known])
+
+
+def test_the_loss_is_a_mean_over_targets_that_has_a_gradient(case):
+    task, split = case
+    logits, labels = random_logits(split)
+    logits.requires_grad_(True)
+    loss = task.loss(logits, labels)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    one_by_one = [task.loss(logits[i : i + 1], labels[i : i + 1]) for i in range(len(labels))]
+    torch.testing.assert_close(loss, torch.stack(one_by_one).mean())
+    assert task.loss(logits - 0.1 * gradient, labels).item() < loss.item()
+
+
+def test_divergence_is_nothing_only_where_predictions_are_the_same(case):
+    task, split = case
+    (logits, _), (dense, _) = random_logits(split), random_logits(split, 1)
+    for temperature in (1.0, 2.0):
+        apart = task.divergence(logits, dense, temperature)
+        assert apart.shape == logits.shape[:-1]
+        assert (apart > 0).all()
+        same = task.divergence(dense, dense, temperature)
+        torch.testing.assert_close(same, torch.zeros_like(same))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_squares_of_seeds_tell_the_divergence_of_a_small_change(case, temperature):
+    task, split = case
+    dense, _ = random_logits(split)
+    dense = dense[:2].double()
+    change = 0.01 * torch.randn(dense.shape, generator=torch.Generator().manual_seed(1)).double()
+    generator = torch.Generator().manual_seed(2)
+    drawn = [task.seeds(dense, temperature, generator) for _ in range(4000)]
+    told = 0.5 * (torch.stack(drawn) * change).sum(-1).square().mean(0)
+    found = task.divergence(dense + change, dense, temperature)
+    assert told.shape == found.shape
+    torch.testing.assert_close(told, found, rtol=0.1, atol=0)
+
+
+def test_only_what_was_learned_is_beyond_chance(case):
+    task, split = case[0], case[1].take(np.arange(60) % len(case[1]))
+    assert task.beats_chance(task.quality(perfect(split), split), split)
+    level = task.chance(split)
+    nothing = Quality(
+        metrics=level,
+        intervals={n: (v - 0.1, v + 0.1) for n, v in level.items()},
+        examples=60,
+        loss=1,
+    )
+    assert not task.beats_chance(nothing, split)
+
+
+def test_a_prediction_is_plain_json_and_an_answer_is_a_line(case):
+    task, split = case
+    words = [Word("good", 0, 4), Word("films", 5, 10)]
+    tokens = Tokens([2, 5, 7, 16, 3], [0] * 5, words, [None, 0, 1, 1, None], 5)
+    shape = (6, len(split.label_names)) if task.splits_words else (len(split.label_names),)
+    logits = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    said = task.prediction(logits, tokens, split.label_names)
+    assert said
+    json.dumps(said, allow_nan=False)
+    line = task.answer("good films", list(tokens.word_of), logits, list(split.label_names))
+    assert "good" in line
+    assert "\n" not in line
+
+
+def test_the_example_needs_nothing_of_this_package(case):
+    source = example_of(case[0])
+    compile(source, "example.py", "exec")
+    assert f"\nBY_WORD = {case[0].splits_words}\n" in source
+    assert "def answer(" in source
+    assert "from task import" not in source
+    assert "pareto_prune" not in source
 
 
 def test_metrics_are_objectives_and_all_reported(case):
@@ -34,21 +192,18 @@ def test_metrics_are_objectives_and_all_reported(case):
 
 def test_better_logits_score_better(case):
     task, split = case
-    good = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
-    known = split.labels >= 0
-    good[known, split.labels[known]] = 4
+    good = perfect(split)
     best, worst = task.quality(good, split), task.quality(-good, split)
     assert best.loss < worst.loss
     for metric in names_of(task):
-        assert best.metrics[metric] == 1.0 > worst.metrics[metric]
+        assert best.metrics[metric] == pytest.approx(1.0)
+        assert worst.metrics[metric] < 1.0
         assert task.chance(split)[metric] < 1
 
 
 def test_differences_are_paired(case):
     task, split = case[0], case[1].take(np.arange(60) % len(case[1]))
-    good = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
-    known = split.labels >= 0
-    good[known, split.labels[known]] = 4
+    good = perfect(split)
     better, same = task.differences(good, -good, split), task.differences(good, good, split)
     assert set(better) == set(same) == set(names_of(task))
     for metric in names_of(task):
@@ -75,8 +230,6 @@ def test_a_paired_interval_is_narrower_than_two_of_their_own(case):
 
 
 def test_reports_are_plain_json(case):
-    import json
-
     task, split = case
     logits = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
     json.dumps(task.report(logits, split), allow_nan=False)
@@ -90,6 +243,16 @@ def test_the_class_that_loads_a_model_is_there(case):
 
 def names_of(task):
     return [metric.name for metric in task.metrics]
+
+
+def perfect(split):
+    """Logits that say what the labels say."""
+    if not np.issubdtype(split.labels.dtype, np.integer):
+        return split.labels[:, None].astype(np.float32)
+    good = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
+    known = split.labels >= 0
+    good[known, split.labels[known]] = 4
+    return good
 
 
 def targets(split):
