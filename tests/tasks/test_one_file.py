@@ -83,6 +83,16 @@ def test_its_study_runs_to_a_front_and_a_page(done):
     assert [reference.name for reference in front.references] == ["short_texts"]
 
 
+def test_where_it_is_not_installed_its_study_says_so(done):
+    _, url, _ = done
+    command = [sys.executable, "-m", "pareto_prune.cli", "front", "small", "--storage", url]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert told.returncode == 2
+    [line] = told.stderr.splitlines()
+    assert line.startswith("study 'small': ")
+    assert "allowed: accuracy, f1, mcc, span_f1, latency_ms" in line
+
+
 def test_its_exports_predict_numbers(done):
     root, *_ = done
     model = pareto_prune.load(root / "huggingface")
