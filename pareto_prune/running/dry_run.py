@@ -28,6 +28,7 @@ from pareto_prune.trials.bench import device_of
 from pareto_prune.trials.dense import is_whole
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
+from pareto_prune.trials.folders import DENSE_FOLDER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -115,7 +116,7 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
         study=config.name,
         left=_left(config, storage),
         asked=config.limits.trials,
-        dense_seconds=0.0 if has_head or is_whole(folder / "dense") else steps * step,
+        dense_seconds=0.0 if has_head or is_whole(folder / DENSE_FOLDER) else steps * step,
         trial_seconds=config.finetune.steps * step
         + 2 * len(data.validation) * example
         + MEASURE_SECONDS,

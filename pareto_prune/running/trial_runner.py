@@ -32,9 +32,9 @@ from pareto_prune.trials.bench import Bench, calibrate, prepare
 from pareto_prune.trials.reference import missing_references, take_named_references, take_reference
 from pareto_prune.trials.trial import Finished, run_trial
 
-DENSE = "dense"
+DENSE_LEASE = "dense"
 """Name of the lease on what is made once a study."""
-REFERENCES = "references"
+REFERENCES_LEASE = "references"
 """Name of the lease on measuring the named references."""
 _POLL_SECONDS = 1.0
 
@@ -112,20 +112,22 @@ def _turn(study: StoredStudy, progress: Progress) -> Iterator[bool]:
     if study.reference is not None:
         yield False
         return
-    name = f"{default_name()}/{DENSE}"
+    name = f"{default_name()}/{DENSE_LEASE}"
     try:
         first = _is_first(study, name, progress)
-        with Keeper(lambda: study.keep(DENSE), study.lease_seconds) if first else nullcontext():
+        with (
+            Keeper(lambda: study.keep(DENSE_LEASE), study.lease_seconds) if first else nullcontext()
+        ):
             yield first
     finally:
-        study.release(DENSE)
+        study.release(DENSE_LEASE)
         study.leave(name)
 
 
 def _is_first(study: StoredStudy, name: str, progress: Progress) -> bool:
     """Wait until the reference is there, or the lease is ours to take it; return whether it is."""
     for attempt in itertools.count():
-        held = study.acquire(DENSE, name)
+        held = study.acquire(DENSE_LEASE, name)
         if study.reference is not None:
             return False
         if held:
@@ -140,13 +142,13 @@ def _take_named_references(study: StoredStudy, bench: Bench, reference: DenseRef
     """Take those that are missing, unless another worker is at it."""
     if not missing_references(study):
         return
-    name = f"{default_name()}/{REFERENCES}"
+    name = f"{default_name()}/{REFERENCES_LEASE}"
     try:
-        if study.acquire(REFERENCES, name):
-            with Keeper(lambda: study.keep(REFERENCES), study.lease_seconds):
+        if study.acquire(REFERENCES_LEASE, name):
+            with Keeper(lambda: study.keep(REFERENCES_LEASE), study.lease_seconds):
                 take_named_references(study, bench, reference)
     finally:
-        study.release(REFERENCES)
+        study.release(REFERENCES_LEASE)
         study.leave(name)
 
 

@@ -28,6 +28,7 @@ from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.early_stopping import TABLED
 from pareto_prune.trials.calibration import StudyCalibration
 from pareto_prune.trials.dense import DenseModel, make_dense, probe
+from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
 from pareto_prune.trials.teacher import Teacher
 
 PROBE = 512
@@ -106,7 +107,7 @@ def prepare(config: StudyConfig, folder: Path, progress: Progress) -> Bench:
         UserError: the model or the data cannot be loaded, or do not serve.
     """
     data = data_sets.load(config, progress)
-    dense = make_dense(config, data, folder / "dense", progress, device_of(config))
+    dense = make_dense(config, data, folder / DENSE_FOLDER, progress, device_of(config))
     measurer = _measurer(config, dense, data, progress)
     costs = EngineCosts(measurer)
     whole = _fold(config, data, dense, costs, progress)
@@ -128,7 +129,7 @@ def _folds(
     if config.search.folds == 1:
         return
     for index, part in enumerate(folds(data, config.search.folds, config.seed)):
-        path = folder / f"dense-fold-{index}"
+        path = folder / fold_folder(index)
         dense = make_dense(config, part, path, progress, device_of(config))
         yield _fold(config, part, dense, costs, progress)
 

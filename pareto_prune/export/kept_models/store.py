@@ -20,6 +20,7 @@ from pareto_prune.export.formats import exporters
 from pareto_prune.export.kept_models.folder_digest import files_of, folder_digest
 from pareto_prune.export.kept_models.front_membership import left_front
 from pareto_prune.export.kept_models.places import filesystem, get_folder, local_path, put_file
+from pareto_prune.trials.folders import DENSE_FOLDER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 TRIALS = "trials"
 CONFIRMED = "confirmed"
-DENSE = "dense"
 GRACE_SECONDS = 60.0
 """How long a model stays after its trial has left the front."""
 
@@ -82,7 +82,7 @@ class Artifacts:
     def share_dense(self) -> None:
         """Put the dense models of this host where the others find them."""
         if local_path(self.root) is None:
-            for path in sorted(self.folder.glob(f"{DENSE}*/")):
+            for path in sorted(self.folder.glob(f"{DENSE_FOLDER}*/")):
                 self._put(path, path.name)
 
     def fetch_dense(self) -> None:
@@ -90,7 +90,7 @@ class Artifacts:
         if local_path(self.root) is not None:
             return
         for name in self._listed(""):
-            if name.startswith(DENSE):
+            if name.startswith(DENSE_FOLDER):
                 path = self.folder / name
                 with cache.locked(path), cache.replacing(path) as beside:
                     get_folder(f"{self.root}/{name}", beside)
@@ -166,4 +166,4 @@ def opened(place: str, digest: str | None) -> Iterator[Path]:
 
 def dense_beside(place: str) -> str:
     """Return the place of the dense model that a kept model was made from."""
-    return f"{place.rsplit('/', 2)[0]}/{DENSE}"
+    return f"{place.rsplit('/', 2)[0]}/{DENSE_FOLDER}"
