@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -37,10 +35,3 @@ class Silent:
 
     def quiet(self) -> None:
         """Do nothing."""
-
-
-@contextmanager
-def stage(progress: Progress, name: str, total: int | None = None) -> Iterator[Progress]:
-    """Announce a stage for the length of a ``with`` block."""
-    progress.stage(name, total)
-    yield progress

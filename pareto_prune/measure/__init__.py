@@ -6,7 +6,7 @@ device's lock while it measures, and returns readings and ratios that carry thei
 
 from __future__ import annotations
 
-from pareto_prune.measure.costs import BlockCosts, block_costs, time_callable
+from pareto_prune.measure.costs import BlockCosts, block_costs
 from pareto_prune.measure.measurer import Measurer
 from pareto_prune.measure.profile import check_profile
 from pareto_prune.measure.protocol import VERSION, Protocol
@@ -20,5 +20,4 @@ __all__ = [
     "Workload",
     "block_costs",
     "check_profile",
-    "time_callable",
 ]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pareto_prune.measure.clock import Clock
 from pareto_prune.measure.engines import Engine, Settings
 from pareto_prune.measure.windows import Call, Gauge, Window, take
 from pareto_prune.measure.workload import Inputs
@@ -45,18 +44,6 @@ class BlockCosts:
     heads: dict[int, Cost]
     neurons: dict[int, Cost]
     fixed: Cost
-
-
-def time_callable(call: Call, clock: Clock, seconds: float = 0.3, least: int = 5) -> float:
-    """Return the median seconds of a call, after one that is not timed."""
-    call()
-    times: list[float] = []
-    until = clock.now() + seconds
-    while len(times) < least or clock.now() < until:
-        began = clock.now()
-        call()
-        times.append(clock.now() - began)
-    return float(np.median(times))
 
 
 def block_costs(
