@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareto_prune.core.objectives import OBJECTIVES
-from pareto_prune.core.quantities import change, count, digits, duration, times, written
+from pareto_prune.core.quantities import (
+    change,
+    count,
+    digits,
+    duration,
+    exchanged,
+    times,
+    titled,
+    written,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +39,18 @@ from pareto_prune.core.quantities import change, count, digits, duration, times,
 )
 def test_values_as_people_write_them(name, value, text):
     assert written(name, value) == text
+
+
+def test_a_rate_is_per_step_that_a_person_would_turn():
+    assert exchanged("accuracy", "energy_j", -3.1) == "0.31 points per mJ"
+    assert exchanged("accuracy", "parameters", 2e-9) == "0.20 points per million parameters"
+    assert exchanged("latency_ms", "bytes", 4e-6) == "4.0 per MB"
+
+
+def test_a_title_has_the_unit_where_there_is_one():
+    assert titled("latency", "ms") == "latency (ms)"
+    assert titled("energy", "J/sample", estimated=True) == "≈ energy (J/sample)"
+    assert titled("parameters", "count") == "parameters"
 
 
 def test_an_estimate_is_marked():

@@ -57,6 +57,14 @@ UNITS: dict[str, Unit] = {
     "count": Unit("", decimals=0, prefixes=_LARGE),
     "B": Unit("B", prefixes=_LARGE),
 }
+_STEPS = {
+    "ms": (1.0, "ms"),
+    "J/sample": (1e-3, "mJ"),
+    "samples/s": (1.0, "sample/s"),
+    "count": (1e6, "million parameters"),
+    "B": (1e6, "MB"),
+}
+"""The step that a person would turn, by unit: its size, and its name."""
 
 
 def written(name: str, value: float | None, estimated: bool = False) -> str:
@@ -72,6 +80,27 @@ def change(name: str, difference: float) -> str:
     if OBJECTIVES[name].unit == "fraction":
         return points(size)
     return written(name, size)
+
+
+def exchanged(name: str, cost: str, rate: float) -> str:
+    """Return what a step of ``cost`` buys of objective ``name``, as ``"0.31 points per mJ"``.
+
+    Args:
+        name: the objective that is bought.
+        cost: the objective that pays.
+        rate: of ``name``, for one unit of ``cost``; its sign is left out.
+    """
+    step, unit = _STEPS[OBJECTIVES[cost].unit]
+    bought = abs(rate) * step
+    if OBJECTIVES[name].unit == "fraction":
+        return f"{digits(100 * bought, 2)} points per {unit}"
+    return f"{digits(bought, 2)} per {unit}"
+
+
+def titled(label: str, unit: str, estimated: bool = False) -> str:
+    """Return the title of an axis or a column of plain numbers, as ``"latency (ms)"``."""
+    mark = f"{ESTIMATED} " if estimated else ""
+    return f"{mark}{label}" if unit in ("fraction", "count") else f"{mark}{label} ({unit})"
 
 
 def points(difference: float) -> str:

@@ -7,6 +7,7 @@ selection in :mod:`pareto_prune.results.records` and :mod:`pareto_prune.results.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
@@ -41,6 +42,11 @@ class TrialState(StrEnum):
     def finished(self) -> bool:
         """Whether the trial has ended and counts."""
         return self not in (TrialState.WAITING, TrialState.RUNNING)
+
+
+def finished_of(counts: Mapping[str, int]) -> int:
+    """Return how many trials have ended, of numbers of trials by state."""
+    return sum(counts.get(state.value, 0) for state in TrialState if state.finished)
 
 
 class Candidate(Record):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.quantities import titled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -115,6 +116,4 @@ def _label(drawn: Figure, table: DataFrame, place: list[str]) -> None:
 
 
 def _title(objective: dict[str, Any]) -> str:
-    mark = "≈ " if objective["estimated"] else ""
-    unit = "" if objective["unit"] in ("fraction", "count") else f" ({objective['unit']})"
-    return f"{mark}{objective['label']}{unit}"
+    return titled(objective["label"], objective["unit"], objective["estimated"])

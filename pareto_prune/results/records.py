@@ -16,6 +16,7 @@ from pareto_prune.core.records import (
     Grade,
     Interval,
     TrialState,
+    finished_of,
 )
 
 
@@ -173,6 +174,11 @@ class Front(Record):
     def costs(self) -> tuple[str, ...]:
         """Names of the other objectives."""
         return tuple(o.name for o in self.objectives if o.name in COSTS)
+
+    @property
+    def finished(self) -> int:
+        """How many trials have ended."""
+        return finished_of(self.counts)
 
     @property
     def members(self) -> tuple[Point, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pareto_prune.core.record import Record
+from pareto_prune.core.records import finished_of
 from pareto_prune.results.savings import Savings
 
 
@@ -40,6 +41,11 @@ class Status(Record):
     recommended: str | None = None
     early_stopping: Savings | None = None
     workers: tuple[WorkerStatus, ...] = ()
+
+    @property
+    def finished(self) -> int:
+        """How many trials have ended."""
+        return finished_of(self.states)
 
 
 class StudyRow(Record):

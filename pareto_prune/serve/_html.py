@@ -98,12 +98,11 @@ def status_page(status: Status, events: Sequence[StudyEvent], links: Links) -> s
 
 
 def _tiles(status: Status) -> Iterable[str]:
-    done = sum(n for s, n in status.states.items() if s not in ("running", "waiting"))
     left = "–" if status.seconds_left is None else duration(status.seconds_left)
     rate = "–" if status.trials_per_hour is None else f"{status.trials_per_hour:.0f}"
     volume = "–" if status.hypervolume is None else f"{status.hypervolume:.3f}"
     shown = {
-        "trials": f"{done} of {status.trials_asked}",
+        "trials": f"{status.finished} of {status.trials_asked}",
         "left": left,
         "trials an hour": rate,
         "on the front": str(status.front),

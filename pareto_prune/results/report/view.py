@@ -83,8 +83,7 @@ def view_of(front: Front, study: Study) -> Json:
 def _about(study: Study, front: Front) -> list[str]:
     """Return model, data, device and size of the study, as far as they are known."""
     config = flatten(study.config)
-    counts = front.counts
-    finished = sum(counts.get(state, 0) for state in ("complete", "stopped", "failed"))
+    finished = front.finished
     parts = [
         config.get("model.path"),
         config.get("data.path"),

@@ -84,8 +84,7 @@ def _one_way(asked: Mapping[str, bool]) -> None:
 
 
 def _empty(front: Front) -> str:
-    finished = sum(front.counts.get(state, 0) for state in ("complete", "stopped", "failed"))
     if front.counts.get("infeasible"):
         rules = ", ".join(f"{name} {bound}" for name, bound in front.constraints.items())
         return f"study {front.study!r} has no feasible trial (constraints: {rules})"
-    return f"study {front.study!r} has no point on its front yet ({finished} trials finished)"
+    return f"study {front.study!r} has no point on its front yet ({front.finished} trials finished)"

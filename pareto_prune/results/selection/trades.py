@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pareto_prune.core.objectives import OBJECTIVES, Objective
-from pareto_prune.core.quantities import change, digits
+from pareto_prune.core.quantities import change, exchanged
 from pareto_prune.results.records import Point
 from pareto_prune.results.selection.records import Trade
 from pareto_prune.results.ties import tied
@@ -64,23 +64,5 @@ def trade_sentence(trade: Trade, measure: Yardstick) -> str:
     return (
         f"{change(trade.cost, trade.difference)} {more} {OBJECTIVES[trade.cost].label} "
         f"(trial {trade.trial}) {verb} {moved} of {measure.metric.label}: "
-        f"{_rate(trade, measure)}{noise}."
+        f"{exchanged(measure.metric.name, trade.cost, trade.rate)}{noise}."
     )
-
-
-def _rate(trade: Trade, measure: Yardstick) -> str:
-    """Say the rate of a trade per a step of the cost's unit that a person would turn."""
-    step, name = _STEPS[OBJECTIVES[trade.cost].unit]
-    rate = abs(trade.rate) * step
-    if measure.metric.unit == "fraction":
-        return f"{digits(100 * rate, 2)} points per {name}"
-    return f"{digits(rate, 2)} per {name}"
-
-
-_STEPS = {
-    "ms": (1.0, "ms"),
-    "J/sample": (1e-3, "mJ"),
-    "samples/s": (1.0, "sample/s"),
-    "count": (1e6, "million parameters"),
-    "B": (1e6, "MB"),
-}

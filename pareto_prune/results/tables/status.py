@@ -18,9 +18,8 @@ from pareto_prune.results.tables.workers import workers_table
 def status_view(status: Status) -> RenderableType:
     """Return how a study stands, with its workers."""
     grid = Table.grid(padding=(0, 2))
-    finished = sum(status.states.get(s, 0) for s in ("complete", "stopped", "failed"))
     grid.add_row("study", shown(status.study))
-    grid.add_row("trials", f"{finished} of {status.trials_asked} finished")
+    grid.add_row("trials", f"{status.finished} of {status.trials_asked} finished")
     grid.add_row("states", _states(status.states))
     rate = status.trials_per_hour
     grid.add_row("rate", "–" if rate is None else f"{rate:.0f} trials/h")

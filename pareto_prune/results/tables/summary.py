@@ -30,10 +30,9 @@ def _counted(front: Front) -> str:
     finished = {s: n for s, n in front.counts.items() if n and s in ("stopped", "failed")}
     finished |= {s: n for s, n in front.counts.items() if n and s == "infeasible"}
     rest = "".join(f", {n} {state}" for state, n in finished.items())
-    total = sum(front.counts.get(s, 0) for s in ("complete", "stopped", "failed"))
     members = len(front.members)
     noun = "point" if members == 1 else "points"
-    return f"{members} {noun} on the front of {total} trials{rest}"
+    return f"{members} {noun} on the front of {front.finished} trials{rest}"
 
 
 def _volume(front: Front) -> str:

@@ -146,11 +146,10 @@ class Display:
 
     def _finish(self, front: Front) -> float | None:
         """Return when the run will end, by the pace of its trials so far."""
-        finished = sum(front.counts.get(s, 0) for s in ("complete", "stopped", "failed"))
         now = self._clock()
         first = now if self._first_trial is None else self._first_trial
         pace = (now - first) / self._done
-        finish = now + pace * max(0, self._trials_asked - finished)
+        finish = now + pace * max(0, self._trials_asked - front.finished)
         return finish if self._ends is None else min(finish, self._ends)
 
     def _wake(self) -> None:
