@@ -19,8 +19,8 @@ from pareto_prune.results.front import front_of
 from pareto_prune.running.display import Display
 from pareto_prune.running.display.lines import trial_line
 from tests import synthetic
+from tests.results.test_front import values
 from tests.synthetic import study_of, trial
-from tests.test_front import values
 
 
 class Hands:

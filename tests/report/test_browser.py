@@ -13,8 +13,8 @@ from pareto_prune.results.report.script import modules
 from tests import synthetic
 from tests.report.browser import Browser, chromium
 from tests.report.test_page import EVIL, evil_study
+from tests.results.test_front import values
 from tests.synthetic import DENSE_VALUES, study_of, trial
-from tests.test_front import values
 
 PROGRAM = chromium()
 ARTEFACTS = Path(__file__).parents[2] / "build" / "report-screenshots"

@@ -16,8 +16,8 @@ from pareto_prune.results.report import view_of, write_report
 from pareto_prune.results.report.page import embedded, page_of
 from pareto_prune.results.report.script import bundled, modules
 from tests import synthetic
+from tests.results.test_front import values
 from tests.synthetic import study_of, trial
-from tests.test_front import values
 
 EVIL = "</script><script>alert(1)</script><!--view--><img src=x onerror=alert(2)>&\u2028\u2029\"'"
 

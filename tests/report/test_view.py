@@ -13,8 +13,8 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
 from pareto_prune.results.report import view_of
 from tests import synthetic
+from tests.results.test_front import values
 from tests.synthetic import DENSE_VALUES, study_of, trial
-from tests.test_front import values
 
 
 def view(study):

@@ -14,8 +14,8 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.selection import select
 from pareto_prune.results.status import Status, StudyRow, WorkerStatus
 from tests import synthetic
+from tests.results.test_front import values
 from tests.synthetic import study_of, trial
-from tests.test_front import values
 
 MARKUP = "[bold red]x[/] <b>&\x1b[31m"
 

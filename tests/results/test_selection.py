@@ -11,8 +11,8 @@ from pareto_prune.results.records import Front
 from pareto_prune.results.selection import explain, select
 from pareto_prune.results.selection.records import Selection
 from tests import synthetic
+from tests.results.test_front import values
 from tests.synthetic import study_of, trial
-from tests.test_front import values
 
 
 @pytest.fixture
