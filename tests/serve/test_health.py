@@ -6,15 +6,15 @@ import asyncio
 import threading
 import time
 
-from pareto_prune.storage._database import Database
-from pareto_prune.storage._storage import Storage
-from pareto_prune.storage._url import checked
 from starlette.testclient import TestClient
 
 from pareto_prune.serve import _health, _server
 from pareto_prune.serve._app import make_app
 from pareto_prune.serve._health import FRESH_SECONDS, Health
 from pareto_prune.storage import open_storage
+from pareto_prune.storage.database import Database
+from pareto_prune.storage.studies import Storage
+from pareto_prune.storage.url import checked
 from tests.storage.scripted import study_config
 
 TOKEN = "a token that is long enough"
