@@ -32,6 +32,26 @@ class LayerShape(Record):
         return self.heads == 0 and self.neurons == 0
 
 
+class LayerKind(Record):
+    """What the units of a layer hold and cost; by default as in BERT.
+
+    Attributes:
+        head_matrices: (hidden, head size) matrices of a head: q, k, v and ``W_o``.
+        head_biases: biases of a head, each of head size.
+        neuron_matrices: hidden vectors of a neuron: in ``W_1`` and ``W_2``, and in a gate.
+        neuron_biases: biases of a neuron.
+        vectors: hidden vectors that only the whole layer takes along: norms, output biases.
+        span: tokens that one token attends to at most; None: all.
+    """
+
+    head_matrices: int = 4
+    head_biases: int = 3
+    neuron_matrices: int = 2
+    neuron_biases: int = 1
+    vectors: int = 6
+    span: int | None = None
+
+
 class Architecture(Record):
     """The shape of a model: hidden size and what every layer of the dense model has left.
 
@@ -40,11 +60,13 @@ class Architecture(Record):
         head_size: dimensions of one attention head; never changed by pruning.
         layers: one entry for every layer of the *dense* model, bottom up; a dropped layer has
             0 heads and 0 neurons.
+        kinds: what these layers are made of; nothing where all are as in BERT.
     """
 
     hidden: int = pydantic.Field(gt=0)
     head_size: int = pydantic.Field(gt=0)
     layers: tuple[LayerShape, ...]
+    kinds: tuple[LayerKind, ...] = ()
 
     @property
     def heads(self) -> int:
@@ -56,10 +78,28 @@ class Architecture(Record):
         """FFN neurons left in all layers."""
         return sum(layer.neurons for layer in self.layers)
 
-    def macs(self, tokens: int) -> int:
-        """Return the encoder's multiply-accumulates for one sequence of ``tokens`` tokens.
+    def kind(self, index: int) -> LayerKind:
+        """Return what layer ``index`` of the dense model is made of."""
+        return self.kinds[index] if self.kinds else LayerKind()
 
-        A head costs ``4 s d d_h + 2 s² d_h``, a neuron ``2 s d`` (Kwon et al. 2022, section 4.2).
+    def macs(self, tokens: int) -> int:
+        """Return the encoder's multiply-accumulates for one sequence of ``tokens`` tokens."""
+        return sum(self.layer_macs(i, shape, tokens) for i, shape in enumerate(self.layers))
+
+    def layer_macs(self, index: int, shape: LayerShape, tokens: int) -> int:
+        """Return those of layer ``index``, were it of this shape.
+
+        A head costs ``4 s d d_h + 2 s² d_h``, a neuron ``2 s d`` (Kwon et al. 2022, section 4.2);
+        with a gate a neuron costs ``3 s d``, and a head that sees w tokens ``2 s w d_h`` for s².
         """
-        head = 4 * tokens * self.hidden * self.head_size + 2 * tokens**2 * self.head_size
-        return self.heads * head + self.neurons * 2 * tokens * self.hidden
+        kind = self.kind(index)
+        seen = tokens if kind.span is None else min(tokens, kind.span)
+        head = kind.head_matrices * self.hidden + 2 * seen
+        neurons = shape.neurons * kind.neuron_matrices * self.hidden
+        return tokens * (shape.heads * head * self.head_size + neurons)
+
+    @pydantic.model_serializer(mode="wrap")
+    def _as_before(self, write: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out kinds that say nothing: caches and records are named after this."""
+        written: dict[str, Any] = write(self)
+        return written if self.kinds else {k: v for k, v in written.items() if k != "kinds"}

@@ -10,7 +10,7 @@ from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.export.manifest import FILE, Manifest
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 CONFIG = "config.json"
 
@@ -53,7 +53,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    from pareto_prune.models.families import PREFIX
+    from pareto_prune.models.family import PREFIX
 
     folder = Path(folder)
     parent = str(_read_config(folder).get("model_type", "")).removeprefix(PREFIX)
@@ -90,12 +90,30 @@ def _check_plan(folder: Path, config: dict[str, Any], manifest: Manifest) -> Non
 
 def _load(folder: Path, config: dict[str, Any], attention: str) -> PreTrainedModel:
     from pareto_prune.inputs.checkpoint import quiet_transformers
+    from pareto_prune.models.families import family_of
 
+    kind = _model_class(folder, config["architectures"][0])
     with quiet_transformers():
-        model: PreTrainedModel = _model_class(folder, config["architectures"][0]).from_pretrained(
-            folder, attn_implementation=attention, use_safetensors=True, local_files_only=True
+        read = _renewed(kind.config_class.from_pretrained(folder, local_files_only=True))
+        model: PreTrainedModel = kind.from_pretrained(
+            folder,
+            config=read,
+            attn_implementation=family_of(read).attention_kind(attention),
+            use_safetensors=True,
+            local_files_only=True,
         )
     return model
+
+
+def _renewed(config: PreTrainedConfig) -> PreTrainedConfig:
+    """Let a cut model's record say where parts live as this version says it."""
+    from pareto_prune.models.families import RECORD, family_of, record
+
+    found = record(config)
+    if found is not None:
+        paths = {"paths": family_of(config).paths.to_json()}
+        setattr(config, RECORD, {"stated": {}, **found, **paths})
+    return config
 
 
 def _model_class(folder: Path, name: str) -> Any:

@@ -131,7 +131,7 @@ class Checkpoint:
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
-                attn_implementation=self.attention,
+                attn_implementation=family_of(config).attention_kind(self.attention),
                 dtype=torch.float32,
             )
         lost = [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]

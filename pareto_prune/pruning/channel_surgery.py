@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from pareto_prune.models.families import family_of, weight
+from pareto_prune.models.families import family_of
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.moments import Moments
 from pareto_prune.pruning.sweep import resting, run
@@ -19,9 +19,9 @@ from pareto_prune.pruning.sweep import resting, run
 def channel_losses(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
     """Return the output error that removing each hidden channel alone leaves, shape (hidden,).
 
-    For every reader of the residual stream (q, k and v; ``W_1``) with weights R and input
-    covariance C: ``‖R_j‖² / (C⁻¹)_jj``, the error after all other channels have made up for it
-    (Hassibi and Stork 1993, section 3), as a share of what the reader gives; the mean of all.
+    For every reader of the residual stream (q, k and v; ``W_1`` and its gate) with weights R and
+    input covariance C: ``‖R_j‖² / (C⁻¹)_jj``, the error after all other channels have made up for
+    it (Hassibi and Stork 1993, section 3), as a share of what the reader gives; the mean of all.
     """
     readers = _readers(model)
     found = [_Reader(weights) for weights, _ in readers]
@@ -37,12 +37,12 @@ def channel_losses(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
 
 def _readers(model: PreTrainedModel) -> list[tuple[Tensor, nn.Module]]:
     """Return stacked weights and the module whose input they read, for every sublayer."""
-    family, found = family_of(model), []
-    for layer in family.layers(model):
-        found.append((torch.cat(family.qkv(layer)).detach(), family.heads_in(layer)[0]))
-        neurons_in = family.neurons_in(layer)
-        found.append((weight(neurons_in).detach(), neurons_in))
-    return found
+    family = family_of(model)
+    return [
+        (torch.cat(sublayer.blocks()).detach(), sublayer.inputs[0])
+        for layer in family.layers(model)
+        for sublayer in family.sublayers(layer)
+    ]
 
 
 class _Reader:

@@ -25,21 +25,21 @@ class MacsCost:
     dense: Architecture
     tokens: int
 
-    def heads(self, layer: int, kept: int) -> float:  # noqa: ARG002
+    def heads(self, layer: int, kept: int) -> float:
         """Return the cost of ``kept`` heads."""
-        return self._macs(LayerShape(heads=kept, neurons=0))
+        return self._macs(layer, LayerShape(heads=kept, neurons=0))
 
-    def neurons(self, layer: int, kept: int) -> float:  # noqa: ARG002
+    def neurons(self, layer: int, kept: int) -> float:
         """Return the cost of ``kept`` neurons."""
-        return self._macs(LayerShape(heads=0, neurons=kept))
+        return self._macs(layer, LayerShape(heads=0, neurons=kept))
 
     @property
     def fixed(self) -> float:
         """Nothing: only the encoder counts."""
         return 0.0
 
-    def _macs(self, layer: LayerShape) -> float:
-        return float(self.dense.model_copy(update={"layers": (layer,)}).macs(self.tokens))
+    def _macs(self, layer: int, shape: LayerShape) -> float:
+        return float(self.dense.layer_macs(layer, shape, self.tokens))
 
 
 @dataclass(frozen=True)

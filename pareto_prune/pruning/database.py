@@ -21,7 +21,8 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import architecture as architecture_of
-from pareto_prune.models.families import family_of, head_size, weight
+from pareto_prune.models.families import family_of, head_size
+from pareto_prune.models.layout import weight
 from pareto_prune.pruning.context import Batch, Pruned, UnitScores
 from pareto_prune.pruning.moments import Moments, collect_moments
 from pareto_prune.pruning.nested import NestedSolutions
@@ -144,11 +145,11 @@ def build_database(
 
 
 def _solve(module: nn.Module, moments: Moments, size: int) -> NestedSolutions:
-    covariance, mean = moments.covariance()
     bias: Any = module.bias
-    return NestedSolutions.of(
-        weight(module).detach().cpu(), bias.detach().cpu(), covariance, mean, size, moments.metric()
-    )
+    covariance, mean = moments.covariance(centred=bias is not None)
+    dense = weight(module).detach().cpu()
+    bias = dense.new_zeros(len(dense)) if bias is None else bias.detach().cpu()
+    return NestedSolutions.of(dense, bias, covariance, mean, size, moments.metric())
 
 
 def stitch(model: PreTrainedModel, database: PruningDatabase, shape: Architecture) -> Pruned:
@@ -168,10 +169,11 @@ def stitch(model: PreTrainedModel, database: PruningDatabase, shape: Architectur
     with torch.no_grad():
         for index, layer in present_layers(model).items():
             here, full, family = shape.layers[index], dense.layers[index], family_of(model)
+            attention, ffn = family.sublayers(layer)
             if here.heads < full.heads:
-                _write(family.heads_out(layer), database.sublayers[2 * index], here.heads)
+                _write(attention.output, database.sublayers[2 * index], here.heads)
             if here.neurons < full.neurons:
-                _write(family.neurons_out(layer), database.sublayers[2 * index + 1], here.neurons)
+                _write(ffn.output, database.sublayers[2 * index + 1], here.neurons)
     return Pruned(plan, model)
 
 
@@ -180,4 +182,5 @@ def _write(module: nn.Module, solutions: NestedSolutions, count: int) -> None:
     target: Any = module
     if count:
         weight(target).copy_(solved)
-    target.bias.copy_(bias)
+    if target.bias is not None:
+        target.bias.copy_(bias)

@@ -20,41 +20,51 @@ Kept = Sequence[int]
 
 
 class OnlyBias(nn.Module):
-    """What is left of a projection that reads nothing: its bias, at every token."""
+    """What is left of a projection that reads nothing: its bias at every token, 0 without one."""
 
-    def __init__(self, bias: nn.Parameter) -> None:
+    def __init__(self, bias: nn.Parameter | None, width: int) -> None:
         super().__init__()
-        self.bias = bias
+        self.bias, self.width = bias, width
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Return the bias for every token: (batch, tokens, any) → (batch, tokens, hidden)."""
+        if self.bias is None:
+            return hidden_states.new_zeros(*hidden_states.shape[:-1], self.width)
         return self.bias.expand(*hidden_states.shape[:-1], -1)
 
 
-class NoHeads(nn.Module):
-    """Stands in for an attention without heads; runs what is left of it, in order."""
+class NoNeurons(nn.Module):
+    """Stands in for an FFN without neurons; runs what is left of it, in order."""
 
     def __init__(self, tail: dict[str, nn.Module]) -> None:
         super().__init__()
         for name, module in tail.items():
             self.add_module(name, module)
 
-    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
-        """Return what the tail makes of the input, and no attention weights."""
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Any:
+        """Return what the tail makes of the input."""
         for module in self.children():
             hidden_states = module(hidden_states)
-        return hidden_states, None
+        return hidden_states
+
+
+class NoHeads(NoNeurons):
+    """Stands in for an attention without heads."""
+
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
+        """Return what the tail makes of the input, and no attention weights."""
+        return super().forward(hidden_states), None
 
 
 def narrow(module: Any, outputs: Kept | None = None, inputs: Kept | None = None) -> None:
-    """Keep these outputs and inputs of a projection, LayerNorm or table, in place; None: all."""
+    """Keep these outputs and inputs of a projection, norm or table, in place; None: all."""
     if isinstance(module, OnlyBias):
-        module.bias = _select(module.bias, outputs, 0)
+        _narrow_bias(module, outputs)
+        module.width = module.width if outputs is None else len(outputs)
         return
     rows, columns = (1, 0) if isinstance(module, Conv1D) else (0, 1)
     module.weight = _select(_select(module.weight, outputs, rows), inputs, columns)
-    if getattr(module, "bias", None) is not None:
-        module.bias = _select(module.bias, outputs, 0)
+    _narrow_bias(module, outputs)
     _restate(module)
 
 
@@ -81,8 +91,8 @@ def carve(
     for layer, (heads, neurons) in zip(stack, layers, strict=True):
         if not heads and not neurons:
             continue
-        _carve_heads(layer, paths, head_size, heads)
-        _carve_neurons(layer, paths, neurons)
+        _carve_units(layer, paths["attention"], head_size, heads, NoHeads)
+        _carve_units(layer, paths["ffn"], 1, neurons, NoNeurons)
         if channels is not None:
             _carve_layer_channels(layer, paths, channels)
         _number(layer, len(left))
@@ -92,49 +102,54 @@ def carve(
         _carve_model_channels(model, paths, channels)
 
 
-def _carve_heads(layer: nn.Module, paths: dict[str, Any], size: int, heads: Kept) -> None:
-    w_o: Any = layer.get_submodule(paths["heads_out"])
-    if isinstance(w_o, OnlyBias):
+def _carve_units(
+    layer: nn.Module, paths: dict[str, Any], size: int, units: Kept, stand_in: type[NoNeurons]
+) -> None:
+    """Keep these units, each ``size`` features wide, of one sublayer."""
+    output: Any = layer.get_submodule(paths["output"])
+    if isinstance(output, OnlyBias):
         return
-    if not heads:
-        layer.set_submodule(paths["heads_out"], OnlyBias(w_o.bias))
-        attention = layer.get_submodule(paths["attention"])
-        tail = {name: getattr(attention, name) for name in paths["attention_tail"]}
-        layer.set_submodule(paths["attention"], NoHeads(tail))
+    if not units:
+        _empty(layer, paths, stand_in)
         return
-    width = w_o.weight.shape[0 if isinstance(w_o, Conv1D) else 1]
-    kept = [head * size + i for head in heads for i in range(size)]
+    width = _sizes(output)[1]
+    kept = [unit * size + i for unit in units for i in range(size)]
     if len(kept) == width:
         return
-    narrow(w_o, inputs=kept)
-    parts = 3 // len(paths["heads_in"])
-    fused = [part * width + i for part in range(parts) for i in kept]
-    for path in paths["heads_in"]:
-        narrow(layer.get_submodule(path), outputs=fused)
-    _set(layer, paths["head_counts"], len(heads))
-    _set(layer, paths["head_widths"], len(kept))
+    narrow(output, inputs=kept)
+    for path in paths["inputs"]:
+        module = layer.get_submodule(path)
+        blocks = range(_sizes(module)[0] // width)
+        narrow(module, outputs=[block * width + i for block in blocks for i in kept])
+    _set(layer, paths["counts"], len(units))
+    _set(layer, paths["widths"], len(kept))
 
 
-def _carve_neurons(layer: nn.Module, paths: dict[str, Any], neurons: Kept) -> None:
-    w_2: Any = layer.get_submodule(paths["neurons_out"])
-    if isinstance(w_2, OnlyBias):
-        return
-    if not neurons:
-        layer.set_submodule(paths["neurons_out"], OnlyBias(w_2.bias))
-        layer.set_submodule(paths["neurons_in"], nn.Identity())
-        _set(layer, [paths["activation"]], nn.Identity())
-    elif len(neurons) < w_2.weight.shape[0 if isinstance(w_2, Conv1D) else 1]:
-        narrow(w_2, inputs=neurons)
-        narrow(layer.get_submodule(paths["neurons_in"]), outputs=neurons)
+def _empty(layer: nn.Module, paths: dict[str, Any], stand_in: type[NoNeurons]) -> None:
+    output: Any = layer.get_submodule(paths["output"])
+    left = OnlyBias(output.bias, _sizes(output)[0])
+    layer.set_submodule(paths["output"], left)
+    sublayer = layer.get_submodule(paths["module"])
+    tail = {name: getattr(sublayer, name) for name in paths["tail"]}
+    layer.set_submodule(paths["module"], stand_in(tail))
+
+
+def _sizes(module: Any) -> tuple[int, int]:
+    """Return outputs and inputs of a projection."""
+    rows, columns = module.weight.shape
+    return (columns, rows) if isinstance(module, Conv1D) else (rows, columns)
 
 
 def _carve_layer_channels(layer: nn.Module, paths: dict[str, Any], channels: Kept) -> None:
-    for path in (*paths["heads_in"], paths["neurons_in"]):
-        module = _find(layer, path)
-        if hasattr(module, "weight"):
-            narrow(module, inputs=channels)
-    for path in (paths["heads_out"], paths["neurons_out"], *paths["norms"]):
-        narrow(layer.get_submodule(path), outputs=channels)
+    for sublayer in (paths["attention"], paths["ffn"]):
+        for path in sublayer["inputs"]:
+            module = _find(layer, path)
+            if module is not None:
+                narrow(module, inputs=channels)
+        narrow(layer.get_submodule(sublayer["output"]), outputs=channels)
+        norm = _find(layer, sublayer["norm"])
+        if hasattr(norm, "weight"):
+            narrow(norm, outputs=channels)
 
 
 def _carve_model_channels(model: PreTrainedModel, paths: dict[str, Any], channels: Kept) -> None:
@@ -168,10 +183,15 @@ def _select(parameter: Tensor, kept: Kept | None, dim: int) -> nn.Parameter:
     return nn.Parameter(chosen, requires_grad=parameter.requires_grad)
 
 
+def _narrow_bias(module: Any, outputs: Kept | None) -> None:
+    if getattr(module, "bias", None) is not None:
+        module.bias = _select(module.bias, outputs, 0)
+
+
 def _restate(module: Any) -> None:
     """Let the sizes that a module states agree with its weight."""
     shape = module.weight.shape
-    if isinstance(module, nn.LayerNorm):
+    if len(shape) == 1:
         module.normalized_shape = tuple(shape)
     elif isinstance(module, nn.Embedding):
         module.embedding_dim = shape[1]
@@ -203,13 +223,19 @@ def _number(layer: nn.Module, index: int) -> None:
 @contextmanager
 def _dense_sizes(config: PreTrainedConfig) -> Iterator[None]:
     """Let a configuration state the sizes of the dense model: stock classes build that one."""
-    dense = config.pareto_prune["dense"]
-    now = config.hidden_size, config.num_hidden_layers
-    config.hidden_size, config.num_hidden_layers = dense["hidden"], len(dense["layers"])
+    dense, stated = config.pareto_prune["dense"], config.pareto_prune["stated"]
+    sizes = {"hidden_size": dense["hidden"], "num_hidden_layers": len(dense["layers"])}
+    now = {name: getattr(config, name) for name in (*sizes, *stated)}
+    _state(config, sizes | stated)
     try:
         yield
     finally:
-        config.hidden_size, config.num_hidden_layers = now
+        _state(config, now)
+
+
+def _state(config: PreTrainedConfig, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(config, name, value)
 
 
 def _carve_as_configured(model: PreTrainedModel) -> None:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.progress import Progress
 from pareto_prune.inputs.tasks import Task
-from pareto_prune.models.families import weight
+from pareto_prune.models.layout import weight
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.seeds import PredictionSeeds
 from pareto_prune.pruning.sweep import projections, sweep
@@ -38,11 +38,15 @@ class Moments:
     second: Tensor
     fisher: Tensor
 
-    def covariance(self) -> tuple[Tensor, Tensor]:
-        """Return covariance, with the ridge added, and mean of the inputs."""
+    def covariance(self, centred: bool = True) -> tuple[Tensor, Tensor]:
+        """Return covariance, with the ridge added, and mean of the inputs.
+
+        Args:
+            centred: whether a bias makes up for the mean; without it the moment stays about 0.
+        """
         second = self.second.double()
         tokens, sums = second[-1, -1], second[:-1, -1]
-        mean = sums / tokens
+        mean = sums / tokens if centred else torch.zeros_like(sums)
         covariance = second[:-1, :-1] / tokens - mean[:, None] * mean
         return _raised(covariance, RIDGE), mean
 

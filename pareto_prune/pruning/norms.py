@@ -18,10 +18,10 @@ from pareto_prune.pruning.selection import (
 )
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
     from transformers import PreTrainedModel
 
-    from pareto_prune.models.families import ModelFamily
+    from pareto_prune.models.layout import Sublayer
 
 Order = Literal[1, 2]
 Steps = Annotated[int, pydantic.Field(ge=0)]
@@ -31,17 +31,17 @@ Strength = Annotated[float, pydantic.Field(ge=0.0, allow_inf_nan=False)]
 def unit_norms(model: PreTrainedModel, order: Order) -> UnitScores:
     """Return the mean norm of the weights of every unit; differentiable.
 
-    A head owns its rows of q, k and v and its columns of ``W_o``, a neuron its row of ``W_1`` and
-    its column of ``W_2``. Order 1: mean of ``|w|``; order 2: root of the mean of ``w²``. Means,
-    so that units of unlike size compare. A dropped layer has no units.
+    A head owns its rows of q, k and v and its columns of ``W_o``, a neuron its row of ``W_1``, and
+    of the gate where there is one, and its column of ``W_2``. Order 1: mean of ``|w|``; order 2:
+    root of the mean of ``w²``. Means, so that units of unlike size compare. A dropped layer has no
+    units.
     """
-    from pareto_prune.models.families import family_of, head_size
+    from pareto_prune.models.families import head_size
 
-    family, size = family_of(model), head_size(model.config)
-    layers = _all_layers(model)
+    size, sublayers = head_size(model.config), _all_sublayers(model)
     return UnitScores(
-        heads=tuple(_mean_norm(_head_weights(family, layer, size), order) for layer in layers),
-        neurons=tuple(_mean_norm(_neuron_weights(family, layer), order) for layer in layers),
+        heads=tuple(_mean_norm(_unit_weights(part, size), order) for part, _ in sublayers),
+        neurons=tuple(_mean_norm(_unit_weights(part, 1), order) for _, part in sublayers),
     )
 
 
@@ -62,13 +62,13 @@ def norm_penalty(model: PreTrainedModel, order: Order, strength: float) -> Penal
     ``strength × Σ_g n_g × norm_g`` over units of ``n_g`` weights: for order 1 the lasso, for
     order 2 the group lasso ``Σ_g √n_g ‖w_g‖`` (Yuan & Lin 2006, section 2).
     """
-    from pareto_prune.models.families import family_of, head_size
+    from pareto_prune.models.families import head_size
 
-    family, size, layers = family_of(model), head_size(model.config), _all_layers(model)
+    size, sublayers = head_size(model.config), _all_sublayers(model)
 
     def penalty() -> Tensor:
-        groups = [_head_weights(family, layer, size) for layer in layers]
-        groups += [_neuron_weights(family, layer) for layer in layers]
+        groups = [_unit_weights(heads, size) for heads, _ in sublayers]
+        groups += [_unit_weights(neurons, 1) for _, neurons in sublayers]
         sums = [group.shape[1] * _mean_norm(group, order).sum() for group in groups]
         total: Tensor = sum(sums[1:], sums[0])
         return strength * total
@@ -143,60 +143,49 @@ def detached(scores: UnitScores) -> UnitScores:
     )
 
 
-def _all_layers(model: PreTrainedModel) -> list[nn.Module | None]:
+def _all_sublayers(
+    model: PreTrainedModel,
+) -> list[tuple[Sublayer, Sublayer] | tuple[None, None]]:
+    from pareto_prune.models.families import family_of
     from pareto_prune.pruning.surgery import plan_of, present_layers
 
-    present = present_layers(model)
-    return [present.get(index) for index in range(len(plan_of(model).layers))]
+    family, present = family_of(model), present_layers(model)
+    return [
+        family.sublayers(present[index]) if index in present else (None, None)
+        for index in range(len(plan_of(model).layers))
+    ]
 
 
-def _head_weights(family: ModelFamily, layer: nn.Module | None, size: int) -> Tensor:
-    """Return the weights of every head, shape (heads, weights of one)."""
+def _unit_weights(sublayer: Sublayer | None, size: int) -> Tensor:
+    """Return the weights of every unit of ``size`` features, shape (units, weights of one)."""
     import torch
 
-    from pareto_prune.models.families import weight
+    from pareto_prune.models.layout import weight
 
-    if layer is None:
+    if sublayer is None:
         return torch.zeros(0, 1)
-    w_o = weight(family.heads_out(layer))
-    heads = w_o.shape[1] // size
-    if not heads:
-        return w_o.new_zeros(0, 1)
-    columns = w_o.reshape(w_o.shape[0], heads, size).transpose(0, 1)
-    parts = [part.reshape(heads, -1) for part in (*family.qkv(layer), columns)]
-    return torch.cat(parts, dim=1)
-
-
-def _neuron_weights(family: ModelFamily, layer: nn.Module | None) -> Tensor:
-    """Return the weights of every neuron, shape (neurons, weights of one)."""
-    import torch
-
-    from pareto_prune.models.families import weight
-
-    if layer is None:
-        return torch.zeros(0, 1)
-    w_2 = weight(family.neurons_out(layer))
-    if not w_2.shape[1]:
-        return w_2.new_zeros(0, 1)
-    return torch.cat([weight(family.neurons_in(layer)), w_2.T], dim=1)
+    output = weight(sublayer.output)
+    units = output.shape[1] // size
+    if not units:
+        return output.new_zeros(0, 1)
+    columns = output.reshape(output.shape[0], units, size).transpose(0, 1)
+    return torch.cat([part.reshape(units, -1) for part in (*sublayer.blocks(), columns)], dim=1)
 
 
 def _channel_weights(model: PreTrainedModel) -> list[Tensor]:
     """Return the weights of every channel, each of shape (hidden, weights)."""
-    from pareto_prune.models.families import family_of, find, weight
+    from pareto_prune.models.families import family_of
+    from pareto_prune.models.layout import find, weight
 
     family = family_of(model)
-    projection = find(model.base_model, family.paths.projection)
-    found = (
-        [weight(model.base_model.get_submodule(path)).T for path in family.paths.embeddings]
-        if projection is None
-        else [weight(projection)]
-    )
+    below = [weight(module) for module in family.stream_writers(model)]
+    projected = find(model.base_model, family.paths.projection) is not None
+    found = below if projected else [table.T for table in below]
     for layer in family.layers(model):
-        found += [part.T for part in family.qkv(layer)]
-        found += [weight(family.heads_out(layer)), weight(family.neurons_out(layer))]
-        w_1 = family.neurons_in(layer)
-        found += [weight(w_1).T] if hasattr(w_1, "weight") else []
+        for sublayer in family.sublayers(layer):
+            if sublayer.inputs:
+                found += [block.T for block in sublayer.blocks()]
+                found.append(weight(sublayer.output))
     return found
 
 

@@ -75,14 +75,11 @@ class PruningPlan(Record):
             ValueError: an index is outside the dense model, or the number of layers differs.
         """
         self.check(dense)
-        return Architecture(
-            hidden=dense.hidden if self.channels is None else len(self.channels),
-            head_size=dense.head_size,
-            layers=tuple(
-                LayerShape(heads=len(layer.heads), neurons=len(layer.neurons))
-                for layer in self.layers
-            ),
+        layers = tuple(
+            LayerShape(heads=len(layer.heads), neurons=len(layer.neurons)) for layer in self.layers
         )
+        hidden = dense.hidden if self.channels is None else len(self.channels)
+        return dense.model_copy(update={"hidden": hidden, "layers": layers})
 
     def check(self, dense: Architecture) -> None:
         """Raise ``ValueError`` where the plan does not fit ``dense``."""

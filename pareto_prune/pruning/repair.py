@@ -16,7 +16,8 @@ regressed on the channels that stay, ``h ≈ M x + m``, and ``W h + w`` becomes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from pareto_prune.core.errors import TrialError
-from pareto_prune.models.families import architecture, family_of, head_size, weight
+from pareto_prune.models.families import family_of, head_size
+from pareto_prune.models.layout import Sublayer, weight
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.replay import (
@@ -46,6 +48,9 @@ TOKENS = 20_000
 RIDGE = 1e-2
 
 Rows = list[int] | slice
+Seen = list[tuple[Tensor, Tensor]]
+"""What a module was given and the residual stream, for every batch."""
+See = Callable[[Sublayer, nn.Module], Seen]
 
 
 def repair(
@@ -93,55 +98,47 @@ class _Repair:
     ) -> None:
         self.family, self.plan = family_of(dense), plan_of(model)
         self.model, self.dense, self.batches, self.ridge = model, dense, batches, ridge
-        self.channels = self.plan.channels
+        self.channels, self.size = self.plan.channels, head_size(dense.config)
         self.traces = dense_traces(dense, batches, inputs=self.channels is not None)
         self.ascents = [start(model, self.family, batch) for batch in batches]
 
     def run(self) -> None:
         """Repair every layer that is there and, after a channel cut, what reads the last one."""
         for index, layer in present_layers(self.model).items():
-            heads = self._repair_attention(index, layer)
-            neurons = self._repair_ffn(index, layer, heads)
+            attention, ffn = self.family.sublayers(layer)
+            heads = self._repair_sublayer((index, "attention"), attention, self._from_below)
+            neurons = self._repair_sublayer((index, "ffn"), ffn, partial(self._behind, heads))
             for ascent, of_heads, of_neurons in zip(self.ascents, heads, neurons, strict=True):
-                with (
-                    replaying_heads(self.family, layer, of_heads),
-                    replaying_neurons(self.family, layer, of_neurons),
-                ):
+                with replaying_heads(attention, of_heads), replaying_neurons(ffn, of_neurons):
                     ascent.hidden = ascent.through(layer)
         if self.channels is not None:
             self._repair_reader()
 
-    def _repair_attention(self, index: int, layer: nn.Module) -> list[Tensor]:
-        """Refit the attention of a layer; return what its heads give for every batch."""
-        family, w_o = self.family, self.family.heads_out(layer)
-        q = family.heads_in(layer)
-        if self.channels is not None and q:
-            read = [run_to(layer, ascent, q[0], layer)[0] for ascent in self.ascents]
-            dense_q = family.heads_in(self._dense_layer(index))
-            self._reread(q, dense_q, self._head_rows(index, len(q)), read, (index, "attention_in"))
-        seen = [run_to(layer, ascent, w_o, layer) for ascent in self.ascents]
-        self._refit(w_o, seen, (index, "attention_out"))
+    def _repair_sublayer(self, place: Place, sublayer: Sublayer, see: See) -> list[Tensor]:
+        """Refit one sublayer; return what its units give for every batch.
+
+        ``see`` runs all batches up to a module of it.
+        """
+        index, name = place
+        if self.channels is not None and sublayer.inputs:
+            read = [features for features, _ in see(sublayer, sublayer.inputs[0])]
+            full: Sublayer = getattr(self.family, name)(self._dense_layer(index))
+            rows = self._rows(place, full)
+            self._reread(sublayer.inputs, full.inputs, rows, read, (index, f"{name}_in"))
+        seen = see(sublayer, sublayer.output)
+        self._refit(sublayer.output, seen, (index, f"{name}_out"))
         return [features for features, _ in seen]
 
-    def _repair_ffn(self, index: int, layer: nn.Module, heads: Sequence[Tensor]) -> list[Tensor]:
-        """Refit the FFN of a layer whose heads give this; return what its neurons give."""
-        w_1, w_2 = self.family.neurons_in(layer), self.family.neurons_out(layer)
-        neurons = self.plan.layers[index].neurons
-        if self.channels is not None and neurons:
-            read = [features for features, _ in self._behind_heads(layer, heads, w_1)]
-            dense_w_1 = self.family.neurons_in(self._dense_layer(index))
-            self._reread([w_1], [dense_w_1], list(neurons), read, (index, "ffn_in"))
-        seen = self._behind_heads(layer, heads, w_2)
-        self._refit(w_2, seen, (index, "ffn_out"))
-        return [features for features, _ in seen]
+    def _from_below(self, sublayer: Sublayer, module: nn.Module) -> Seen:
+        layer, residual = sublayer.layer, sublayer.residual
+        return [run_to(layer, ascent, module, residual) for ascent in self.ascents]
 
-    def _behind_heads(
-        self, layer: nn.Module, heads: Sequence[Tensor], module: nn.Module
-    ) -> list[tuple[Tensor, Tensor]]:
-        middle, seen = layer.get_submodule(self.family.paths.neurons_residual), []
+    def _behind(self, heads: Sequence[Tensor], sublayer: Sublayer, module: nn.Module) -> Seen:
+        """Run up to a module of the FFN behind an attention whose heads give this."""
+        layer, residual, seen = sublayer.layer, sublayer.residual, []
         for ascent, features in zip(self.ascents, heads, strict=True):
-            with replaying_heads(self.family, layer, features):
-                seen.append(run_to(layer, ascent, module, middle))
+            with replaying_heads(self.family.attention(layer), features):
+                seen.append(run_to(layer, ascent, module, residual))
         return seen
 
     def _repair_reader(self) -> None:
@@ -153,23 +150,25 @@ class _Repair:
             return
         read = [input_of(self.model, reader, batch) for batch in self.batches]
         # it may read one token of a sentence: a tenth or less of the rows, so a stronger pull
-        self._reread([reader], [dense_reader], slice(None), read, READER, 10 * self.ridge)
+        self._reread([reader], [dense_reader], [slice(None)], read, READER, 10 * self.ridge)
 
     def _dense_layer(self, index: int) -> nn.Module:
         return self.family.layers(self.dense)[index]
 
-    def _head_rows(self, index: int, modules: int) -> list[int]:
-        """Return the rows of the dense model's q, k or v, or of all three fused, that stay."""
-        size = head_size(self.dense.config)
-        width = architecture(self.dense).layers[index].heads * size
-        rows = [h * size + i for h in self.plan.layers[index].heads for i in range(size)]
-        return [part * width + row for part in range(3 // modules) for row in rows]
+    def _rows(self, place: Place, full: Sublayer) -> Sequence[Rows]:
+        """Return, for each projection that makes units, the dense one's rows that stay."""
+        index, name = place
+        plan = self.plan.layers[index]
+        units, size = (plan.heads, self.size) if name == "attention" else (plan.neurons, 1)
+        kept = [unit * size + i for unit in units for i in range(size)]
+        blocks = [len(weight(module)) // full.width for module in full.inputs]
+        return [[b * full.width + row for b in range(count) for row in kept] for count in blocks]
 
     def _reread(
         self,
         modules: Sequence[nn.Module],
         dense_modules: Sequence[nn.Module],
-        rows: Rows,
+        rows: Sequence[Rows],
         read: Sequence[Tensor],
         place: Place,
         ridge: float | None = None,
@@ -177,13 +176,14 @@ class _Repair:
         """Let modules make of the channels that stay what the dense ones make of all."""
         wanted = self.traces.of(place)
         xs = [real_rows(x, ascent.real) for x, ascent in zip(read, self.ascents, strict=True)]
-        recovery = _recovery(xs, wanted, self.channels or (), ridge or self.ridge)
-        for module, dense_module in zip(modules, dense_modules, strict=True):
-            full = weight(dense_module)[rows].float()
-            shift, bias = full @ recovery[-1], getattr(module, "bias", None)
-            weight(module).copy_(full @ recovery[:-1].T)
-            if bias is not None:
-                bias.copy_(dense_module.bias[rows] + shift)  # type: ignore[index]
+        constant = all(getattr(module, "bias", None) is not None for module in modules)
+        recovery = _recovery(xs, wanted, self.channels or (), ridge or self.ridge, constant)
+        kept = len(self.channels or ())
+        for module, dense_module, own in zip(modules, dense_modules, rows, strict=True):
+            full, left = weight(dense_module)[own].float(), _any(module)
+            weight(module).copy_(full @ recovery[:kept].T)
+            if constant:
+                left.bias.copy_(_any(dense_module).bias[own] + full @ recovery[-1])
 
     def _refit(
         self, module: nn.Module, seen: Sequence[tuple[Tensor, Tensor]], place: Place
@@ -192,21 +192,26 @@ class _Repair:
 
 
 def _recovery(
-    xs: Sequence[Tensor], wanted: Sequence[Tensor], channels: Sequence[int], ridge: float
+    xs: Sequence[Tensor],
+    wanted: Sequence[Tensor],
+    channels: Sequence[int],
+    ridge: float,
+    constant: bool = True,
 ) -> Tensor:
     """Return M and m, below it, of ``wanted ≈ x Mᵀ + m``, transposed: (kept + 1, hidden).
 
     The ridge pulls towards taking the channels that stay as they are and 0 for the others.
+    Without ``constant``, for readers without a bias, there is no m.
     """
-    known = torch.zeros(len(channels) + 1, wanted[0].shape[1], device=wanted[0].device)
+    known = torch.zeros(len(channels) + constant, wanted[0].shape[1], device=wanted[0].device)
     known[torch.arange(len(channels)), torch.tensor(channels)] = 1.0
     gram = known.new_zeros(len(known), len(known), dtype=torch.float64)
     cross = known.new_zeros(known.shape, dtype=torch.float64)
     for x, target in zip(xs, wanted, strict=True):
-        ones = torch.cat([x.float(), x.new_ones(len(x), 1).float()], dim=1)
-        gram += ones.T @ ones
-        cross += ones.T @ (target - ones @ known)
-    return known + _solve(gram, cross, ridge).float()
+        given = _with_ones(x.float(), constant)
+        gram += given.T @ given
+        cross += given.T @ (target - given @ known)
+    return known + _solve(gram, cross, ridge, constant).float()
 
 
 def _up_to(batches: Sequence[Batch], tokens: int) -> list[Batch]:
@@ -238,29 +243,41 @@ def _fit(
         ridge: see :func:`repair`.
     """
     outputs, inputs = weight(module).shape
-    bias: Any = module.bias
-    size = inputs + 1  # a column of ones fits the bias
+    bias: Any = getattr(module, "bias", None)
+    constant = bias is not None
+    size = inputs + constant
+    if not size:
+        return
     gram = torch.zeros(size, size, dtype=torch.float64, device=targets[0].device)
     cross = gram.new_zeros(size, outputs)
     for (features, residual), target, student in zip(seen, targets, students, strict=True):
         given = features[student.real]
         missing = target - (residual[student.real] + module(given)).float()
-        x = given[:, :inputs].float()
-        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
+        x = _with_ones(given[:, :inputs].float(), constant)
         gram += x.T @ x
         cross += x.T @ missing
-    change = _solve(gram, cross, ridge)
+    change = _solve(gram, cross, ridge, constant)
     if inputs:
-        weight(module).add_(change[:-1].T.to(bias.dtype))
-    bias.add_(change[-1].to(bias.dtype))
+        weight(module).add_(change[:inputs].T.to(weight(module).dtype))
+    if constant:
+        bias.add_(change[-1].to(bias.dtype))
 
 
-def _solve(gram: Tensor, cross: Tensor, ridge: float) -> Tensor:
-    """Return the ridge solution; the last row, of the bias, is not pulled towards 0."""
-    pull = gram.diagonal() * 1e-9
-    if len(gram) > 1:
-        pull[:-1] += ridge * gram.diagonal()[:-1].mean() + 1e-12
+def _with_ones(x: Tensor, constant: bool) -> Tensor:
+    """Return rows with a 1 behind each, which fits the bias."""
+    return torch.cat([x, x.new_ones(len(x), 1)], dim=1) if constant else x
+
+
+def _solve(gram: Tensor, cross: Tensor, ridge: float, constant: bool) -> Tensor:
+    """Return the ridge solution; the last row, if of the bias, is not pulled towards 0."""
+    pull, weights = gram.diagonal() * 1e-9, len(gram) - constant
+    if weights:
+        pull[:weights] += ridge * gram.diagonal()[:weights].mean() + 1e-12
     factor, failed = torch.linalg.cholesky_ex(gram + torch.diag(pull))
     if failed or not bool(cross.isfinite().all()):
         raise TrialError("repair", "least squares without a solution: values are not finite")
     return torch.cholesky_solve(cross, factor)
+
+
+def _any(module: nn.Module) -> Any:
+    return module

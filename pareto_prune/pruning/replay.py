@@ -13,8 +13,9 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
-from pareto_prune.models.families import ModelFamily, family_of
+from pareto_prune.models.families import family_of
+from pareto_prune.models.family import ModelFamily
+from pareto_prune.models.layout import Sublayer
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.context import Batch
 
@@ -30,6 +33,7 @@ Place = tuple[int, str]
 """Where a tensor was seen: the layer, and the name of the point in it."""
 
 READER: Place = (-1, "reader_in")
+SUBLAYERS = ("attention", "ffn")
 
 
 class DenseTraces:
@@ -67,8 +71,8 @@ def _trace(dense: PreTrainedModel, batch: Batch, inputs: bool) -> dict[Place, Te
         dense(**_without_labels(batch))
     kept = dict[Place, Tensor]()
     for i in range(len(layers)):
-        kept[i, "attention_out"] = seen[i, "before"] + seen[i, "attention"]
-        kept[i, "ffn_out"] = seen[i, "middle"] + seen[i, "ffn"]
+        for name in SUBLAYERS:
+            kept[i, f"{name}_out"] = seen[i, f"{name}_residual"] + seen[i, name]
     if inputs:
         kept |= {place: seen[place] for place in seen if place[1].endswith("_in")}
     return {place: real_rows(tensor, real).half() for place, tensor in kept.items()}
@@ -78,16 +82,11 @@ def _taps(
     family: ModelFamily, layer: nn.Module, index: int, seen: dict[Place, Tensor]
 ) -> Iterator[Any]:
     """Hook one layer of a dense model so that what it reads and writes is noted."""
-    middle = layer.get_submodule(family.paths.neurons_residual)
-    for module, name in (
-        (layer, "before"),
-        (family.heads_in(layer)[0], "attention_in"),
-        (middle, "middle"),
-        (family.neurons_in(layer), "ffn_in"),
-    ):
-        yield module.register_forward_pre_hook(_note_input(seen, (index, name)))
-    yield family.heads_out(layer).register_forward_hook(_note_output(seen, (index, "attention")))
-    yield family.neurons_out(layer).register_forward_hook(_note_output(seen, (index, "ffn")))
+    for name, sublayer in zip(SUBLAYERS, family.sublayers(layer), strict=True):
+        residual, first, output = sublayer.residual, sublayer.inputs[0], sublayer.output
+        yield residual.register_forward_pre_hook(_note_input(seen, (index, f"{name}_residual")))
+        yield first.register_forward_pre_hook(_note_input(seen, (index, f"{name}_in")))
+        yield output.register_forward_hook(_note_output(seen, (index, name)))
 
 
 def input_of(model: PreTrainedModel, module: nn.Module, batch: Batch) -> Tensor:
@@ -148,17 +147,18 @@ def _versions(model: nn.Module) -> list[int]:
 class Ascent:
     """One batch on its way through the layers: where it is, and what each layer is given beside.
 
-    ``hidden``: (batch, tokens, hidden); ``real``: (batch, tokens), false for padding.
+    ``hidden``: (batch, tokens, hidden); ``given``: arguments after it, which alternate where the
+    kind of attention does; ``real``: (batch, tokens), false for padding.
     """
 
     hidden: Tensor
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    given: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]]
     real: Tensor
 
     def through(self, layer: nn.Module) -> Tensor:
         """Return what ``layer`` makes of the hidden states."""
-        output: Tensor = layer(self.hidden, *self.args, **self.kwargs)
+        args, kwargs = self.given[layer]
+        output: Tensor = layer(self.hidden, *args, **kwargs)
         return output
 
 
@@ -178,21 +178,34 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def start(model: PreTrainedModel, family: ModelFamily, batch: Batch) -> Ascent:
-    """Run a batch up to the first layer and return what that would be called with."""
-    found: list[Ascent] = []
+    """Run a batch up to the first layer and note what every layer would be called with."""
+    layers, real = family.layers(model), batch["attention_mask"].bool()
+    ascent = Ascent(torch.empty(0), {}, real)
 
-    def stop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        hidden, *rest = args
+    def skip(layer: nn.Module, hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         # a key-value cache would remember the calls of earlier passes
-        others = tuple(None if isinstance(value, Cache) else value for value in rest)
+        others = tuple(None if isinstance(value, Cache) else value for value in args)
         named = {k: None if isinstance(v, Cache) else v for k, v in kwargs.items()}
-        found.append(Ascent(hidden, others, named, batch["attention_mask"].bool()))
-        raise _Reached
+        ascent.hidden, ascent.given[layer] = hidden, (others, named)
+        if layer is layers[-1]:
+            raise _Reached
+        return hidden
 
-    handle = family.layers(model)[0].register_forward_pre_hook(stop, with_kwargs=True)
-    with _hooked(handle), suppress(_Reached):
+    with ExitStack() as patches, suppress(_Reached):
+        for layer in layers:
+            patches.enter_context(computing(layer, partial(skip, layer)))
         model(**_without_labels(batch))
-    return found[0]
+    return ascent
+
+
+@contextmanager
+def computing(module: nn.Module, function: Any) -> Iterator[None]:
+    """Let a module compute ``function`` within a ``with`` block."""
+    module.forward = function
+    try:
+        yield
+    finally:
+        del module.forward
 
 
 def _without_labels(batch: Batch) -> dict[str, Tensor]:
@@ -237,34 +250,26 @@ class _KnownAttention(_Known):
         return super().forward(), None
 
 
-@contextmanager
-def replaying_heads(family: ModelFamily, layer: nn.Module, features: Tensor) -> Iterator[None]:
-    """Let the attention of a layer give known inputs to ``W_o``."""
-    path = family.paths.attention
-    attention = layer.get_submodule(path)
-    tail = [attention.get_submodule(name) for name in family.paths.attention_tail]
-    layer.set_submodule(path, _KnownAttention(features, tail))
-    try:
-        yield
-    finally:
-        layer.set_submodule(path, attention)
+def replaying_heads(sublayer: Sublayer, features: Tensor) -> AbstractContextManager[None]:
+    """Let the attention of a layer give known inputs to ``W_o`` within a ``with`` block."""
+    return _replaying(sublayer, features, _KnownAttention)
+
+
+def replaying_neurons(sublayer: Sublayer, features: Tensor) -> AbstractContextManager[None]:
+    """Let the FFN of a layer give known inputs to ``W_2`` within a ``with`` block."""
+    return _replaying(sublayer, features, _Known)
 
 
 @contextmanager
-def replaying_neurons(family: ModelFamily, layer: nn.Module, features: Tensor) -> Iterator[None]:
-    """Let the FFN of a layer give known inputs to ``W_2``."""
-    paths = (family.paths.neurons_in, family.paths.activation)
-    owners = [
-        (layer.get_submodule(path.rpartition(".")[0]), path.rpartition(".")[2]) for path in paths
-    ]
-    before = [getattr(owner, name) for owner, name in owners]
-    for (owner, name), module in zip(owners, (_Known(features), nn.Identity()), strict=True):
-        setattr(owner, name, module)
+def _replaying(sublayer: Sublayer, features: Tensor, known: type[_Known]) -> Iterator[None]:
+    layer, path = sublayer.layer, sublayer.paths.module
+    module = layer.get_submodule(path)
+    tail = [module.get_submodule(name) for name in sublayer.paths.tail]
+    layer.set_submodule(path, known(features, tail))
     try:
         yield
     finally:
-        for (owner, name), module in zip(owners, before, strict=True):
-            setattr(owner, name, module)
+        layer.set_submodule(path, module)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from pareto_prune.models.families import family_of
 from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.database import PruningDatabase
 from pareto_prune.pruning.nested import NestedSolutions
+from pareto_prune.pruning.replay import computing
 from pareto_prune.pruning.seeds import PredictionSeeds, scored
 from pareto_prune.pruning.sweep import projections, resting, run, sweep
 
@@ -184,28 +185,18 @@ class _Shortcut:
         """Skip the layers below ``index`` within a ``with`` block."""
         with ExitStack() as patches:
             for layer, given in zip(self.layers[:index], self.given, strict=False):
-                patches.enter_context(_forward(layer, lambda *_, given=given, **__: given))
+                patches.enter_context(computing(layer, lambda *_, given=given, **__: given))
             yield
 
 
 @contextmanager
 def _cut_to(module: nn.Module, solutions: NestedSolutions, width: int) -> Iterator[None]:
-    bias_there: Any = module.bias
-    weight, bias = (part.to(bias_there.device) for part in solutions.solve(width))
+    there: Any = module.weight
+    weight, bias = (part.to(there.device) for part in solutions.solve(width))
     kept = torch.tensor(solutions.kept(width), dtype=torch.long, device=weight.device)
     columns = (kept[:, None] * solutions.size + torch.arange(solutions.size).to(kept)).flatten()
-    with _forward(module, lambda x: functional.linear(x[..., columns], weight, bias)):
+    with computing(module, lambda x: functional.linear(x[..., columns], weight, bias)):
         yield
-
-
-@contextmanager
-def _forward(module: nn.Module, function: Any) -> Iterator[None]:
-    """Let a module compute ``function`` within a ``with`` block."""
-    module.forward = function
-    try:
-        yield
-    finally:
-        del module.forward
 
 
 def _divergence(task: Task, dense: Tensor, logits: Tensor, batch: Batch) -> float:

@@ -13,22 +13,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.func import functional_call
 from transformers import PreTrainedModel
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.models.families import (
-    PREFIX,
     RECORD,
-    ModelFamily,
     architecture,
     dense_architecture,
     family_of,
-    find,
     head_size,
     record,
 )
+from pareto_prune.models.family import PREFIX, ModelFamily
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.plan import LayerPlan, PruningPlan
 
@@ -59,8 +57,10 @@ def cut(model: PreTrainedModel, plan: PruningPlan) -> PreTrainedModel:
     if plan.channels is not None:
         _check_head(model)
     layers, channels = _relative(plan_of(model), plan)
+    stays = [position for position, (heads, neurons) in enumerate(layers) if heads or neurons]
+    stated = family.stated(model.config, stays, dense.head_size)
     modeling_pruned.carve(model, family.paths.to_json(), dense.head_size, layers, channels)
-    _write_record(model, family, dense, plan)
+    _write_record(model, family, dense, plan, stated)
     return model
 
 
@@ -183,18 +183,26 @@ def _check_head(model: PreTrainedModel) -> None:
 
 
 def _write_record(
-    model: PreTrainedModel, family: ModelFamily, dense: Architecture, plan: PruningPlan
+    model: PreTrainedModel,
+    family: ModelFamily,
+    dense: Architecture,
+    plan: PruningPlan,
+    stated: dict[str, Any],
 ) -> None:
-    config, shape = model.config, plan.architecture(dense)
-    config.hidden_size = shape.hidden
-    config.num_hidden_layers = sum(not layer.dropped for layer in shape.layers)
+    config, shape, before = model.config, plan.architecture(dense), record(model)
+    first = {name: getattr(config, name, None) for name in stated}
     found = {
         "version": RECORD_VERSION,
         "dense": dense.to_json(),
         "layers": [layer.to_json() for layer in shape.layers],
         "plan": plan_to_ranges(plan),
         "paths": family.paths.to_json(),
+        "stated": first if before is None else before["stated"],
     }
+    config.hidden_size = shape.hidden
+    config.num_hidden_layers = sum(not layer.dropped for layer in shape.layers)
+    for name, value in stated.items():
+        setattr(config, name, value)
     setattr(config, RECORD, found)
     if not is_plain(model):
         _become_pruned(model)
@@ -207,10 +215,9 @@ def is_plain(model: PreTrainedModel) -> bool:
         layer.dropped or layer == full
         for layer, full in zip(shape.layers, dense.layers, strict=True)
     )
-    # Such a GPT-2 scales its attention by the index of the layer, which dropping others changes.
-    indexed = getattr(model.config, "scale_attn_by_inverse_layer_idx", False)
-    same_depth = model.config.num_hidden_layers == len(dense.layers)
-    return whole and shape.hidden == dense.hidden and (same_depth or not indexed)
+    kept = [index for index, layer in enumerate(shape.layers) if not layer.dropped]
+    stock = family_of(model).stock_builds(model.config, kept)
+    return whole and stock and shape.hidden == dense.hidden
 
 
 def _become_pruned(model: PreTrainedModel) -> None:
@@ -255,8 +262,8 @@ def _mask_layer(family: ModelFamily, layer: nn.Module, kept: LayerPlan, size: in
         yield layer.register_forward_hook(_skip, with_kwargs=True)
         return
     columns = [head * size + i for head in kept.heads for i in range(size)]
-    yield family.heads_out(layer).register_forward_pre_hook(_keep_inputs(columns))
-    yield family.neurons_out(layer).register_forward_pre_hook(_keep_inputs(kept.neurons))
+    for sublayer, features in zip(family.sublayers(layer), (columns, kept.neurons), strict=True):
+        yield sublayer.output.register_forward_pre_hook(_keep_inputs(features))
 
 
 def _skip(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], __: Any) -> Any:
@@ -273,20 +280,15 @@ def _keep_inputs(kept: Sequence[int]) -> Any:
 def _mask_channels(
     family: ModelFamily, model: PreTrainedModel, channels: Sequence[int]
 ) -> Iterator[Any]:
-    base, paths = model.base_model, family.paths
-    projection = find(base, paths.projection)
-    writers: list[nn.Module] = [base.get_submodule(path) for path in paths.embeddings]
-    norms = [base.get_submodule(path) for path in (*paths.embedding_norms, *paths.final_norms)]
-    if projection is not None:
-        writers = [projection]
-        norms = [base.get_submodule(path) for path in paths.final_norms]
+    below, behind = family.stream_norms(model)
+    writers, norms = family.stream_writers(model), [*below, *behind]
     for layer in family.layers(model):
-        writers += [family.heads_out(layer), family.neurons_out(layer)]
+        writers += [sublayer.output for sublayer in family.sublayers(layer)]
         norms += family.norms(layer)
     for module in writers:
         yield module.register_forward_hook(_keep_outputs(channels))
     for norm in norms:
-        yield norm.register_forward_hook(_norm_over(channels))
+        yield norm.register_forward_hook(_norm_over(norm, channels))
 
 
 def _keep_outputs(kept: Sequence[int]) -> Any:
@@ -296,12 +298,14 @@ def _keep_outputs(kept: Sequence[int]) -> Any:
     return hook
 
 
-def _norm_over(kept: Sequence[int]) -> Any:
-    def hook(norm: Any, args: tuple[Any, ...], output: Tensor) -> Tensor:
+def _norm_over(norm: nn.Module, kept: Sequence[int]) -> Any:
+    narrower = copy.deepcopy(norm)
+    modeling_pruned.narrow(narrower, outputs=kept)
+
+    def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         index = torch.tensor(kept, device=output.device)
-        some = functional.layer_norm(
-            args[0][..., index], (len(kept),), norm.weight[index], norm.bias[index], norm.eps
-        )
+        own = {name: parameter[index] for name, parameter in norm.named_parameters()}
+        some = functional_call(narrower, own, (args[0][..., index],))
         return torch.zeros_like(output).index_copy(-1, index, some)
 
     return hook

@@ -34,9 +34,7 @@ def projections(model: PreTrainedModel) -> list[nn.Module]:
     """Return ``W_o`` and ``W_2`` of every layer that is there, bottom up."""
     family = family_of(model)
     return [
-        module
-        for layer in family.layers(model)
-        for module in (family.heads_out(layer), family.neurons_out(layer))
+        sublayer.output for layer in family.layers(model) for sublayer in family.sublayers(layer)
     ]
 
 

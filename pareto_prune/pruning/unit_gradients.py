@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from pareto_prune.models.families import architecture, family_of, find, head_size
+from pareto_prune.models.families import architecture, family_of, head_size
+from pareto_prune.models.layout import find
 from pareto_prune.pruning.context import Batch, UnitScores
 from pareto_prune.pruning.sweep import Seeds, resting, run, sweep
 
@@ -70,15 +71,14 @@ def channel_scores(
 
 def _stream_writers(model: PreTrainedModel) -> Iterator[nn.Module]:
     """Yield the modules whose outputs are the residual stream, or what sublayers read of it."""
-    family, base = family_of(model), model.base_model
-    projection = find(base, family.paths.projection) if family.paths.projection else None
-    if projection is not None:
-        yield projection
-    else:
-        yield from (base.get_submodule(path) for path in family.paths.embedding_norms)
+    family = family_of(model)
+    below, behind = family.stream_norms(model)
+    yield from below
+    if find(model.base_model, family.paths.projection) is not None:
+        yield from family.stream_writers(model)
     for layer in family.layers(model):
         yield from family.norms(layer)
-    yield from (base.get_submodule(path) for path in family.paths.final_norms)
+    yield from behind
 
 
 class _Streams:

@@ -23,7 +23,8 @@ from transformers import PreTrainedModel
 from pareto_prune.core.errors import TrialError
 from pareto_prune.inputs.examples import Indices, Split, epoch_batches, labelled
 from pareto_prune.inputs.tasks import Task
-from pareto_prune.models.families import family_of, find
+from pareto_prune.models.families import family_of
+from pareto_prune.models.layout import find
 from pareto_prune.pruning.context import Penalty
 from pareto_prune.trials.precision import Precision, forward_precision
 

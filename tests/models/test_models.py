@@ -14,11 +14,10 @@ from pareto_prune.models.families import (
     dense_architecture,
     families,
     family_of,
-    find,
     head_size,
     supported,
-    weight,
 )
+from pareto_prune.models.layout import find, weight
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut, cut_copy
 from tests.tiny import HEADS, HIDDEN, LAYERS, MODEL_TYPES, NEURONS, tiny_model
@@ -37,14 +36,16 @@ def test_paths_lead_to_what_they_say(model_type, task):
     family = family_of(model)
     assert len(family.layers(model)) == LAYERS
     for layer in family.layers(model):
-        assert [part.shape for part in family.qkv(layer)] == [(HIDDEN, HIDDEN)] * 3
-        assert weight(family.heads_out(layer)).shape == (HIDDEN, HIDDEN)
-        assert weight(family.neurons_in(layer)).shape == (NEURONS, HIDDEN)
-        assert weight(family.neurons_out(layer)).shape == (HIDDEN, NEURONS)
+        attention, ffn = family.sublayers(layer)
+        assert [part.shape for part in attention.blocks()] == [(HIDDEN, HIDDEN)] * 3
+        assert weight(attention.output).shape == (HIDDEN, HIDDEN)
+        assert {part.shape for part in ffn.blocks()} == {(NEURONS, HIDDEN)}
+        assert weight(ffn.output).shape == (HIDDEN, NEURONS)
         assert all(isinstance(norm, nn.LayerNorm) for norm in family.norms(layer))
         assert find(layer, family.paths.activation) is not None
-        assert find(layer, family.paths.neurons_residual) is not None
-        assert isinstance(find(layer, family.paths.attention), nn.Module)
+        for sublayer in (attention, ffn):
+            assert isinstance(sublayer.residual, nn.Module)
+            assert isinstance(find(layer, sublayer.paths.module), nn.Module)
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -55,9 +56,16 @@ def test_every_hidden_channel_has_a_path(model_type):
     smaller = cut(model, keep)
     family = family_of(smaller)
     inner = {
-        id(p) for layer in family.layers(smaller) for p in family.heads_out(layer).parameters()
+        id(p)
+        for layer in family.layers(smaller)
+        for p in family.attention(layer).output.parameters()
     }
-    own = {"pooler.dense", "pre_classifier", "classifier"}  # outputs of the reader: not hidden
+    own = {
+        "pooler.dense",
+        "pre_classifier",
+        "classifier",
+        "head.",
+    }  # outputs of the reader: not hidden
     for name, parameter in smaller.named_parameters():
         of_heads = "attention" in name or "attn" in name or id(parameter) in inner
         if not of_heads and not any(part in name for part in own):

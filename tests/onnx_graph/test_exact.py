@@ -21,7 +21,7 @@ from pareto_prune.models.onnx_graph import (
     input_names,
     session,
 )
-from pareto_prune.models.onnx_graph.graph import OPSET, Graph
+from pareto_prune.models.graph import OPSET, Graph
 from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy

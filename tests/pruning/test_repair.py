@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from pareto_prune.core.errors import TrialError
-from pareto_prune.models.families import architecture, weight
+from pareto_prune.models.families import architecture
+from pareto_prune.models.layout import weight
 from pareto_prune.pruning import repair as repairing
 from pareto_prune.pruning import replay
 from pareto_prune.pruning.plan import PruningPlan

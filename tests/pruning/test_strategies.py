@@ -36,7 +36,11 @@ def prune(name, model_type="bert", options=None, genes=None, dense=None, **conte
 @pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2"])
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name, model_type):
-    pruned, dense, context = prune(name, model_type)
+    assert_contract(name, model_type)
+
+
+def assert_contract(name, model_type, options=None):
+    pruned, dense, context = prune(name, model_type, options)
     shape = pruned.plan.architecture(architecture(dense))
     assert plan_of(pruned.model) == pruned.plan
     assert architecture(pruned.model) == shape

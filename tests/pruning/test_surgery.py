@@ -10,8 +10,8 @@ from torch import nn
 
 from pareto_prune.core.errors import UserError
 from pareto_prune.models.families import architecture, family_of
-from pareto_prune.models.onnx_graph.graph import OPSET
-from pareto_prune.pruning.modeling_pruned import NoHeads, OnlyBias
+from pareto_prune.models.graph import OPSET
+from pareto_prune.pruning.modeling_pruned import NoHeads, NoNeurons, OnlyBias
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import (
     cut,
@@ -182,10 +182,12 @@ def test_empty_sublayers_give_just_their_bias(model_type):
     model = cut(tiny_model(model_type), PruningPlan.of([([], [3]), ([1], []), ([], [])]))
     family = family_of(model)
     no_heads, no_neurons = family.layers(model)
-    assert isinstance(family.heads_out(no_heads), OnlyBias)
-    assert isinstance(no_heads.get_submodule(family.paths.attention), NoHeads)
-    assert isinstance(family.neurons_out(no_neurons), OnlyBias)
-    assert isinstance(family.neurons_in(no_neurons), nn.Identity)
+    assert isinstance(family.attention(no_heads).output, OnlyBias)
+    assert isinstance(no_heads.get_submodule(family.paths.attention.module), NoHeads)
+    assert isinstance(family.ffn(no_neurons).output, OnlyBias)
+    assert isinstance(no_neurons.get_submodule(family.paths.ffn.module), NoNeurons)
+    assert not family.attention(no_heads).inputs
+    assert not family.ffn(no_neurons).inputs
     assert list(present_layers(model)) == [0, 1]
 
 

@@ -137,7 +137,7 @@ def _quantise(model: nn.Module) -> None:
     """
     from torch import nn
 
-    from pareto_prune.models.families import weight
+    from pareto_prune.models.layout import weight
 
     for parent in list(model.modules()):
         for name, module in list(parent.named_children()):

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pareto_prune.models.families import ModelFamily, Paths, families
+from pareto_prune.models.families import families
+from pareto_prune.models.family import ModelFamily, Written
+from pareto_prune.models.layout import Paths, SublayerPaths
+from pareto_prune.models.writer import Writer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @families.register("distilbert")
@@ -16,20 +22,30 @@ class DistilBert(ModelFamily):
     model_types: ClassVar[tuple[str, ...]] = ("distilbert",)
     paths: ClassVar[Paths] = Paths(
         layers="transformer.layer",
-        attention="attention",
-        attention_tail=("out_lin",),
-        heads_in=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
-        heads_out="attention.out_lin",
-        head_counts=("attention.n_heads",),
-        head_widths=(),
-        neurons_in="ffn.lin1",
+        attention=SublayerPaths(
+            module="attention",
+            tail=("out_lin",),
+            inputs=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+            output="attention.out_lin",
+            norm="sa_layer_norm",
+            counts=("attention.n_heads",),
+        ),
+        ffn=SublayerPaths(
+            module="ffn",
+            tail=("lin2", "dropout"),
+            inputs=("ffn.lin1",),
+            output="ffn.lin2",
+            norm="output_layer_norm",
+            residual="ffn",
+        ),
         activation="ffn.activation",
-        neurons_out="ffn.lin2",
-        neurons_residual="ffn",
-        norms=("sa_layer_norm", "output_layer_norm"),
         embeddings=("embeddings.word_embeddings", "embeddings.position_embeddings"),
         embedding_norms=("embeddings.LayerNorm",),
-        projection="",
-        final_norms=(),
         readers=("pre_classifier", "classifier"),
     )
+
+    def write_sentence(self, model: PreTrainedModel, w: Writer, x: str) -> Written:
+        """Return the first token's state behind the projection in front of the classifier."""
+        whole: Any = model
+        x = w.linear(w.first_token(x, int(model.config.hidden_size)), whole.pre_classifier)
+        return w.graph.op("Relu", x), whole.classifier

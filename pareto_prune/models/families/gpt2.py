@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pareto_prune.core.errors import Problem
-from pareto_prune.models.families import ModelFamily, Paths, families
+from pareto_prune.models.families import families
+from pareto_prune.models.family import ModelFamily, Written
+from pareto_prune.models.layout import Paths, SublayerPaths
+from pareto_prune.models.writer import UnsupportedModelError, Writer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 
 @families.register("gpt2")
@@ -18,22 +22,29 @@ class Gpt2(ModelFamily):
     """GPT-2: LayerNorm before each sublayer, q, k and v fused in one transposed projection."""
 
     model_types: ClassVar[tuple[str, ...]] = ("gpt2",)
+    pre_norm: ClassVar[bool] = True
     paths: ClassVar[Paths] = Paths(
         layers="h",
-        attention="attn",
-        attention_tail=("c_proj", "resid_dropout"),
-        heads_in=("attn.c_attn",),
-        heads_out="attn.c_proj",
-        head_counts=("attn.num_heads",),
-        head_widths=("attn.split_size",),
-        neurons_in="mlp.c_fc",
+        attention=SublayerPaths(
+            module="attn",
+            tail=("c_proj", "resid_dropout"),
+            inputs=("attn.c_attn",),
+            output="attn.c_proj",
+            norm="ln_1",
+            counts=("attn.num_heads",),
+            widths=("attn.split_size",),
+        ),
+        ffn=SublayerPaths(
+            module="mlp",
+            tail=("c_proj", "dropout"),
+            inputs=("mlp.c_fc",),
+            output="mlp.c_proj",
+            norm="ln_2",
+            residual="ln_2",
+        ),
         activation="mlp.act",
-        neurons_out="mlp.c_proj",
-        neurons_residual="ln_2",
-        norms=("ln_1", "ln_2"),
         embeddings=("wte", "wpe"),
         embedding_norms=(),
-        projection="",
         final_norms=("ln_f",),
         readers=("score", "classifier"),
     )
@@ -45,3 +56,24 @@ class Gpt2(ModelFamily):
         return [
             Problem("model", "config.pad_token_id is not set", "allowed: a token of its vocabulary")
         ]
+
+    def stock_builds(self, config: PreTrainedConfig, kept: Sequence[int]) -> bool:
+        """Whether every layer stays in its place, or scores are not scaled by it."""
+        indexed = getattr(config, "scale_attn_by_inverse_layer_idx", False)
+        return not indexed or list(kept) == list(range(len(kept)))
+
+    def unwritten(self, config: PreTrainedConfig) -> str | None:
+        """Return what is not written: a decoder, and scores in another order."""
+        if getattr(config, "reorder_and_upcast_attn", False):
+            return "attention in another order"
+        return super().unwritten(config)
+
+    def write_sentence(self, model: PreTrainedModel, w: Writer, x: str) -> Written:
+        """Return the state of the last token that is not padding."""
+        g, pad = w.graph, model.config.pad_token_id
+        whole: Any = model
+        if pad is None:
+            raise UnsupportedModelError("no padding token")
+        last = g.op("ArgMax", g.op("Mul", w.is_real(pad), w.range), axis=1, keepdims=1)
+        tokens = w.tokens(x, int(model.config.hidden_size))
+        return g.op("GatherND", tokens, last, batch_dims=1), whole.score

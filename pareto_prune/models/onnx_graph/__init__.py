@@ -17,9 +17,10 @@ import numpy as np
 
 from pareto_prune.core.errors import MissingExtraError, ParetoPruneError
 from pareto_prune.models.families import family_of
-from pareto_prune.models.onnx_graph.graph import Dtype
+from pareto_prune.models.graph import Dtype
 from pareto_prune.models.onnx_graph.traced import trace
-from pareto_prune.models.onnx_graph.walk import Built, UnsupportedModelError, build, input_names
+from pareto_prune.models.onnx_graph.walk import Built, build, input_names
+from pareto_prune.models.writer import UnsupportedModelError
 
 if TYPE_CHECKING:
     import onnx

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.models.onnx_graph.graph import OPSET
+from pareto_prune.models.graph import OPSET
 
 if TYPE_CHECKING:
     import onnx
     from transformers import PreTrainedModel
 
-    from pareto_prune.models.onnx_graph.graph import Array, Dtype
+    from pareto_prune.models.graph import Array, Dtype
 
 
 @dataclass(frozen=True)

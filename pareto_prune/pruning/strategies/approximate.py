@@ -151,7 +151,7 @@ class _Gates:
         """Multiply the kept columns of ``W_o`` and ``W_2`` by their deterministic gates."""
         import torch
 
-        from pareto_prune.models.families import weight
+        from pareto_prune.models.layout import weight
 
         kept = [units for layer in plan.layers for units in (layer.heads, layer.neurons)]
         with torch.no_grad():
@@ -169,8 +169,9 @@ class _Gates:
         for layer, heads, neurons in zip(
             family.layers(model), self.heads, self.neurons, strict=True
         ):
-            yield family.heads_out(layer), heads, size
-            yield family.neurons_out(layer), neurons, 1
+            attention, ffn = family.sublayers(layer)
+            yield attention.output, heads, size
+            yield ffn.output, neurons, 1
 
 
 class _Lagrangian:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.architecture import Architecture, LayerKind, LayerShape
 from pareto_prune.core.records import DenseReference
 from pareto_prune.pruning.context import CostTable
 from pareto_prune.pruning.cost import total
@@ -20,7 +20,7 @@ def predict(
     """Return the costs of a model of this shape, as far as the dense model's are known.
 
     Latency and energy are the ratio of the tables' sums times the study's reference value, as
-    objectives are. A dropped layer takes its two LayerNorms and output biases along.
+    objectives are. A dropped layer takes its norms and output biases along.
 
     Args:
         shape: of the model.
@@ -42,11 +42,12 @@ def predict(
 
 def removed(shape: Architecture, dense: Architecture) -> float:
     """Return how many parameters a smaller shape lacks."""
-    heads = 4 * dense.hidden * dense.head_size + 3 * dense.head_size
-    neurons = 2 * dense.hidden + 1
-    layers = sum(layer.dropped for layer in shape.layers)
-    return (
-        (dense.heads - shape.heads) * heads
-        + (dense.neurons - shape.neurons) * neurons
-        + layers * 6 * dense.hidden
-    )
+    pairs = enumerate(zip(dense.layers, shape.layers, strict=True))
+    return sum(_lost(dense.kind(i), full, left, dense) for i, (full, left) in pairs)
+
+
+def _lost(kind: LayerKind, full: LayerShape, left: LayerShape, dense: Architecture) -> int:
+    head = (kind.head_matrices * dense.hidden + kind.head_biases) * dense.head_size
+    neuron = kind.neuron_matrices * dense.hidden + kind.neuron_biases
+    units = (full.heads - left.heads) * head + (full.neurons - left.neurons) * neuron
+    return units + left.dropped * kind.vectors * dense.hidden

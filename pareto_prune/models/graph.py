@@ -90,7 +90,8 @@ class Graph:
 
     def norm(self, x: str, module: nn.LayerNorm) -> str:
         """Return the LayerNorm of ``x`` over its last dimension."""
-        inputs = [x, self.vector(module.weight), self.vector(module.bias)]
+        biases = [] if module.bias is None else [self.vector(module.bias)]
+        inputs = [x, self.vector(module.weight), *biases]
         return self.op("LayerNormalization", *inputs, axis=-1, epsilon=float(module.eps))
 
     def reshape(self, x: str, shape: Sequence[int], leading: str = "") -> str:
