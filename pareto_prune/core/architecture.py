@@ -15,6 +15,8 @@ A layer with neither heads nor neurons is not there: its input is its output.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pydantic
 
 from pareto_prune.core.record import Record

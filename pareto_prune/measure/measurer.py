@@ -358,11 +358,14 @@ def _longer(plan: Protocol) -> Protocol:
 
 
 def _shape(model: PreTrainedModel) -> str:
-    """Return a digest of what a model's cost depends on: the shapes of its weights, its class."""
+    """Return a digest of what a model's cost depends on: shapes of its weights, class, windows."""
+    family = family_of(model)
+    spans = [family.span(layer) for layer in family.layers(model)]
+    windows = [spans] if any(spans) else []
     shapes = [(name, list(weight.shape)) for name, weight in model.named_parameters()]
     activation = getattr(model.config, "hidden_act", None)
     attention = model.config._attn_implementation
-    text = json.dumps([type(model).__name__, activation, attention, shapes])
+    text = json.dumps([type(model).__name__, activation, attention, shapes, *windows])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
