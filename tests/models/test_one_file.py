@@ -4,18 +4,22 @@ The contracts of all families run here over ModernBERT, which only these tests r
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 from transformers import ModernBertForSequenceClassification
 
 from pareto_prune.core.architecture import LayerKind
 from pareto_prune.export.loading import load
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.families import architecture, family_of
 from pareto_prune.models.onnx_graph import build, check, probes, session, torch_logits
+from pareto_prune.pruning.database import build_database
 from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.repair import repair
@@ -25,11 +29,11 @@ from pareto_prune.search.early_stopping._prediction import removed
 from tests.calibration import test_sensitivity, test_sweep
 from tests.export import test_huggingface as exporting
 from tests.models import test_models
-from tests.modernbert import registered
+from tests.modernbert import ModernBert, registered
 from tests.onnx_graph import test_exact
 from tests.pruning import test_importance, test_repair, test_strategies, test_surgery
 from tests.pruning.plans import plans
-from tests.tiny import HEADS, LAYERS, NEURONS, tiny_batch, tiny_batches, tiny_model
+from tests.tiny import HEADS, HIDDEN, LAYERS, NEURONS, tiny_batch, tiny_batches, tiny_model
 
 TYPE = "modernbert"
 TASKS = ("classification", "ner")
@@ -83,6 +87,47 @@ def test_with_biases_too(plan, biases):
     test_surgery.assert_equal_to_masked(model, exporting.PLANS[plan], tiny_batch())
     smaller = cut_copy(model, exporting.PLANS[plan])
     check(smaller, build(smaller))
+
+
+class Apart(nn.Module):
+    """The same FFN with two projections in place of the fused one."""
+
+    def __init__(self, fused):
+        super().__init__()
+        self.active, self.gate = (nn.Linear(HIDDEN, NEURONS, bias=False) for _ in range(2))
+        for part, rows in zip((self.active, self.gate), fused.Wi.weight.chunk(2), strict=True):
+            part.weight = nn.Parameter(rows.detach().clone())
+        self.act, self.Wo = fused.act, fused.Wo
+
+    def forward(self, hidden_states):
+        return self.Wo(self.act(self.active(hidden_states)) * self.gate(hidden_states))
+
+
+@pytest.mark.parametrize("plan", exporting.PLANS)
+def test_a_gate_in_a_projection_of_its_own(plan, monkeypatch):
+    fused, model = tiny_model(TYPE), tiny_model(TYPE)
+    expected = cut_copy(fused, exporting.PLANS[plan])
+    for layer in model.model.layers:
+        layer.mlp = Apart(layer.mlp)
+    paths = ModernBert.paths
+    apart = replace(paths, ffn=replace(paths.ffn, inputs=("mlp.active", "mlp.gate")))
+    monkeypatch.setattr(ModernBert, "paths", apart)
+    test_surgery.assert_equal_to_masked(model, exporting.PLANS[plan], tiny_batch())
+    smaller = cut_copy(model, exporting.PLANS[plan])
+    check(smaller, build(smaller))
+    assert architecture(smaller) == architecture(expected)
+    torch.testing.assert_close(
+        exporting.logits(smaller, exporting.inputs()),
+        exporting.logits(expected, exporting.inputs()),
+    )
+
+
+def test_a_family_without_sdpa_takes_what_it_has():
+    class Eager(ModernBert):
+        attentions = ("eager",)
+
+    assert ModernBert().attention_kind("sdpa") == "sdpa"
+    assert Eager().attention_kind("sdpa") == Eager().attention_kind("eager") == "eager"
 
 
 @pytest.mark.parametrize(
@@ -264,9 +309,7 @@ def test_batch_and_length_are_dynamic_and_padding_is_not_seen():
 
 
 def test_calibration_of_an_unbiased_projection_leaves_no_bias():
-    from pareto_prune.pruning.database import build_database
-
-    database = build_database(tiny_model(TYPE), tiny_batches(2))
+    database = build_database(tiny_model(TYPE), tiny_batches(2), tasks.create("classification"))
     for solutions in database.sublayers:
         for count in (0, 1, solutions.units):
             assert solutions.solve(count)[1].abs().max() < 1e-6
