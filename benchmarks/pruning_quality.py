@@ -39,11 +39,11 @@ import torch
 from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Candidate
 from pareto_prune.measure.environment import environment
-from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import keep_within, total
 from pareto_prune.pruning.database import stitch
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.repair import repair
+from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.selection import neuron_multiple, strongest
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy

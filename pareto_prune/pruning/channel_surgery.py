@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.models.families import family_of
-from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.moments import Moments
 from pareto_prune.pruning.sweep import resting, run
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
-from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.inputs.batch import Batch
+from pareto_prune.pruning.pruned import Pruned
+from pareto_prune.pruning.scores import UnitScores
 
 if TYPE_CHECKING:
     import torch
@@ -21,21 +22,7 @@ if TYPE_CHECKING:
 
     from pareto_prune.pruning.database import PruningDatabase
 
-Batch = Mapping[str, "Tensor"]
 Penalty = Callable[[], "Tensor"]
-
-
-@dataclass(frozen=True)
-class UnitScores:
-    """Importance of every unit: higher is more important.
-
-    Attributes:
-        heads: one tensor a layer, shape (heads,).
-        neurons: one tensor a layer, shape (neurons,).
-    """
-
-    heads: tuple[Tensor, ...]
-    neurons: tuple[Tensor, ...]
 
 
 @runtime_checkable
@@ -122,15 +109,6 @@ class Context(Protocol):
 
     def evaluate(self, model: PreTrainedModel) -> float:
         """Return the metric of ``model`` on a held-out slice of the *training* data."""
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What a strategy hands over: the plan, the cut model, and the training steps it used."""
-
-    plan: PruningPlan
-    model: PreTrainedModel
-    steps_used: int = 0
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from pareto_prune.pruning.context import CostTable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pareto_prune.pruning.context import UnitScores
+    from pareto_prune.pruning.scores import UnitScores
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,16 @@ from transformers import PreTrainedModel
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import architecture as architecture_of
 from pareto_prune.models.families import family_of, head_size
 from pareto_prune.models.layout import weight
-from pareto_prune.pruning.context import Batch, Pruned, UnitScores
 from pareto_prune.pruning.moments import Moments, collect_moments
 from pareto_prune.pruning.nested import NestedSolutions
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.pruned import Pruned
+from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.surgery import cut, present_layers
 from pareto_prune.pruning.sweep import projections
 

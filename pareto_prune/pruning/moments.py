@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.progress import Progress
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.layout import weight
-from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.seeds import PredictionSeeds
 from pareto_prune.pruning.sweep import projections, sweep
 

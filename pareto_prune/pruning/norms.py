@@ -9,8 +9,10 @@ import pydantic
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
-from pareto_prune.pruning.context import Context, Penalty, Pruned, UnitScores
+from pareto_prune.pruning.context import Context, Penalty
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.pruned import Pruned
+from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.selection import (
     plan_by_sparsity,
     plan_by_threshold,

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from pareto_prune.core.errors import TrialError
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.models.families import family_of, head_size
 from pareto_prune.models.layout import Sublayer, weight
 from pareto_prune.pruning import modeling_pruned
-from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.replay import (
     READER,
     Ascent,

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.models.families import family_of
 from pareto_prune.models.family import ModelFamily
 from pareto_prune.models.layout import Sublayer
 from pareto_prune.pruning import modeling_pruned
-from pareto_prune.pruning.context import Batch
 
 Place = tuple[int, str]
 """Where a tensor was seen: the layer, and the name of the point in it."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pareto_prune.core.errors import TrialError
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.inputs.examples import labelled
 from pareto_prune.inputs.tasks import Task
-from pareto_prune.pruning.context import Batch
 
 
 class PredictionSeeds:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.errors import TrialError
-from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.scores import UnitScores
 
 if TYPE_CHECKING:
     from torch import Tensor

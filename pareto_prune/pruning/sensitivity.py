@@ -23,9 +23,9 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import family_of
-from pareto_prune.pruning.context import Batch
 from pareto_prune.pruning.database import PruningDatabase
 from pareto_prune.pruning.nested import NestedSolutions
 from pareto_prune.pruning.replay import computing

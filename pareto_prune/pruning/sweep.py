@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.models.families import family_of
-from pareto_prune.pruning.context import Batch
 
 Inputs = Callable[[int, Tensor], None]
 Gradients = Callable[[int, Tensor, Tensor], None]

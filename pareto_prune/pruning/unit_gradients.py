@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.models.families import architecture, family_of, head_size
 from pareto_prune.models.layout import find
-from pareto_prune.pruning.context import Batch, UnitScores
+from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.sweep import Seeds, resting, run, sweep
 
 Reduce = Callable[[Tensor], Tensor]

@@ -45,7 +45,7 @@ from pareto_prune.trials.timings import Timings
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from pareto_prune.pruning.context import Pruned
+    from pareto_prune.pruning.pruned import Pruned
 
 SEEDS = 3
 """Retrainings of a trial."""

@@ -32,6 +32,7 @@ from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.memory import give_back
 from pareto_prune.core.progress import Progress
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.inputs.examples import Split, TaskData, batches_by_length
 from pareto_prune.inputs.sampling import sample, spread
 from pareto_prune.inputs.tasks import Task, tasks
@@ -46,10 +47,11 @@ from pareto_prune.pruning import (
     sweep,
     unit_gradients,
 )
-from pareto_prune.pruning.context import Batch, CostTable, UnitScores
+from pareto_prune.pruning.context import CostTable
 from pareto_prune.pruning.cost_tables import MacsCost, MeasuredCost
 from pareto_prune.pruning.database import PruningDatabase, build_database
 from pareto_prune.pruning.importance import importances
+from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.sensitivity import sensitivities
 
 if TYPE_CHECKING:

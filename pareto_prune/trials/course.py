@@ -15,7 +15,8 @@ from pareto_prune.core.records import (
     Quality,
     Rung,
 )
-from pareto_prune.pruning.context import Pruned, Shaped
+from pareto_prune.pruning.context import Shaped
+from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.early_stopping import (
     PREDICTABLE,

@@ -9,8 +9,8 @@ from pareto_prune.core.records import (
     Measurement,
     Quality,
 )
-from pareto_prune.pruning.context import Pruned
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from pareto_prune.models import onnx_graph
 from pareto_prune.models.families import family_of
+from pareto_prune.models.graph import OPSET, Graph
 from pareto_prune.models.onnx_graph import (
     InexactGraphError,
     UnsupportedModelError,
@@ -21,7 +22,6 @@ from pareto_prune.models.onnx_graph import (
     input_names,
     session,
 )
-from pareto_prune.models.graph import OPSET, Graph
 from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.families import architecture
-from pareto_prune.pruning.context import Batch, Penalty, UnitScores
+from pareto_prune.pruning.context import Penalty
 from pareto_prune.pruning.importance import importances
+from pareto_prune.pruning.scores import UnitScores
 from tests.tiny import tiny_batches
 
 TASK = tasks.create("classification")

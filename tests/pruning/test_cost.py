@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.errors import TrialError
-from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import BlendedCost, keep_within, smallest, total
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.scores import UnitScores
 from tests.pruning.fakes import LinearTable
 
 DENSE = Architecture(

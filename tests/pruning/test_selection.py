@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.errors import TrialError
-from pareto_prune.pruning.context import UnitScores
+from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.selection import (
     check_finite_channels,
     kept_count,

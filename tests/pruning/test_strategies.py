@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pareto_prune.core.errors import StudyFileError, TrialError
 from pareto_prune.core.records import Candidate
 from pareto_prune.models.families import architecture
-from pareto_prune.pruning.context import UnitScores
 from pareto_prune.pruning.cost import BlendedCost
 from pareto_prune.pruning.norms import norm_penalty, unit_norms
+from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.strategies.channel import widths_within
 from pareto_prune.pruning.surgery import cut_copy, plan_of

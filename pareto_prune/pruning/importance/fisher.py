@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pareto_prune.pruning.context import Batch, UnitScores
+from pareto_prune.inputs.batch import Batch
 from pareto_prune.pruning.importance import importances
+from pareto_prune.pruning.scores import UnitScores
 
 if TYPE_CHECKING:
     import torch

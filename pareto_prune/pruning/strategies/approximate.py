@@ -12,9 +12,11 @@ from pydantic import Field
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
-from pareto_prune.pruning.context import Context, CostTable, Pruned, UnitScores
+from pareto_prune.pruning.context import Context, CostTable
 from pareto_prune.pruning.cost import BlendedCost, check_target, keep_within, total
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.pruned import Pruned
+from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.selection import check_finite, neuron_multiple
 from pareto_prune.pruning.strategies import strategies
 

@@ -9,9 +9,10 @@ import pydantic
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
-from pareto_prune.pruning.context import Context, Pruned
+from pareto_prune.pruning.context import Context
 from pareto_prune.pruning.cost import BlendedCost, check_target
 from pareto_prune.pruning.decoder import decode, options, weigh
+from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.selection import check_sublayers, neuron_multiple
 from pareto_prune.pruning.strategies import strategies
 

@@ -11,9 +11,10 @@ import pydantic
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.records import Candidate
-from pareto_prune.pruning.context import Context, CostTable, Pruned
+from pareto_prune.pruning.context import Context, CostTable
 from pareto_prune.pruning.cost import BlendedCost
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.selection import (
     CHANNEL_MULTIPLE,
     check_finite,

@@ -9,7 +9,8 @@ import pydantic
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
-from pareto_prune.pruning.context import Context, Pruned
+from pareto_prune.pruning.context import Context
+from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.selection import (
     check_sublayers,
     plan_by_sparsity,
