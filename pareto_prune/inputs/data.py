@@ -27,13 +27,12 @@ from pareto_prune.inputs.sampling import sample, spread
 from pareto_prune.inputs.sources import (
     SUFFIXES,
     Source,
-    Table,
     demo_source,
     file_source,
     folder_source,
     hub_source,
-    refused,
 )
+from pareto_prune.inputs.table import Table, refused
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.models.families import family_of
 

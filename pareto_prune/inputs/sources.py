@@ -11,34 +11,20 @@ import csv
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.inputs import demo
+from pareto_prune.inputs.delimited import read_csv
+from pareto_prune.inputs.table import Table, refused
+from pareto_prune.inputs.word_columns import read_conll
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 _WORDS = ("", ".conll", ".txt", ".iob", ".iob2", ".bio", ".annotated", ".tags")
-
-
-@dataclass(frozen=True)
-class Table:
-    """Columns of equal length, each read when it is asked for.
-
-    Attributes:
-        source: what messages call it.
-        columns: names of the columns.
-        read: from the name of a column to its values.
-        classes: class names of the columns whose values are class indices (or lists of them).
-    """
-
-    source: str
-    columns: tuple[str, ...]
-    read: Callable[[str], list[Any]]
-    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,11 +34,6 @@ class Source:
     name: str
     digest: str
     table: Callable[[], Table]
-
-
-def refused(key: str, wrong: str, allowed: str) -> StudyFileError:
-    """Return the error of a key of the study file, to be raised."""
-    return StudyFileError(Problem(key, wrong, f"allowed: {allowed}"))
 
 
 def file_source(path: Path, words: bool = False, key: str = "data.path") -> Source:
@@ -69,7 +50,7 @@ def file_source(path: Path, words: bool = False, key: str = "data.path") -> Sour
     if not path.is_file():
         raise refused(key, f"no such file: {path}", "a file that is there")
     suffix = path.suffix.lower()
-    reader = _READERS.get(suffix) or (_read_conll if words or suffix == ".conll" else None)
+    reader = _READERS.get(suffix) or (read_conll if words or suffix == ".conll" else None)
     if reader is None:
         raise refused(key, f"{path}: cannot read {suffix or 'this'}", ", ".join(SUFFIXES))
     return Source(path.name, file_sha256(path), functools.partial(_opened, reader, path))
@@ -80,7 +61,7 @@ def demo_source(path: str) -> Source:
     file, kind = demo.reviews(path)
 
     def read() -> Table:
-        whole = _opened(_read_csv, file)
+        whole = _opened(read_csv, file)
         chosen = [found == kind for found in whole.read("source")]
 
         def column(name: str) -> list[Any]:
@@ -240,30 +221,6 @@ def _opened(reader: Callable[[Path], Table], path: Path) -> Table:
         raise refused("data.path", f"{path}: cannot be read ({line})", "a whole file") from error
 
 
-def _read_csv(path: Path, delimiter: str = ",") -> Table:
-    """Read every cell as text: what a label means is for the task to say."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    header = _csv_header(path, delimiter)
-    block = min(max(1 << 20, path.stat().st_size + 1), 1 << 30)
-    table = arrow_csv.read_csv(
-        path,
-        read_options=arrow_csv.ReadOptions(block_size=block),
-        parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
-    )
-    return Table(path.name, tuple(header), lambda name: table.column(name).to_pylist())
-
-
-def _csv_header(path: Path, delimiter: str) -> list[str]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header = next(csv.reader(file, delimiter=delimiter), [])
-    if not header or len(set(header)) != len(header):
-        raise ValueError("no header, or a name in it twice")
-    return header
-
-
 def _read_json(path: Path) -> Table:
     text = path.read_text(encoding="utf-8-sig")
     rows = json.loads(text) if text.lstrip().startswith("[") else list(_json_lines(text))
@@ -296,43 +253,9 @@ def _read_parquet(path: Path) -> Table:
     )
 
 
-def _read_conll(path: Path) -> Table:
-    """Read sentences of words: columns ``text`` (the first), ``label`` (the last), ``0``, ``1`` ….
-
-    Columns stand apart by tabs where the line has one, else by spaces. Lines ``-DOCSTART-`` and
-    empty ones end a sentence.
-    """
-    sentences = list(_sentences(path.read_text(encoding="utf-8-sig").split("\n")))
-    width = min((len(word) for sentence in sentences for word in sentence), default=2)
-    place = {"text": 0, "label": -1, **{str(index): index for index in range(width)}}
-
-    def read(name: str) -> list[Any]:
-        return [[word[place[name]] for word in sentence] for sentence in sentences]
-
-    return Table(path.name, tuple(place), read)
-
-
-def _sentences(lines: Iterable[str]) -> Iterator[list[list[str]]]:
-    words: list[list[str]] = []
-    for number, line in enumerate(itertools.chain(lines, [""]), start=1):
-        content = line.replace("\ufeff", "").strip("\r\n")
-        if content.strip() and not content.startswith("-DOCSTART-"):
-            words.append(_columns(content, number))
-        elif words:
-            yield words
-            words = []
-
-
-def _columns(line: str, number: int) -> list[str]:
-    parts = line.rstrip("\t").split("\t") if "\t" in line else line.split()
-    if len(parts) < 2:
-        raise ValueError(f"line {number} has one column")
-    return [part.strip() for part in parts]
-
-
 _READERS: dict[str, Callable[[Path], Table]] = {
-    ".csv": _read_csv,
-    ".tsv": functools.partial(_read_csv, delimiter="\t"),
+    ".csv": read_csv,
+    ".tsv": functools.partial(read_csv, delimiter="\t"),
     ".json": _read_json,
     ".jsonl": _read_json,
     ".parquet": _read_parquet,
