@@ -214,6 +214,91 @@ def test_quoted_lines_and_a_byte_order_mark_in_csv(study, tmp_path):
     assert table.read("text") == ['a good, "film"\nthe plot', "NA"]
 
 
+class TestQuotes:
+    """A quote that only begins a cell must not swallow the rows after it."""
+
+    def rows(self):
+        texts = [f"the film was good {'a ' * (i % 3)}" for i in range(160)]
+        texts[10], texts[75], texts[150] = '"the film was', '"awful" film', '"a good plot'
+        return texts, [("pos", "neg")[i % 2] for i in range(160)]
+
+    def write(self, path, delimiter):
+        lines = [delimiter.join(pair) for pair in zip(*self.rows(), strict=True)]
+        path.write_text("\n".join([delimiter.join(("text", "label")), *lines]), "utf-8")
+        return path
+
+    def test_they_are_text_in_tsv_that_does_not_quote(self, tmp_path):
+        table = sources.file_source(self.write(tmp_path / "glue.tsv", "\t")).table()
+        assert (table.read("text"), table.read("label")) == self.rows()
+
+    @pytest.mark.parametrize(
+        "text", ['say """hi"" there', 'a "" b', '"', '""" x', 'a\u2028"b', "it's", '"a""b" c']
+    )
+    def test_a_line_stays_a_row_in_tsv(self, tmp_path, text):
+        (tmp_path / "d.tsv").write_text(f"text\tlabel\n{text}\t1\ngood\t0\n", "utf-8")
+        assert sources.file_source(tmp_path / "d.tsv").table().read("text") == [text, "good"]
+
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            ['a "good" film', "the plot"],
+            ["two\nlines", 'and "quotes"'],
+            ["a\ttab", '"awful" film'],
+            ["plain", "texts"],
+        ],
+    )
+    @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
+    @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    def test_what_a_writer_quoted_is_read_back(self, tmp_path, rows, suffix, delimiter, quoting):
+        path = tmp_path / f"d.{suffix}"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, delimiter=delimiter, quoting=quoting)
+            writer.writerows([["text", "label"], *([row, "1"] for row in rows)])
+        table = sources.file_source(path).table()
+        assert table.columns == ("text", "label")
+        assert table.read("text") == rows
+
+    def test_csv_with_an_open_quote_is_refused_with_its_line(self, tmp_path):
+        path = self.write(tmp_path / "d.csv", ",")
+        with pytest.raises(StudyFileError, match="line 12 has a cell that begins with a quote"):
+            sources.file_source(path).table()
+
+    @pytest.mark.parametrize("text", ['"awful" film', '"awful', '"a""b" c'])
+    def test_csv_with_a_quote_in_one_row_only(self, tmp_path, text):
+        (tmp_path / "d.csv").write_text(f"text,label\ngood,0\n{text},1\nbad,1\n", "utf-8")
+        with pytest.raises(StudyFileError, match="line 3 has a cell that begins with a quote"):
+            sources.file_source(tmp_path / "d.csv").table()
+
+    def test_quotes_that_pair_by_chance_are_refused(self, tmp_path):
+        lines = ["text,label", '"awful film,neg', *["the plot,pos"] * 9, 'it was good",pos']
+        (tmp_path / "d.csv").write_text("\n".join(lines), "utf-8")
+        with pytest.raises(StudyFileError, match="9 lines that look like rows"):
+            sources.file_source(tmp_path / "d.csv").table()
+
+    def test_a_poem_is_no_swallowed_row(self, tmp_path):
+        poem = "the film,\nthe plot\nwas good, was bad,\nwas a\nfilm, a plot"
+        write_csv(tmp_path / "d.csv", [{"text": poem, "label": 1}])
+        assert sources.file_source(tmp_path / "d.csv").table().read("text") == [poem]
+
+    def test_a_long_cell_in_a_file_with_quotes(self, tmp_path):
+        rows = [{"text": 'say "hi" ' * 20_000, "label": 1}]
+        table = sources.file_source(write_csv(tmp_path / "d.csv", rows)).table()
+        assert table.read("text") == [rows[0]["text"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "between"), [("d.csv", ";"), ("d.csv", "\t"), ("d.tsv", ","), ("d.csv", "|")]
+)
+def test_another_delimiter_is_named(tmp_path, name, between):
+    lines = [("text", "label"), ("good, or not", "1"), ("bad", "0")]
+    (tmp_path / name).write_text("\n".join(map(between.join, lines)), "utf-8")
+    with pytest.raises(StudyFileError) as error:
+        sources.file_source(tmp_path / name).table()
+    (problem,) = error.value.problems
+    assert f"{between!r} stands between the names of its header" in problem.wrong
+    assert problem.allowed == "allowed: commas between cells (.csv), or tabs (.tsv)"
+
+
 def test_pairs_of_columns(study, tmp_path):
     rows = [{"a": "good film", "b": "the plot", "y": ("no", "yes")[i % 2]} for i in range(20)]
     loaded = data.load(study(write_csv(tmp_path / "p.csv", rows), text=("a", "b"), label="y"))

@@ -39,7 +39,7 @@ from pareto_prune.models.families import family_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
 FEWEST_TRAINING_ROWS = 8
 
 _ALL = "all"

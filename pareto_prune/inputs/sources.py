@@ -19,7 +19,7 @@ from typing import Any
 from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.inputs import demo
-from pareto_prune.inputs.delimited import read_csv
+from pareto_prune.inputs.delimited import read_csv, read_tsv
 from pareto_prune.inputs.table import Table, refused
 from pareto_prune.inputs.word_columns import read_conll
 
@@ -255,7 +255,7 @@ def _read_parquet(path: Path) -> Table:
 
 _READERS: dict[str, Callable[[Path], Table]] = {
     ".csv": read_csv,
-    ".tsv": functools.partial(read_csv, delimiter="\t"),
+    ".tsv": read_tsv,
     ".json": _read_json,
     ".jsonl": _read_json,
     ".parquet": _read_parquet,
