@@ -206,6 +206,44 @@ def test_tabs_odd_blank_lines_and_a_byte_order_mark(study, tmp_path):
     assert len(table.read("text")) == 20
 
 
+class TestComments:
+    """Lines before a sentence's first word that say where it comes from."""
+
+    def table(self, tmp_path, text):
+        (tmp_path / "d.conll").write_text(text, encoding="utf-8")
+        return sources.file_source(tmp_path / "d.conll").table()
+
+    @pytest.mark.parametrize(
+        "comment",
+        [
+            "# id 6f0b domain=en",
+            "#\tn-tv.de vom 26.02.2005 [2005-02-26]",
+            "# sent_id = 1\n# text = anna was bad\n# newpar",
+            "#",
+        ],
+    )
+    @pytest.mark.parametrize("between", ["\t", " "])
+    def test_they_are_left_out(self, tmp_path, comment, between):
+        lines = [("1", "anna", "_", "B-PER"), ("2", "was", "_", "O")]
+        sentence = "\n".join([comment, *map(between.join, lines)])
+        table = self.table(tmp_path, f"{sentence}\n\n{comment}\n\n{sentence}\n")
+        assert table.read("1") == [["anna", "was"]] * 2
+        assert table.read("label") == [["B-PER", "O"]] * 2
+
+    @pytest.mark.parametrize("text", ["# O\nanna B-PER", "#\tB-PER\nanna\tI-PER", "was O\n# O"])
+    def test_a_sharp_with_a_tag_is_a_word(self, tmp_path, text):
+        table = self.table(tmp_path, text)
+        assert "#" in table.read("text")[0]
+        assert [len(tags) for tags in table.read("label")] == [2]
+
+    def test_a_short_line_is_named(self, tmp_path):
+        table = self.table(tmp_path, "anna x B-PER\nwas x O\n\nbad O\n")
+        assert table.columns == ("text", "label", "0", "1", "2")
+        assert table.read("label") == [["B-PER", "O"], ["O"]]
+        with pytest.raises(StudyFileError, match="line 4 has 2 columns, none of them '2'"):
+            table.read("2")
+
+
 def test_quoted_lines_and_a_byte_order_mark_in_csv(study, tmp_path):
     path = tmp_path / "data.csv"
     path.write_text('\ufefftext,label\n"a good, ""film""\nthe plot",1\nNA,0\n' * 1, "utf-8")
