@@ -416,6 +416,54 @@ class TestBadInput:
         (problem, *_) = self.refused(study(path, splits=NAMED))
         assert "is one table and has no split 'train'" in problem.wrong
 
+    @pytest.mark.parametrize(
+        "other", ["train.jsonl", "data/train.csv", "train-00000-of-00001.csv", "train.CSV"]
+    )
+    def test_two_files_that_a_name_could_mean(self, study, tmp_path, other):
+        for name in ("train.csv", "dev.csv", "test.csv", other):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            WRITERS[name.rpartition(".")[2].lower()](tmp_path / name, reviews(20))
+        (problem,) = self.refused(study(tmp_path, splits=NAMED))
+        assert "has several of 'train': " in problem.wrong
+        assert other in problem.wrong
+
+    @pytest.mark.parametrize("name", ["train-0old.csv", "train-00.csv", "train2.csv"])
+    def test_what_is_no_shard_is_another_file(self, study, tmp_path, name):
+        for other in (name, "dev.csv", "test.csv"):
+            write_csv(tmp_path / other, reviews(20))
+        (problem,) = self.refused(study(tmp_path, splits=NAMED))
+        assert "has no split or file 'train'" in problem.wrong
+        write_csv(tmp_path / "train.csv", reviews(12))
+        assert len(data.load(study(tmp_path, splits=NAMED)).train) == 12
+
+    def test_shards_with_other_columns(self, study, tmp_path):
+        for name in ("train-00000-of-00002", "dev", "test"):
+            write_parquet(tmp_path / f"{name}.parquet", reviews(20))
+        other = [{"sentence": row["text"], "label": row["label"]} for row in reviews(20)]
+        write_parquet(tmp_path / "train-00001-of-00002.parquet", other)
+        (problem,) = self.refused(study(tmp_path, splits=NAMED))
+        assert problem.wrong.startswith("train-00001-of-00002.parquet has no column 'text', there")
+        assert problem.allowed == "allowed: the columns of train-00000-of-00002.parquet"
+
+    def test_a_shard_that_is_not_there(self, study, tmp_path):
+        for name in ("train-00000-of-00002.csv", "dev.csv", "test.csv"):
+            write_csv(tmp_path / name, reviews(20))
+        (problem,) = self.refused(study(tmp_path, splits=NAMED))
+        assert "1 of 2 shards of 'train'" in problem.wrong
+
+    def test_shards_with_other_classes(self, study, tmp_path):
+        import datasets
+
+        for shard, names in enumerate((["bad", "good"], ["good", "bad"])):
+            label = datasets.ClassLabel(names=names)
+            features = datasets.Features({"text": datasets.Value("string"), "label": label})
+            part = datasets.Dataset.from_list(reviews(20), features=features)
+            part.to_parquet(tmp_path / f"train-0000{shard}-of-00002.parquet")
+        write_csv(tmp_path / "dev.csv", reviews(20))
+        write_csv(tmp_path / "test.csv", reviews(20))
+        (problem,) = self.refused(study(tmp_path, splits=NAMED))
+        assert "has other classes in 'label'" in problem.wrong
+
     def test_shares_of_several_files(self, study, tmp_path):
         for name in ("train", "dev"):
             write_csv(tmp_path / f"{name}.csv", reviews(20))

@@ -11,6 +11,7 @@ import csv
 import functools
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from pareto_prune.inputs.table import Table, refused
 from pareto_prune.inputs.word_columns import read_conll
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+_SHARD = re.compile(r"-\d{4,}-of-(?P<all>\d{4,})$")
 _WORDS = ("", ".conll", ".txt", ".iob", ".iob2", ".bio", ".annotated", ".tags")
 
 
@@ -180,14 +182,27 @@ def _only_file(folder: Path, words: bool) -> Path:
 
 
 def _files_named(folder: Path, name: str, words: bool) -> list[Path]:
+    """Return the file of this name, or its shards; of one folder and one format."""
     if (folder / name).is_file():
         return [folder / name]
     files = _readable(folder, words) + _readable(folder / "data", words)
-    found = [file for file in files if file.stem == name or file.stem.startswith(f"{name}-0")]
+    found = [file for file in files if _SHARD.sub("", file.stem) == name]
     if not found:
         there = ", ".join(file.name for file in files[:10]) or "no data file"
         raise refused("data.splits", f"{folder} has no split or file {name!r}", f"there: {there}")
+    if len({_kind(file) for file in found}) > 1:
+        several = ", ".join(str(file.relative_to(folder)) for file in found[:10])
+        raise refused("data.splits", f"{folder} has several of {name!r}: {several}", "one of them")
+    if (shard := _SHARD.search(found[0].stem)) and len(found) != int(shard["all"]):
+        wrong = f"{len(found)} of {int(shard['all'])} shards of {name!r} are in {folder}"
+        raise refused("data.splits", wrong, "all of them")
     return found
+
+
+def _kind(file: Path) -> tuple[Path, str, str]:
+    """Return what shards of one table have in common: folder, format and number."""
+    shard = _SHARD.search(file.stem)
+    return file.parent, file.suffix, shard["all"] if shard else ""
 
 
 def _readable(folder: Path, words: bool) -> list[Path]:
@@ -205,11 +220,24 @@ def _joined(sources: Sequence[Source], name: str) -> Source:
         first = parts[0]
 
         def read(column: str) -> list[Any]:
+            _check_column(column, parts)
             return list(itertools.chain.from_iterable(part.read(column) for part in parts))
 
         return Table(name, first.columns, read, first.classes)
 
     return Source(name, "+".join(source.digest for source in sources), table)
+
+
+def _check_column(name: str, parts: Sequence[Table]) -> None:
+    """Refuse shards that do not have the same column, with the same classes in it."""
+    first, *others = parts
+    for part in others:
+        if name not in part.columns:
+            wrong = f"{part.source} has no column {name!r}, there: {', '.join(part.columns)}"
+            raise refused("data.path", wrong, f"the columns of {first.source}")
+        if part.classes.get(name) != first.classes.get(name):
+            wrong = f"{part.source} has other classes in {name!r} than {first.source}"
+            raise refused("data.path", wrong, "shards with the same classes")
 
 
 def _opened(reader: Callable[[Path], Table], path: Path) -> Table:
