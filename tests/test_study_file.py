@@ -52,6 +52,20 @@ def test_every_strategy_has_a_study_of_its_own() -> None:
     assert {found[0] for found in alone if len(found) == 1} == set(strategies.names())
 
 
+def test_a_text_column_may_be_a_string() -> None:
+    one, same = (parse_study(study(data={"text": text})) for text in ("review", ["review"]))
+    assert one.data.text == ("review",)
+    assert one.canonical() == same.canonical()
+
+
+def test_the_least_limit_fills_every_split() -> None:
+    shares = {"train": 0.5, "validation": 0.25, "test": 0.25}
+    config = parse_study(study(data={"limit": 16, "splits": shares}))
+    assert config.data.limit == 16
+    names = {"train": "a", "validation": "b", "test": "c"}
+    assert parse_study(study(data={"limit": 8, "splits": names})).data.limit == 8
+
+
 def test_name_model_and_data_are_all_that_is_needed() -> None:
     config = parse_study(study())
     assert config.metric == "accuracy"
@@ -75,6 +89,22 @@ def test_name_model_and_data_are_all_that_is_needed() -> None:
         (study(early_stopping={"rungs": [0.5, 1.0]}), "s.toml: early_stopping.rungs", "below 1"),
         (study(early_stopping={"rungs": [0.5, 0.2]}), "s.toml: early_stopping.rungs", "rising"),
         (study(constraints={"accuracy": "0.8"}), "s.toml: constraints", ">= 0.80"),
+        (
+            study(constraints={"accuracy": ">= 85"}),
+            "s.toml: constraints",
+            "accuracy = 85 is above 1, allowed: a fraction such as 0.82",
+        ),
+        (
+            study(constraints={"mcc": "<= 60"}, objectives=["mcc", "bytes"]),
+            "s.toml: constraints",
+            "mcc = 60 is above 1, allowed: a fraction such as 0.82",
+        ),
+        (
+            study(data={"path": "d", "limit": 8}),
+            "s.toml: data",
+            "limit = 8 is too few for these shares, allowed: 15 or more",
+        ),
+        (study(data={"path": "d", "text": []}), "s.toml: data.text", "one column, or two"),
         (study(constraints={"speed": "<= 1"}), "s.toml: constraints", "latency_ms"),
         (study(objectives=["latency_ms"]), "s.toml: objectives", "exactly one quality metric"),
         (study(objectives=["span_f1", "latency_ms"]), "s.toml: objectives", "accuracy"),

@@ -6,7 +6,6 @@ Shape only: whether a name (of a strategy, a sampler, a demo) exists is resolved
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -14,32 +13,16 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
+from pareto_prune.core.data_table import DataTable
 from pareto_prune.core.objectives import COSTS, OBJECTIVES
-from pareto_prune.core.record import Record
+from pareto_prune.core.study_table import Share, Table
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|min|h|d)$")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _CONSTRAINT = re.compile(r"^(<=|>=)\s*(\S+)$")
-
-
-class Table(Record):
-    """A table of the study file: frozen, no unknown keys, no silent conversions.
-
-    The text under each field is its description in ``docs/study-file.md``.
-    """
-
-    model_config = pydantic.ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-    )
-
-    @classmethod
-    def from_json(cls, data: Any) -> Self:
-        """Read plain JSON types, where lists stand for tuples."""
-        return cls.model_validate_json(json.dumps(data))
 
 
 def seconds(duration: str) -> float:
@@ -91,51 +74,6 @@ class ModelTable(Table):
     """Commit or tag of the hub; the newest where it is left out."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """PyTorch's attention implementation."""
-
-
-class DataTable(Table):
-    """``[data]``: the labelled data set and how it is read."""
-
-    path: str
-    """A hub id, a local folder or file (CSV, JSON lines, Parquet, CoNLL), or a `demo:` name."""
-    name: str | None = None
-    """Configuration of a hub data set, such as `sst2` of `glue`."""
-    task: str = "classification"
-    """What is learned; see `pareto-prune list tasks`."""
-    text: tuple[str, ...] = ("text",)
-    """The text column, or two for sentence pairs."""
-    label: str = "label"
-    """The label column."""
-    splits: dict[Literal["train", "validation", "test"], Share | str] = {
-        "train": 0.8,
-        "validation": 0.1,
-        "test": 0.1,
-    }
-    """Shares of one table, or the names of the splits or files that hold each."""
-    max_length: Annotated[int, Field(ge=4)] = 128
-    """Tokens after which a text is cut off."""
-    limit: Annotated[int, Field(ge=8)] | None = None
-    """Use at most this many examples of each split."""
-
-    @pydantic.field_validator("text")
-    @classmethod
-    def _one_or_two(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(value) not in (1, 2):
-            raise ValueError("allowed: one column, or two for sentence pairs")
-        return value
-
-    @pydantic.field_validator("splits")
-    @classmethod
-    def _whole(cls, value: dict[str, float | str]) -> dict[str, float | str]:
-        missing = [name for name in ("train", "validation", "test") if name not in value]
-        if missing:
-            raise ValueError(f"{', '.join(missing)} missing, allowed: train, validation and test")
-        shares = [share for share in value.values() if isinstance(share, float)]
-        if shares and len(shares) != len(value):
-            raise ValueError("allowed: three shares, or three names")
-        if shares and (min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6):
-            raise ValueError(f"shares add up to {sum(shares):g}, allowed: above 0, 1 in all")
-        return value
 
 
 class DenseTable(Table):
@@ -344,7 +282,11 @@ class StudyConfig(Table):
         for name, text in value.items():
             if name not in OBJECTIVES:
                 raise ValueError(f"{name!r}: allowed: {', '.join(OBJECTIVES)}")
-            bound(text)
+            _, number = bound(text)
+            if OBJECTIVES[name].unit == "fraction" and number > 1:
+                raise ValueError(
+                    f"{name} = {number:g} is above 1, allowed: a fraction such as 0.82"
+                )
         return value
 
     @property

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pareto_prune.core import cache, cache_entries
-from pareto_prune.core.config import DataTable, StudyConfig
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.data_table import DataTable
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs import demo
