@@ -43,12 +43,13 @@ class Checkpoint:
         """Return the checkpoint of a study file's ``model.path``.
 
         Raises:
-            StudyFileError: it looks like a folder and is none.
+            StudyFileError: it looks like a folder and is none, or holds an adapter only.
             UserError: an unknown demo name, or the demo extra is not installed.
         """
         if demo.is_demo(path):
             path = str(demo.model_folder(path))
         folder = Path(path).expanduser()
+        _check_kind(folder)
         if not folder.is_dir() and looks_local(path):
             raise _refused(f"no such folder: {path}", "a folder, a hub id or demo:minilm-l6")
         return cls(str(folder) if folder.is_dir() else path, revision, attention)
@@ -162,6 +163,16 @@ def is_numbered(names: Sequence[str]) -> bool:
     return all(name == f"LABEL_{index}" for index, name in enumerate(names))
 
 
+def _check_kind(folder: Path) -> None:
+    if folder.is_file():
+        raise _refused(f"{folder} is a file", "the folder of config.json and model.safetensors")
+    if (folder / "adapter_config.json").is_file() and not any(folder.glob("model*.safetensors")):
+        raise _refused(
+            f"{folder} holds an adapter, not a model",
+            "the adapter merged into its model first (merge_and_unload, save_pretrained)",
+        )
+
+
 def _refused(wrong: str, allowed: str) -> StudyFileError:
     return StudyFileError(Problem(WHERE, wrong, f"allowed: {allowed}"))
 
@@ -186,11 +197,21 @@ def _loading(path: str, file: str) -> Iterator[None]:
 def _explained(path: str, file: str, error: Exception) -> StudyFileError:
     if Path(path).is_dir():
         if not any(Path(path).glob("*.safetensors")) and file == "model.safetensors":
-            return _refused(f"{path} holds no weights", "a folder with model.safetensors")
+            return _no_weights(Path(path))
         return _refused(f"{path}: {file} cannot be read ({first_line(error)})", "a whole folder")
     return _refused(
         f"{path!r} cannot be loaded from the hub ({first_line(error)})",
         "a hub id that can be reached and has safetensors, or a local folder",
+    )
+
+
+def _no_weights(folder: Path) -> StudyFileError:
+    pickled = next((file.name for file in sorted(folder.glob("*.bin"))), None)
+    if pickled is None:
+        return _refused(f"{folder} holds no weights", "a folder with model.safetensors")
+    return _refused(
+        f"{folder} holds no weights but {pickled}, which is pickled and may run code",
+        "model.safetensors, which save_pretrained of the loaded model writes",
     )
 
 
