@@ -7,7 +7,8 @@ line; what ``transformers`` would print on the way is not printed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 WHERE = "model.path"
+
+_UNUSED = re.compile(r"(^|\.)pooler\.|\.position_ids$|\.attn\.(masked_)?bias$")
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ class Checkpoint:
         """Return the tokenizer, with a token to pad with, padding on the right.
 
         Raises:
-            StudyFileError: there is none, or it cannot say which word a piece belongs to.
+            StudyFileError: there is none, it cannot say which word a piece belongs to, or it
+                gives tokens that the model has no rows for.
         """
         from transformers import AutoTokenizer
 
@@ -106,6 +110,7 @@ class Checkpoint:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         tokenizer.padding_side = "right"
+        self._check_rows(tokenizer)
         return tokenizer
 
     def model(self, task: Task, label_names: Sequence[str]) -> tuple[PreTrainedModel, bool]:
@@ -115,7 +120,8 @@ class Checkpoint:
         torch's global generator.
 
         Raises:
-            UserError: no weights, not safetensors, out of reach, or an unsupported family.
+            UserError: no weights, or some of the body that nothing reads; not safetensors, out of
+                reach, or an unsupported family.
         """
         import torch
         import transformers
@@ -123,6 +129,7 @@ class Checkpoint:
         config = self.config(
             id2label=dict(enumerate(label_names)),
             label2id={name: index for index, name in enumerate(label_names)},
+            problem_type=None,
         )
         with _loading(self.path, "model.safetensors"):
             model, info = getattr(transformers, task.model_class).from_pretrained(
@@ -140,11 +147,35 @@ class Checkpoint:
         body = [key for key in lost if key.startswith(prefix) and ".pooler." not in key]
         if body:
             raise _refused(f"{self.path} has no weights for {body[0]}", "a whole checkpoint")
+        if unread := _unread(model, info["unexpected_keys"]):
+            raise _refused(
+                f"{self.path} has weights that nothing reads ({unread[0]}; {len(unread)} in all): "
+                "its model would be another one here",
+                "as many layers in config.json as in the file, absolute positions",
+            )
         return model, not lost
+
+    def _check_rows(self, tokenizer: Any) -> None:
+        rows = self.config().vocab_size
+        tokens = 1 + max(tokenizer.get_vocab().values())
+        if tokens > rows:
+            wrong = f"the tokenizer of {self.path} has {tokens} tokens, its model rows for {rows}"
+            raise _refused(wrong, "embeddings resized to the tokenizer")
 
     @property
     def _source(self) -> dict[str, Any]:
         return {"revision": self.revision, "trust_remote_code": False}
+
+
+def _unread(model: PreTrainedModel, keys: Iterable[str]) -> list[str]:
+    """Return the weights of a checkpoint's body that its model here has no place for.
+
+    A checkpoint of a body alone names them without the body's prefix. Poolers, position ids and
+    GPT-2's causal masks decide nothing here.
+    """
+    body = (model.base_model_prefix, *(name for name, _ in model.base_model.named_children()))
+    own = [key for key in sorted(keys) if key.partition(".")[0] in body]
+    return [key for key in own if not _UNUSED.search(key)]
 
 
 def looks_local(path: str) -> bool:
