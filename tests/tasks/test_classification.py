@@ -30,6 +30,9 @@ def rows_with(labels, names=None):
         (["10", "9"] * 2, ("9", "10")),
         ([True, False] * 2, ("False", "True")),
         ([1.0, 0.0] * 2, ("0", "1")),
+        ([0, 1, -1] * 2, ("-1", "0", "1")),
+        (["0", "1", "-1"] * 2, ("-1", "0", "1")),
+        ([1.0, -1.0] * 2, ("-1", "1")),
     ],
 )
 def test_classes_are_sorted_numbers_as_numbers(labels, expected):
@@ -46,12 +49,31 @@ def test_a_head_with_the_same_names_gives_the_order():
     assert names(rows, ("happy", "sad")) == ("neg", "pos")
 
 
+def test_names_that_differ_in_case_are_classes_of_their_own():
+    rows = rows_with(["Pos", "pos", "neg"] * 2)
+    assert (
+        names(rows, ("pos", "neg")) == names(rows, ("POS", "pos", "neg")) == ("Pos", "neg", "pos")
+    )
+    split = TASK.encode(rows, words_tokenizer(), names(rows), 8)
+    assert split.labels.tolist() == [0, 2, 1] * 2
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(StudyFileError, match="no rows in empty"):
+        TASK.encode(Rows("empty", ([],), []), words_tokenizer(), ("a", "b"), 8)
+
+
 @pytest.mark.parametrize(
     ("labels", "names_", "message"),
     [
         (["a"] * 4, None, "one class only (a) in some.csv"),
         (["a", None, "b", ""], None, "2 of 4 labels missing, row 2 first, in some.csv"),
         ([0, 1, -1, 1], ("x", "y"), "1 of 4 labels missing, row 3 first"),
+        (["a", " ", "b", "\t"], None, "2 of 4 labels missing, row 2 first"),
+        ([0.0, float("nan"), 1.0, 1.0], None, "1 of 4 labels missing, row 2 first"),
+        ([0, 1, 2, 1], ("x", "y"), "2 in row 3 is the index of no class"),
+        ([0, 1, -2, 1], ("x", "y"), "-2 in row 3 is the index of no class"),
+        ([0, 1, "x", 1], ("x", "y"), "'x' in row 3 is the index of no class"),
         ([0.5, 1.5] * 2, None, "label 0.5 is not a class"),
         ([["a"], ["b"]] * 2, None, "a label is a list"),
         (["a", "b", "c", "d"], None, "4 different labels for 4 rows"),

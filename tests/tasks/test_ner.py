@@ -105,6 +105,26 @@ def test_tags_that_do_not_serve(labels, message):
     assert error.value.problems[0].where == "data.label"
 
 
+@pytest.mark.parametrize("index", [-100, -1, 3, None, 1.0])
+def test_a_tag_that_is_no_class_is_refused_with_its_row(index):
+    names = ("O", "B-PER", "I-PER")
+    rows = Rows("some", ([["anna"], ["anna", "was"]],), [[1], [1, index]], names)
+    with pytest.raises(StudyFileError, match=f"{index} in row 2 is the index of no class in some"):
+        TASK.label_names({"train": rows})
+
+
+@pytest.mark.parametrize("sentence", [["in", 2020], ["in", None], [["in"]], [], "in", None])
+def test_words_that_are_no_text_are_refused_with_their_row(sentence):
+    rows = Rows("some", ([["anna"], sentence],))
+    with pytest.raises(StudyFileError, match=r"data\.text: 1 of 2 texts missing.*row 2 first"):
+        encoded(rows)
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(StudyFileError, match="no rows in empty"):
+        TASK.encode(Rows("empty", ([],), []), words_tokenizer(), NAMES, 8)
+
+
 def test_texts_must_be_lists_of_words():
     rows = Rows("flat.csv", (["anna was"],), [["O", "O"]])
     with pytest.raises(StudyFileError, match=r"data\.text.*allowed: a list of words"):

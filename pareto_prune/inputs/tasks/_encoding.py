@@ -14,11 +14,13 @@ from pareto_prune.inputs.tasks._labels import refused
 
 
 def texts_of(rows: Rows, kind: type = str) -> list[list[Any]]:
-    """Return the columns of texts, every one of them a ``kind``.
+    """Return the columns of texts, every one of them a ``kind`` with something in it.
 
     Raises:
-        StudyFileError: a text is missing or something else.
+        StudyFileError: there are no rows; a text, or a word of one, is missing or something else.
     """
+    if not len(rows):
+        raise refused(rows, "no rows", "a header and rows", "data.path")
     for column in rows.texts:
         wrong = [row for row, text in enumerate(column) if not _is_text(text, kind)]
         if wrong:
@@ -33,9 +35,11 @@ def texts_of(rows: Rows, kind: type = str) -> list[list[Any]]:
 
 
 def _is_text(text: Any, kind: type) -> bool:
-    return (
-        isinstance(text, kind) and (not isinstance(text, str) or not text.isspace()) and text != ""
-    )
+    if not isinstance(text, kind):
+        return False
+    if isinstance(text, str):
+        return text != "" and not text.isspace()
+    return bool(text) and all(isinstance(word, str) for word in text)
 
 
 def flat(ragged: Sequence[Sequence[int]], dtype: type[Any]) -> NDArray[Any]:

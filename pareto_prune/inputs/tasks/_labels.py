@@ -21,7 +21,7 @@ def labels_of(rows: Rows) -> Sequence[Any]:
         StudyFileError: there is no label, or an empty one.
     """
     labels = rows.labels or []
-    missing = [row for row, label in enumerate(labels) if _missing(label)]
+    missing = [row for row, label in enumerate(labels) if _missing(label, rows.names)]
     if len(labels) < len(rows) or missing:
         first = f"row {missing[0] + 1}" if missing else "every row"
         count = len(missing) or len(rows)
@@ -31,14 +31,35 @@ def labels_of(rows: Rows) -> Sequence[Any]:
     return labels
 
 
-def _missing(label: Any) -> bool:
-    return label is None or label == "" or (isinstance(label, int) and label < 0)
+def _missing(label: Any, names: Sequence[str] | None) -> bool:
+    """Return whether there is no label; -1 is the hub's "none" where classes have names."""
+    if isinstance(label, str):
+        return not label.strip()
+    number = label if isinstance(label, int | float) else 0
+    return label is None or number != number or (names is not None and number == -1)
+
+
+def name_of(rows: Rows, index: Any, row: int) -> str:
+    """Return the name of a class index, in a column whose classes have names.
+
+    Raises:
+        StudyFileError: it is the index of none; none is counted from the end.
+    """
+    names = rows.names or ()
+    if not isinstance(index, int) or not 0 <= index < len(names):
+        wrong = f"{index!r} in row {row + 1} is the index of no class"
+        raise refused(rows, wrong, f"0 to {len(names) - 1}")
+    return names[index]
 
 
 def in_order(names: Iterable[str], order: Sequence[str] | None) -> tuple[str, ...]:
-    """Return ``names`` as ``order`` has them, if both are the same but for case."""
+    """Return ``names`` as ``order`` has them, if both are the same but for case.
+
+    Those that differ from each other in case alone are classes of their own, in their own order.
+    """
     own = tuple(names)
     by_fold = {name.casefold(): name for name in own}
-    if order is None or sorted(by_fold) != sorted(name.casefold() for name in order):
+    twins = len(by_fold) < len(own)
+    if order is None or twins or sorted(by_fold) != sorted(name.casefold() for name in order):
         return own
     return tuple(by_fold[name.casefold()] for name in order)

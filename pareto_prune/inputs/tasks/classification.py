@@ -174,7 +174,7 @@ def _of_cells(
 def _names(rows: Rows) -> list[str]:
     labels = _labels.labels_of(rows)
     if rows.names is not None:
-        return [rows.names[label] for label in labels]
+        return [_labels.name_of(rows, label, row) for row, label in enumerate(labels)]
     return [_name(rows, label) for label in labels]
 
 

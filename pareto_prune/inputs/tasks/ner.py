@@ -157,15 +157,17 @@ def _tags(rows: Rows) -> list[list[str]]:
             have = f"{len(tags)} tags" if isinstance(tags, list) else f"{tags!r}"
             wrong = f"row {row + 1} has {len(sentence)} words and {have}"
             raise _labels.refused(rows, wrong, "a list with one tag a word")
-    return [_iob2(rows, tags) for tags in sentences]
+    return [_iob2(rows, tags, row) for row, tags in enumerate(sentences)]
 
 
-def _iob2(rows: Rows, tags: list[Any]) -> list[str]:
+def _iob2(rows: Rows, tags: list[Any], row: int) -> list[str]:
     names = rows.names
     if names is None and any(isinstance(tag, int) for tag in tags):
         raise _labels.refused(rows, "tags are numbers without names", "tags such as B-PER")
     try:
-        return to_iob2([names[tag] if names is not None else str(tag) for tag in tags])
+        return to_iob2(
+            [_labels.name_of(rows, tag, row) if names is not None else str(tag) for tag in tags]
+        )
     except ValueError as error:
         wrong, _, allowed = str(error).partition(", allowed: ")
         raise _labels.refused(rows, wrong, allowed) from None
