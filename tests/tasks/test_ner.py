@@ -63,6 +63,49 @@ def test_a_word_that_vanishes_keeps_its_tag():
     assert split.ids[2] == words_tokenizer().unk_token_id
 
 
+@pytest.mark.parametrize("odd", ["\u200d", "\ufe0f"])
+def test_words_at_the_end_that_vanish_keep_their_tags(odd):
+    rows = Rows("odd", ([["anna", odd, odd]],), [["B-PER", "I-PER", "O"]])
+    for length in (5, 32):
+        assert encoded(rows, length).labels.tolist() == [IGNORED, 5, 6, 0, IGNORED]
+    assert encoded(rows, 4).labels.tolist() == [IGNORED, 5, 6, IGNORED]
+
+
+SCHEMES = {
+    "iobes": ("O", *(f"{prefix}-{kind}" for kind in ("PER", "LOC", "ORG") for prefix in "BIES")),
+    "bilou": ("O", *(f"{prefix}-{kind}" for kind in ("ORG", "LOC", "PER") for prefix in "UBIL")),
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_head_that_marks_ends_is_taught_and_scored_in_its_own_tags(scheme):
+    head = SCHEMES[scheme]
+    assert TASK.label_names({"train": entities()}, head) == head
+    split = encoded(names=head)
+    single, last = ("S", "E") if scheme == "iobes" else ("U", "L")
+    tags = [head[label] for label in split.labels if label != IGNORED]
+    assert tags[:6] == [f"{single}-PER", "O", "O", f"{single}-LOC", "B-ORG", f"{last}-ORG"]
+    logits = perfect(split)
+    assert TASK.quality(logits, split).metrics == {"span_f1": 1.0, "accuracy": 1.0}
+    spans = TASK.report(logits, split)["spans"]
+    assert spans["averages"]["micro"]["f1"] == 1.0
+    assert spans["classes"].keys() == {"LOC", "ORG", "PER"}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        (*NAMES, "S-PER"),
+        (*NAMES, "X"),
+        (*NAMES, "[PAD]"),
+        (*SCHEMES["iobes"], "L-PER"),
+        SCHEMES["iobes"][:-1],
+    ],
+)
+def test_a_head_of_half_a_scheme_is_not_taken(head):
+    assert TASK.label_names({"train": entities()}, head) == NAMES
+
+
 def test_cut_sentences_lose_their_last_tags_only():
     split = encoded(max_length=4)
     first = slice(*split.offsets[:2])

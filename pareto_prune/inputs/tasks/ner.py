@@ -13,7 +13,7 @@ import numpy as np
 from pareto_prune.core.objectives import Objective, metric
 from pareto_prune.core.records import Difference, Quality
 from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
-from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
+from pareto_prune.inputs.tasks import _encoding, _labels, _schemes, _scores, tasks
 from pareto_prune.inputs.tasks._classes import ACCURACY, ClassLogits, probabilities
 from pareto_prune.inputs.tasks._spans import SpanCounter, split_tag, to_iob2
 from pareto_prune.inputs.tokens import Tokens
@@ -39,7 +39,7 @@ class Ner(ClassLogits):
         """Return ``O``, then ``B-`` and ``I-`` of every entity type of any split, sorted.
 
         The names of a checkpoint (``order``), else those of the data, are taken as they are if
-        they hold all of these.
+        they hold all of these; they may be of a scheme that marks ends (IOBES, BILOU).
         """
         found = {name: _types(rows) for name, rows in splits.items()}
         for name in {"train", "validation"} & set(splits):
@@ -48,7 +48,7 @@ class Ner(ClassLogits):
         kinds = sorted(set().union(*found.values()))
         needed = ("O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI"))
         for names in (order, splits["train"].names):
-            if names is not None and set(needed) <= set(names):
+            if names is not None and set(needed) <= set(names) and _schemes.are_whole(names):
                 return tuple(names)
         return needed
 
@@ -187,9 +187,13 @@ def _tokenised(
     token, so that no tag is lost.
     """
     encoded = _pieces(words, tokenizer, max_length)
-    again = [row for row, found in enumerate(encoded["words"]) if _gaps(found)]
+    gaps = [
+        _gaps(found, len(words[row]), len(found) < max_length)
+        for row, found in enumerate(encoded["words"])
+    ]
+    again = [row for row, found in enumerate(gaps) if found]
     if again and tokenizer.unk_token is not None:
-        filled = [_filled(words[row], encoded["words"][row], tokenizer.unk_token) for row in again]
+        filled = [_filled(words[row], gaps[row], tokenizer.unk_token) for row in again]
         for key, value in _pieces(filled, tokenizer, max_length).items():
             for row, pieces in zip(again, value, strict=True):
                 encoded[key][row] = pieces
@@ -210,13 +214,13 @@ def _pieces(
     return {**dict(encoded), "words": found}
 
 
-def _gaps(found: list[int]) -> set[int]:
-    """Return the words before the last one found that have no piece."""
-    return set(range(max(found, default=-1) + 1)) - set(found)
+def _gaps(found: list[int], words: int, uncut: bool) -> set[int]:
+    """Return the words that have no piece, though they were not cut off."""
+    end = words if uncut else max(found, default=-1) + 1
+    return set(range(end)) - set(found)
 
 
-def _filled(words: list[str], found: list[int], unknown: str) -> list[str]:
-    gaps = _gaps(found)
+def _filled(words: list[str], gaps: set[int], unknown: str) -> list[str]:
     return [unknown if index in gaps else word for index, word in enumerate(words)]
 
 
@@ -239,7 +243,8 @@ def _aligned(
 
 def _tag_indices(rows: Rows, label_names: Sequence[str]) -> Indices:
     index = {name: i for i, name in enumerate(label_names)}
-    tags = list(itertools.chain.from_iterable(_tags(rows)))
+    sentences = [_schemes.in_scheme(tags, label_names) for tags in _tags(rows)]
+    tags = list(itertools.chain.from_iterable(sentences))
     strange = sorted(set(tags) - set(index))
     if strange:
         raise _labels.refused(rows, f"unknown tag {strange[0]!r}", ", ".join(label_names))
@@ -282,7 +287,7 @@ def _span_report(
 
     cuts = np.flatnonzero(np.diff(sentence)) + 1
     true, found = (
-        [[names[tag] for tag in part] for part in np.split(tags, cuts)]
+        [[_schemes.in_iob2(names[tag]) for tag in part] for part in np.split(tags, cuts)]
         for tags in (gold, predicted)
     )
     lines = classification_report(
@@ -303,7 +308,7 @@ def _line(line: Mapping[str, Any]) -> dict[str, float]:
 def _entities(
     tokens: Tokens, shares: NDArray[np.float64], labels: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the entities of a text: runs of words of one type, begun anew by ``B-``.
+    """Yield the entities of a text: runs of words of one type, begun anew by ``B-`` (``S-``, ``U-``).
 
     A word has the tag of its first piece. ``score`` is the least probability of a tag.
     """
@@ -311,7 +316,7 @@ def _entities(
     begins = [
         index
         for index, (_, prefix, kind, _) in enumerate(tagged)
-        if kind and (prefix == "B" or index == 0 or tagged[index - 1][2] != kind)
+        if kind and (prefix in "BSU" or index == 0 or tagged[index - 1][2] != kind)
     ]
     for begin in begins:
         end = begin + 1
