@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import BertweetTokenizer
 
 from pareto_prune.core import cache
 from pareto_prune.core.config import StudyConfig
@@ -386,6 +388,52 @@ class TestCache:
         first = data.load(study(path))
         write_csv(path, reviews(31))
         assert data.load(study(path)).digest != first.digest
+
+
+class TestTokenizerDigest:
+    """Whatever changes the tokens is another entry of the cache."""
+
+    @pytest.mark.parametrize("change", ["truncation_side", "model_input_names", "pad_token"])
+    def test_of_settings_beside_the_file(self, change):
+        one, other = words_tokenizer(), words_tokenizer()
+        assert data.tokenizer_digest(one) == data.tokenizer_digest(other)
+        values = {
+            "truncation_side": "left",
+            "model_input_names": ["input_ids"],
+            "pad_token": "[MASK]",
+        }
+        setattr(other, change, values[change])
+        assert data.tokenizer_digest(one) != data.tokenizer_digest(other)
+
+    @pytest.mark.parametrize("change", ["order", "merges", "nothing"])
+    def test_of_a_slow_one(self, tmp_path, change):
+        def digest(name, words, merges):
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "vocab.txt").write_text("\n".join(f"{word} 1" for word in words))
+            (folder / "bpe.codes").write_text("\n".join(f"{merge} 1" for merge in merges))
+            slow = BertweetTokenizer(str(folder / "vocab.txt"), str(folder / "bpe.codes"))
+            return data.tokenizer_digest(slow)
+
+        words, merges = ["film", "plot", "good"], ["f i", "l m</w>"]
+        first = digest("one", words, merges)
+        if change == "order":
+            words = words[::-1]
+        if change == "merges":
+            merges = merges[::-1]
+        assert (digest("two", words, merges) == first) == (change == "nothing")
+
+    def test_the_cut_follows_the_side(self, study, checkpoint, tmp_path):
+        config = study(write_csv(tmp_path / "data.csv", reviews(30)), max_length=4)
+        first = data.load(config)
+        other = tmp_path / "left"
+        shutil.copytree(checkpoint, other)
+        file = other / "tokenizer_config.json"
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps({**settings, "truncation_side": "left"}), encoding="utf-8")
+        model = config.model.model_copy(update={"path": str(other)})
+        left = data.load(config.model_copy(update={"model": model}))
+        assert (left.train.ids != first.train.ids).any()
 
 
 class TestBadInput:

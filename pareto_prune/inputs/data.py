@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,11 +253,24 @@ def _key(
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """Return a SHA-256 of what decides the token ids that a tokenizer gives."""
+    """Return a SHA-256 of what decides the tokens that a tokenizer gives, and what it cuts off."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    content = backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab()))
-    named = f"{type(tokenizer).__name__}:{tokenizer.pad_token_id}:{content}"
-    return hashlib.sha256(named.encode()).hexdigest()
+    content = backend.to_str() if backend is not None else _saved(tokenizer)
+    settings = (
+        type(tokenizer).__name__,
+        tokenizer.pad_token_id,
+        tokenizer.truncation_side,
+        tokenizer.model_input_names,
+    )
+    return hashlib.sha256(f"{settings}:{content}".encode()).hexdigest()
+
+
+def _saved(tokenizer: Any) -> str:
+    """Return digests of what a slow tokenizer saves: vocabulary, merges, settings."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        files = sorted(Path(folder).iterdir())
+        return ":".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
 
 
 def _write(path: Path, data: TaskData) -> None:
