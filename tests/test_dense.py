@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.core.progress import Silent
 from pareto_prune.inputs.checkpoint import Checkpoint
+from pareto_prune.inputs.examples import Split, TaskData
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.trials import dense
 from pareto_prune.trials.dense import chance, load_dense, make_dense, probe
@@ -158,15 +160,40 @@ def test_a_head_with_the_same_labels_is_kept(trained, tmp_path, names, kept):
     progress = Counting()
     made = make_dense(study(path, epochs=1), DATA, tmp_path / "dense", progress)
     assert made.fine_tuned is not kept
-    assert bool(progress.notes) is kept
+    (note,) = progress.notes
+    assert ("as it is" in note) is kept
+    if not kept:
+        assert f"has the classes {', '.join(names)}, the data a, b, c: it is fine-tuned" in note
     if kept:
         model, _ = Checkpoint(str(trained)).model(tasks.create("classification"), DATA.label_names)
         assert (logits_of(made.model, DATA.test) == logits_of(model, DATA.test)).all()
 
 
 def test_numbered_classes_that_know_nothing_are_fine_tuned(tmp_path):
-    path = saved(tiny_model(), tmp_path / "numbered")
-    assert make_dense(study(path, epochs=1), DATA, tmp_path / "dense").fine_tuned
+    path, progress = saved(tiny_model(), tmp_path / "numbered"), Counting()
+    assert make_dense(study(path, epochs=1), DATA, tmp_path / "dense", progress).fine_tuned
+    assert "does not tell these classes" in progress.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "knows"),
+    [([0, 1, 2, 3], True), ([0, 1, 3, 2], False), ([0, 2, 3, 1], False), ([0, 1, 0, 3], True)],
+)
+def test_numbered_classes_must_stand_in_the_order_of_the_data(monkeypatch, said, knows):
+    labels = np.repeat(np.arange(4), [200, 200, 50, 50])
+    names = ("a", "b", "c", "d")
+    train = Split(labels.astype(np.int32), np.arange(501), labels, names)
+    data = TaskData.of("classification", train, train, train)
+    one_hot = np.eye(4, dtype=np.float32)
+    monkeypatch.setattr(dense, "logits_of", lambda _, split: one_hot[said][split.labels])
+    known = tuple(f"LABEL_{index}" for index in range(4))
+    assert dense.knows_task(tiny_model(labels=4), known, data) is knows
+
+
+def test_a_body_has_no_head_to_speak_of(body, tmp_path):
+    progress = Counting()
+    make_dense(study(body, epochs=1), DATA, tmp_path / "dense", progress)
+    assert progress.notes == []
 
 
 def test_another_number_of_classes_is_fine_tuned(tmp_path):

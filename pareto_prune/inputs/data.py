@@ -21,6 +21,7 @@ from pareto_prune.core import cache, cache_entries
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.data_table import DataTable
 from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs import demo
 from pareto_prune.inputs.checkpoint import Checkpoint, looks_local
@@ -269,8 +270,7 @@ def _saved(tokenizer: Any) -> str:
     """Return digests of what a slow tokenizer saves: vocabulary, merges, settings."""
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
-        files = sorted(Path(folder).iterdir())
-        return ":".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+        return ":".join(map(file_sha256, sorted(Path(folder).iterdir())))
 
 
 def _write(path: Path, data: TaskData) -> None:

@@ -17,7 +17,7 @@ from pareto_prune.core.config import StudyConfig, seconds
 from pareto_prune.core.quantities import duration
 from pareto_prune.core.records import TrialState
 from pareto_prune.inputs import data as data_sets
-from pareto_prune.inputs.checkpoint import Checkpoint
+from pareto_prune.inputs.checkpoint import Checkpoint, names_of
 from pareto_prune.inputs.examples import TaskData
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.models.families import architecture
@@ -25,7 +25,7 @@ from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import open_storage
 from pareto_prune.trials.bench import device_of
-from pareto_prune.trials.dense import is_whole
+from pareto_prune.trials.dense import is_whole, knows_task
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
 from pareto_prune.trials.folders import DENSE_FOLDER
@@ -105,7 +105,10 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
     """
     data = data_sets.load(config)
     task = tasks.create(config.data.task)
-    model, has_head = _checkpoint(config).model(task, data.label_names)
+    checkpoint = _checkpoint(config)
+    known = names_of(checkpoint.config())
+    model, has_head = checkpoint.model(task, data.label_names)
+    there = has_head and knows_task(model, known, data)
     model.to(device_of(config))
     folder = output.expanduser().resolve() / config.name
     step, example = _step_seconds(model, data, task, config), _example_seconds(model, data)
@@ -116,7 +119,7 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
         study=config.name,
         left=_left(config, storage),
         asked=config.limits.trials,
-        dense_seconds=0.0 if has_head or is_whole(folder / DENSE_FOLDER) else steps * step,
+        dense_seconds=0.0 if there or is_whole(folder / DENSE_FOLDER) else steps * step,
         trial_seconds=config.finetune.steps * step
         + 2 * len(data.validation) * example
         + MEASURE_SECONDS,

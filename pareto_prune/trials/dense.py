@@ -156,26 +156,58 @@ def _make(
         model, has_head = checkpoint.model(task, data.label_names)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.to(device)
-    knows = has_head and _knows_task(model, known, data)
+    knows = has_head and knows_task(model, known, data)
     if knows:
         progress.note("the checkpoint has this task's head: it is the dense model as it is")
     else:
+        _note_lost_head(known, has_head, data, progress)
         _fine_tune(model, data, config, progress)
     _save(model, tokenizer, folder, {"fine_tuned": not knows, "made_from": _wanted(config, data)})
 
 
-def _knows_task(model: PreTrainedModel, known: tuple[str, ...], data: TaskData) -> bool:
+def knows_task(model: PreTrainedModel, known: tuple[str, ...], data: TaskData) -> bool:
     """Return whether a checkpoint's head was trained for these classes.
 
     By their names; where outputs only have numbers, what it says must be beyond chance, on a
-    sample of the training split.
+    sample of the training split, and no two classes may stand in each other's place.
+
+    Args:
+        model: the checkpoint with a head of as many classes as the data has.
+        known: the names of its classes, as the checkpoint has them.
+        data: the data set.
     """
     if not is_numbered(known):
         return known == data.label_names or _folded(known) == _folded(data.label_names)
     task = tasks.create(data.task)
     _, rows = holdout(task, data.train, _PROBE, seed=0)
     sample = data.train.take(rows)
-    return task.beats_chance(task.quality(logits_of(model, sample), sample), sample)
+    logits = logits_of(model, sample)
+    if not task.beats_chance(task.quality(logits, sample), sample):
+        return False
+    report = task.report(logits, sample)
+    return not any(map(_has_swapped, (report, *report.values())))
+
+
+def _has_swapped(table: Any) -> bool:
+    """Return whether more would be right if two classes of a report changed their places."""
+    if not isinstance(table, dict) or "confusion" not in table:
+        return False
+    counts = np.array(table["confusion"])
+    right = np.diag(counts)
+    return bool((counts + counts.T > right[:, None] + right).any())
+
+
+def _note_lost_head(
+    known: tuple[str, ...], has_head: bool, data: TaskData, progress: Progress
+) -> None:
+    if has_head and is_numbered(known):
+        progress.note("the checkpoint's head does not tell these classes: it is fine-tuned anew")
+    elif not is_numbered(known):
+        names, wanted = (", ".join(some[:9]) for some in (known, data.label_names))
+        progress.note(
+            f"the checkpoint's head has the classes {names}, the data {wanted}: "
+            "it is fine-tuned anew"
+        )
 
 
 def _folded(names: tuple[str, ...]) -> list[str]:

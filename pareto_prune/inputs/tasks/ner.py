@@ -308,7 +308,7 @@ def _line(line: Mapping[str, Any]) -> dict[str, float]:
 def _entities(
     tokens: Tokens, shares: NDArray[np.float64], labels: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the entities of a text: runs of words of one type, begun anew by ``B-`` (``S-``, ``U-``).
+    """Yield the entities of a text: runs of words of one type, begun by ``B-``, ``S-`` or ``U-``.
 
     A word has the tag of its first piece. ``score`` is the least probability of a tag.
     """
