@@ -12,6 +12,7 @@ from transformers import BertweetTokenizer
 from pareto_prune.core import cache
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import MissingExtraError, StudyFileError, UnknownNameError, UserError
+from pareto_prune.core.progress import Silent
 from pareto_prune.inputs import data, demo, sources
 from tests.tasks.words import words_tokenizer
 from tests.tiny import tiny_model
@@ -351,6 +352,29 @@ def test_a_limit_takes_that_many_rows(study, tmp_path):
     assert sum(map(len, (loaded.train, loaded.validation, loaded.test))) == 30
 
 
+class Notes(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_texts_of_several_splits_and_cut_ones_are_noted_each_time(study, tmp_path, times):
+    texts = {"train": range(1, 21), "dev": range(16, 26), "test": range(21, 31)}
+    for name, lengths in texts.items():
+        rows = [{"text": "a " * length, "label": length % 2} for length in lengths]
+        write_csv(tmp_path / f"{name}.csv", rows)
+    progress = [Notes() for _ in range(times)]
+    for one in progress:
+        data.load(study(tmp_path, splits=NAMED, max_length=30), one)
+    assert progress[-1].notes == [
+        "3 of 40 texts fill data.max_length = 30 or were cut",
+        "5 of 10 validation texts are in the training split too",
+    ]
+
+
 class TestCache:
     def encoded(self):
         return list((cache.root() / "encoded").glob("*.npz"))
@@ -446,6 +470,38 @@ class TestBadInput:
         (problem,) = self.refused(study(tmp_path / "nothing.csv"))
         assert problem.where == "data.path"
         assert "no such file" in problem.wrong
+
+    @pytest.mark.parametrize(
+        "path", ["reviews.xlsx", "data/reviews.xlsx", "reviews.feather", "a/b.conllu", "d.csv.gz"]
+    )
+    def test_a_missing_file_is_not_looked_for_on_the_hub(self, study, monkeypatch, path):
+        monkeypatch.setattr(data, "hub_source", None)  # would raise if it were called
+        (problem,) = self.refused(study(path))
+        assert problem.wrong == f"no such file or folder: {path}"
+
+    @pytest.mark.parametrize("path", ["imdb", "wiki-1.1", "owner/data.v2", "owner/name"])
+    def test_what_may_be_on_the_hub_is_looked_for_there(self, study, monkeypatch, path):
+        asked = []
+
+        def hub(*given):
+            asked.append(given)
+            raise StudyFileError("asked")
+
+        monkeypatch.setattr(data, "hub_source", hub)
+        self.refused(study(path))
+        assert asked == [(path, None, None)]
+
+    def test_token_types_without_a_row(self, study, checkpoint, tmp_path):
+        rows = [{"a": "good film", "b": "the plot", "y": i % 2} for i in range(20)]
+        config = study(write_csv(tmp_path / "p.csv", rows), text=("a", "b"), label="y")
+        data.load(config)
+        shutil.copytree(checkpoint, tmp_path / "one")
+        file = tmp_path / "one" / "config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "type_vocab_size": 1}))
+        model = config.model.model_copy(update={"path": str(tmp_path / "one")})
+        (problem,) = self.refused(config.model_copy(update={"model": model}))
+        assert problem.where == "model.path"
+        assert "gives 2 token types, its model has rows for 1" in problem.wrong
 
     def test_all_missing_columns_at_once_with_those_there(self, study, tmp_path):
         path = write_csv(tmp_path / "data.csv", reviews(20))

@@ -26,6 +26,7 @@ from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs import demo
 from pareto_prune.inputs.checkpoint import Checkpoint, looks_local
 from pareto_prune.inputs.examples import Rows, Split, TaskData
+from pareto_prune.inputs.notes import notes_on
 from pareto_prune.inputs.sampling import sample, spread
 from pareto_prune.inputs.sources import (
     SUFFIXES,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 ENCODING_VERSION = 2
 FEWEST_TRAINING_ROWS = 8
 
+_OTHER_FILES = (".xlsx", ".xls", ".ods", ".txt", ".conll", ".conllu", ".gz", ".zip", ".arrow")
 _ALL = "all"
 _NAMES = ("train", "validation", "test")
 
@@ -71,6 +73,9 @@ def load(config: StudyConfig, progress: Progress | None = None) -> TaskData:
         if found is None:
             found = _encoded(config, sources, tokenizer, order, progress)
             _write(path, found)
+    _check_types(found, checkpoint)
+    for note in notes_on(found, config.data.max_length):
+        progress.note(note)
     return found
 
 
@@ -102,9 +107,15 @@ def _source(data: DataTable, split: str | None) -> Source:
         return folder_source(path, split, words)
     if path.is_file():
         return _undivided(file_source(path, words), split)
-    if looks_local(data.path) or path.suffix.lower() in SUFFIXES:
+    if looks_local(data.path) or _names_file(path):
         raise refused("data.path", f"no such file or folder: {data.path}", "one that is there")
     return hub_source(data.path, data.name, split)
+
+
+def _names_file(path: Path) -> bool:
+    """Return whether a path ends as files do; hub ids do not, but for versions (``wiki-1.1``)."""
+    known = path.suffix.lower() in (*SUFFIXES, *_OTHER_FILES)
+    return known or (len(path.parts) == 1 and path.suffix[1:].isalpha())
 
 
 def _undivided(source: Source, split: str | None) -> Source:
@@ -190,7 +201,6 @@ def _encoded(
     for name, split in splits.items():
         _check_count(name, len(split), "after dividing the table")
         task.check(name, split, splits["train"])
-    _note_cut(splits, data.max_length, progress)
     return TaskData.of(data.task, **splits)
 
 
@@ -219,11 +229,14 @@ def _divided(task: Task, whole: Split, shares: Mapping[Any, Any], seed: int) -> 
     return {name: whole.take(np.sort(rows)) for name, rows in {"train": rest, **parts}.items()}
 
 
-def _note_cut(splits: Mapping[str, Split], max_length: int, progress: Progress) -> None:
-    cut = sum(int((split.lengths >= max_length).sum()) for split in splits.values())
-    total = sum(map(len, splits.values()))
-    if cut:
-        progress.note(f"{cut} of {total} texts fill data.max_length = {max_length} or were cut")
+def _check_types(data: TaskData, checkpoint: Checkpoint) -> None:
+    """Refuse pairs whose second text has a token type that the model has no row for."""
+    rows = getattr(checkpoint.config(), "type_vocab_size", None)
+    types = [split.types for split in (data.train, data.validation, data.test)]
+    given = 1 + max((int(found.max()) for found in types if found is not None), default=0)
+    if rows is not None and given > rows:
+        wrong = f"the tokenizer of {checkpoint.path} gives {given} token types"
+        raise refused("model.path", f"{wrong}, its model has rows for {rows}", "a pair that fits")
 
 
 def _check_length(

@@ -35,11 +35,9 @@ def texts_of(rows: Rows, kind: type = str) -> list[list[Any]]:
 
 
 def _is_text(text: Any, kind: type) -> bool:
-    if not isinstance(text, kind):
-        return False
-    if isinstance(text, str):
-        return text != "" and not text.isspace()
-    return bool(text) and all(isinstance(word, str) for word in text)
+    if isinstance(text, list) and kind is list:
+        return bool(text) and all(isinstance(word, str) for word in text)
+    return isinstance(text, kind) and isinstance(text, str) and text.strip() != ""
 
 
 def flat(ragged: Sequence[Sequence[int]], dtype: type[Any]) -> NDArray[Any]:

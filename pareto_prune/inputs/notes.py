@@ -1,0 +1,27 @@
+"""What a user should know of a data set that serves: texts that are cut, texts that come twice."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from pareto_prune.inputs.examples import Split, TaskData
+
+
+def notes_on(data: TaskData, max_length: int) -> Iterator[str]:
+    """Yield a line for each thing to know, with its count."""
+    splits = (data.train, data.validation, data.test)
+    cut = sum(int((split.lengths >= max_length).sum()) for split in splits)
+    if cut:
+        total = sum(map(len, splits))
+        yield f"{cut} of {total} texts fill data.max_length = {max_length} or were cut"
+    known = set(_texts(data.train))
+    for name, split in (("validation", data.validation), ("test", data.test)):
+        if seen := sum(text in known for text in _texts(split)):
+            yield f"{seen} of {len(split)} {name} texts are in the training split too"
+
+
+def _texts(split: Split) -> Iterator[bytes]:
+    """Yield the tokens of every example, which are its text as the model sees it."""
+    ids, ends = split.ids.tobytes(), (split.offsets * split.ids.itemsize).tolist()
+    return (ids[begin:end] for begin, end in itertools.pairwise(ends))
