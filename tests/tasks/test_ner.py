@@ -9,6 +9,7 @@ import torch
 from pareto_prune.core.errors import StudyFileError
 from pareto_prune.inputs.examples import IGNORED, Rows
 from pareto_prune.inputs.tasks import tasks
+from pareto_prune.inputs.tokens import Tokens, Word
 from tests.tasks.words import entities, words_tokenizer
 
 TASK = tasks.create("ner")
@@ -90,6 +91,20 @@ def test_a_head_that_marks_ends_is_taught_and_scored_in_its_own_tags(scheme):
     spans = TASK.report(logits, split)["spans"]
     assert spans["averages"]["micro"]["f1"] == 1.0
     assert spans["classes"].keys() == {"LOC", "ORG", "PER"}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_entities_of_one_word_stay_apart_in_every_scheme(scheme):
+    head = SCHEMES[scheme]
+    single, last = ("S", "E") if scheme == "iobes" else ("U", "L")
+    words = [Word(name, 5 * at, 5 * at + 4) for at, name in enumerate(("anna", "anna", "acme"))]
+    words.append(Word("film", 15, 19))
+    tokens = Tokens([2, 5, 5, 7, 8, 3], [0] * 6, words, [None, 0, 1, 2, 3, None], 6)
+    said = ["O", f"{single}-PER", f"{single}-PER", "B-ORG", f"{last}-ORG", "O"]
+    logits = 9 * np.eye(len(head), dtype=np.float32)[[head.index(tag) for tag in said]]
+    found = TASK.prediction(logits, tokens, head)["entities"]
+    assert [entity["text"] for entity in found] == ["anna", "anna", "acme film"]
+    assert [entity["type"] for entity in found] == ["PER", "PER", "ORG"]
 
 
 @pytest.mark.parametrize(
