@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from pareto_prune.core.records import Study, Trial, TrialState
 from pareto_prune.results.front import front_of
@@ -16,12 +17,12 @@ def status_of(stored: StoredStudy, study: Study) -> Status:
     """Return how a study stands, of which ``study`` was read."""
     found = front_of(study)
     rate = _rate(study.trials)
-    counts = {state.value: number for state, number in stored.counts().items() if number}
+    counts = Counter(trial.state for trial in study.trials)
     left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
     workers = [worker for worker in stored.workers() if worker.at_work(time.time())]
     return Status(
         study=study.name,
-        states=counts,
+        states={state.value: counts[state] for state in TrialState if counts[state]},
         trials_asked=study.trials_asked,
         trials_per_hour=None if rate is None else rate * 3600,
         seconds_left=left / rate if rate and workers and left > 0 else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -53,17 +53,14 @@ class Pages:
 
     def studies(self, _: Request) -> Response:
         """Show all studies."""
-        rows = [
-            study_row(self.fronts.stored(summary.name), self.fronts.at_once(summary.name).study)
-            for summary in self.fronts.summaries()
-        ]
+        rows = [study_row(stored, shown.study) for stored, shown in self.fronts.all_at_once()]
         return HTMLResponse(_html.studies_page(rows, self._storage.name, self._links))
 
     def front(self, request: Request) -> Response:
         """Show the front of a study."""
-        shown = self.fronts.at_once(_name(request))
-        headers = {"Content-Encoding": "gzip", "Content-Security-Policy": shown.policy}
-        return HTMLResponse(shown.page, headers=headers)
+        page = self.fronts.page(_name(request))
+        headers = {"Content-Encoding": "gzip", "Content-Security-Policy": page.policy}
+        return HTMLResponse(page.content, headers=headers)
 
     def version(self, request: Request) -> Response:
         """Say of which version a study is."""
@@ -71,28 +68,28 @@ class Pages:
 
     def front_json(self, request: Request) -> Response:
         """Return the front as ``front --json`` prints it; with ``?all=1`` every trial."""
-        shown = self.fronts.newest(_name(request))
+        _, shown = self.fronts.newest(_name(request))
         every = request.query_params.get("all") == "1"
         found = front_of(shown.study, all_trials=True) if every else shown.front
         return Response(front_json(found), media_type="application/json")
 
     def status(self, request: Request) -> Response:
         """Show the workers of a study and what happened."""
-        stored = self.fronts.stored(_name(request))
+        stored, shown = self.fronts.newest(_name(request))
         events = stored.events()[: -MOST_EVENTS - 1 : -1]
-        status = status_of(stored, self.fronts.newest(stored.name).study)
+        status = status_of(stored, shown.study)
         return HTMLResponse(_html.status_page(status, events, self._links))
 
     def status_json(self, request: Request) -> Response:
         """Return the status as ``status --json`` prints it."""
-        stored = self.fronts.stored(_name(request))
-        status = status_of(stored, self.fronts.newest(stored.name).study)
+        stored, shown = self.fronts.newest(_name(request))
+        status = status_of(stored, shown.study)
         return Response(status.model_dump_json(), media_type="application/json")
 
     def model(self, request: Request) -> Response:
         """Send the model of a trial as a zip."""
         name, number = _name(request), int(request.path_params["number"])
-        study = self.fronts.newest(name).study
+        study = self.fronts.newest(name)[1].study
         held = ExitStack()
         folder, card = held.enter_context(kept_model(study, number))
         top = f"{name}-{number}"
@@ -102,9 +99,8 @@ class Pages:
 
     def metrics(self, _: Request) -> Response:
         """Return the metrics of all studies."""
-        names = [summary.name for summary in self.fronts.summaries()]
         statuses = [
-            status_of(self.fronts.stored(name), self.fronts.newest(name).study) for name in names
+            status_of(stored, shown.study) for stored, shown in self.fronts.all_newest()
         ]
         return Response(metrics_text(statuses), media_type=CONTENT_TYPE)
 
@@ -147,8 +143,7 @@ def make_app(storage: Storage, token: str | None) -> ASGIApp:
 
 @asynccontextmanager
 async def _life(pages: Pages, _: Starlette) -> AsyncIterator[None]:
-    with suppress(ParetoPruneError):  # a storage that is away may come back
-        pages.fronts.warm()
+    pages.fronts.warm()
     try:
         yield
     finally:
