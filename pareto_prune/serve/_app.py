@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pareto_prune.core.errors import ParetoPruneError, UserError
-from pareto_prune.export.kept_models.of_trial import kept_model
+from pareto_prune.export.kept_models.of_trial import kept_at
 from pareto_prune.results.front import front_of
 from pareto_prune.results.tables import front_json
 from pareto_prune.running.status import status_of, study_row
@@ -32,6 +32,7 @@ from pareto_prune.serve._fronts import Fronts
 from pareto_prune.serve._health import Health
 from pareto_prune.serve._limits import Limits
 from pareto_prune.serve._metrics import CONTENT_TYPE, metrics_text
+from pareto_prune.serve._models import Models
 from pareto_prune.storage import Storage
 
 MOST_EVENTS = 200
@@ -47,6 +48,7 @@ class Pages:
 
     def __init__(self, storage: Storage, log_out: bool = False) -> None:
         self.fronts = Fronts(storage)
+        self.models = Models()
         self.health = Health(storage.answers)
         self._storage = storage
         self._links = _html.Links(installed(), log_out)
@@ -90,18 +92,19 @@ class Pages:
         """Send the model of a trial as a zip."""
         name, number = _name(request), int(request.path_params["number"])
         study = self.fronts.newest(name)[1].study
-        held = ExitStack()
-        folder, card = held.enter_context(kept_model(study, number))
         top = f"{name}-{number}"
         headers = {"Content-Disposition": f'attachment; filename="{top}.zip"'}
+        if request.method == "HEAD":
+            kept_at(study, number)
+            return Response(media_type="application/zip", headers=headers)
+        held = ExitStack()
+        folder, card = held.enter_context(self.models.held(study, number))
         parts = _closing(zipped(folder, card, top), held)
         return StreamingResponse(parts, media_type="application/zip", headers=headers)
 
     def metrics(self, _: Request) -> Response:
         """Return the metrics of all studies."""
-        statuses = [
-            status_of(stored, shown.study) for stored, shown in self.fronts.all_newest()
-        ]
+        statuses = [status_of(stored, shown.study) for stored, shown in self.fronts.all_newest()]
         return Response(metrics_text(statuses), media_type=CONTENT_TYPE)
 
     def routes(self) -> list[Route]:
@@ -148,6 +151,7 @@ async def _life(pages: Pages, _: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         pages.fronts.close()
+        pages.models.close()
 
 
 def _not_there(_: Request, error: Exception) -> Response:

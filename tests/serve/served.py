@@ -18,13 +18,19 @@ PLAN = PruningPlan.of([([0, 2], range(0, 64, 3)), ([], [1, 2]), ([3], [])])
 TRIALS = 6
 
 
-def make(folder: Path) -> tuple[str, StoredStudy]:
-    """Fill a storage and return its URL and the study ``scripted``."""
+def make(folder: Path, artifacts: str | None = None) -> tuple[str, StoredStudy]:
+    """Fill a storage and return its URL and the study ``scripted``.
+
+    Args:
+        folder: of the database, and of the models where they go nowhere else.
+        artifacts: where the models go.
+    """
     url = f"sqlite:///{folder / 'study.db'}"
     study = open_storage(url).create(study_config(trials=TRIALS))
-    study.keep_artifacts_at(str(folder / "models"))
+    root = artifacts or str(folder / "models")
+    study.keep_artifacts_at(root)
     study.set_reference(reference())
-    kept = Artifacts(str(folder / "models"))
+    kept = Artifacts(root)
 
     def run(assignment: Assignment) -> TrialResult:
         model = cut_copy(tiny_model(), PLAN)
