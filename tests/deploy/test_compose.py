@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
+from pareto_prune.api import Workers
 from pareto_prune.core.records import TrialState
 from tests.deploy.recipes import (
     PASSWORD,
@@ -45,6 +46,20 @@ def test_it_is_what_compose_reads(name):
 def test_it_has_no_service_without_a_test(services):
     assert set(services) == set(NAMES)
     assert set(compose_file("deploy/compose.gpu.yml")["services"]) <= set(services)
+
+
+def test_every_gpu_has_one_worker():
+    """Compose lays one file over the other: commands are replaced, ``deploy`` is merged."""
+    given = {**SECRETS, "WORKERS": "2", "REPLICAS": "3"}
+    plain = compose_file(**given)["services"]
+    laid = compose_file("deploy/compose.gpu.yml", **given)["services"]
+    [device] = laid["run"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["count"]) == ("nvidia", "all")
+    assert [*laid["run"]["command"], "--workers", "2"] == plain["run"]["command"]
+    several = Workers(launcher_name="processes").launcher()
+    seen = [one["CUDA_VISIBLE_DEVICES"] for one in several.environments(["0", "1", "2"], 8)]
+    assert seen == ["0", "1", "2"]
+    assert laid["worker"] == {"deploy": {"replicas": 0}}
 
 
 @pytest.mark.parametrize("missing", list(SECRETS))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
 
 from pareto_prune.core.records import TrialState
-from tests.deploy.recipes import PASSWORD, TOKEN, image_environment, kubernetes, strings
+from tests.deploy.recipes import PASSWORD, ROOT, TOKEN, image_environment, kubernetes, strings
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +88,13 @@ def test_a_container_may_do_little(pod, container):
 def test_a_worker_has_a_gpu():
     limits = PODS["Job"]["containers"][0]["resources"]["limits"]
     assert limits["nvidia.com/gpu"] == 1
+
+
+def test_what_is_of_another_cluster_is_marked():
+    lines = (ROOT / "deploy/kubernetes.yaml").read_text().splitlines()
+    for before, line in itertools.pairwise(lines):
+        if re.search(r"@postgres\b|-h postgres\b|image: pareto-prune|ReadWriteMany", line):
+            assert "CHANGE" in before + line, line
 
 
 def test_secrets_are_referred_to_alone():
