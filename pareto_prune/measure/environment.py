@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
@@ -56,7 +57,7 @@ def environment(
 def cpu_name() -> str:
     """Return the model of the CPU; with family and model where its name is that of a series."""
     fields = _cpuinfo()
-    name = fields.get("model name") or platform.processor() or platform.machine()
+    name = fields.get("model name") or _brand() or platform.processor() or platform.machine()
     if "cpu family" not in fields:
         return name
     return f"{name} (family {fields['cpu family']} model {fields.get('model', '?')})"
@@ -119,6 +120,14 @@ def _cpuinfo() -> dict[str, str]:
     first = _text(_PROC / "cpuinfo").partition("\n\n")[0]
     pairs = (line.partition(":") for line in first.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _brand() -> str:
+    """Return the processor's name on macOS; empty elsewhere."""
+    if platform.system() != "Darwin":
+        return ""
+    asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _megahertz(kilohertz: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -15,25 +14,17 @@ from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Grade
 from pareto_prune.measure.clock import Clock
 from pareto_prune.measure.energy import CounterError, meters
+from pareto_prune.measure.energy.watts import OTHERWISE, Cpu, watts_of
+from pareto_prune.measure.environment import cpu_name
 
 Watts = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
 
 MEMORY_WATTS = 0.392
 """Watts a GB of memory: Cloud Carbon Footprint, methodology, section "Memory"."""
-OTHERWISE = 3.5
+_ADVICE = "allowed: measure.watts_per_core, or a calibration_file from a twin with a meter"
 _CPUINFO = Path("/proc/cpuinfo")
 _STATM = Path("/proc/self/statm")
 _GIB = 2**30
-
-_TABLE: tuple[tuple[str, int, range, range, float], ...] = (
-    ("AuthenticAMD", 23, range(0x00, 0x30), range(99), 2.55),
-    ("AuthenticAMD", 23, range(0x30, 0x40), range(99), 1.69),
-    ("AuthenticAMD", 25, range(0x00, 0x10), range(99), 2.02),
-    ("GenuineIntel", 6, range(0x55, 0x56), range(5), 4.26),
-    ("GenuineIntel", 6, range(0x55, 0x56), range(5, 8), 3.97),
-)
-"""Vendor, family, models, steppings, watts a vCPU: EPYC 1 to 3, Skylake, Cascade Lake. Means of
-Cloud Carbon Footprint's SPECpower coefficients (design, cloud-carbon-coefficients)."""
 
 
 @meters.register("estimate")
@@ -130,29 +121,19 @@ class CpuTimeCounter:
 
 
 def table_watts(cpuinfo: str) -> tuple[float, str]:
-    """Return watts a vCPU by the text of ``/proc/cpuinfo``, and what they are the watts of."""
-    vendor, name = _line(cpuinfo, "vendor_id"), _line(cpuinfo, "model name")
-    family, model, stepping = (
-        int(found) if (found := _line(cpuinfo, key)).isdigit() else -1
-        for key in ("cpu family", "model", "stepping")
-    )
-    for row_vendor, row_family, models, steppings, watts in _TABLE:
-        same = vendor == row_vendor and family == row_family
-        if same and model in models and stepping in steppings:
-            return watts, f"the table, for {name}"
-    return OTHERWISE, f"no table entry for {name or 'this CPU'}"
-
-
-def _line(cpuinfo: str, key: str) -> str:
-    match = re.search(rf"^{key}\s*: (.*)$", cpuinfo, re.MULTILINE)
-    return match[1].strip() if match else ""
+    """Return watts of a thread by the text of ``/proc/cpuinfo``, and where they come from."""
+    cpu = Cpu.of(cpuinfo)
+    row = watts_of(cpu)
+    if row is None:
+        return OTHERWISE, f"no table entry for {cpu}, {_ADVICE}"
+    return row.watts, row.source
 
 
 def _cpuinfo() -> str:
     try:
         return _CPUINFO.read_text()
     except OSError:
-        return ""
+        return f"model name : {cpu_name()}\n"
 
 
 def _resident_gib() -> float:
