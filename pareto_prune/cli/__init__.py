@@ -7,12 +7,14 @@ lists them in the order of the imports below.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 from pareto_prune.cli import running, studies, results, deployed, serving, machine  # isort: skip  # noqa: F401
 from pareto_prune.cli._app import app
-from pareto_prune.core.errors import ParetoPruneError, UserError
+from pareto_prune.cli._errors import told
+from pareto_prune.core import system
 
 __all__ = ["app", "main"]
 
@@ -20,9 +22,11 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run the command line and exit with its code."""
     _share_cores()
+    _say_what_can_be_said()
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
+        system.check()
         app()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -30,8 +34,10 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        _complain(error)
-        sys.exit(error.exit_code if isinstance(error, ParetoPruneError) else 1)
+        lines, code = told(error)
+        for line in lines:
+            print(line, file=sys.stderr)
+        sys.exit(code)
 
 
 def _share_cores() -> None:
@@ -44,13 +50,8 @@ def _share_cores() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-def _complain(error: Exception) -> None:
-    if isinstance(error, UserError):
-        lines = [str(problem) for problem in error.problems]
-    elif isinstance(error, ParetoPruneError):
-        lines = [str(error)]
-    else:
-        hint = "(not expected; --debug shows where)"
-        lines = [f"{type(error).__name__}: {error} {hint}"]
-    for line in lines:
-        print(line, file=sys.stderr)
+def _say_what_can_be_said() -> None:
+    """Let what the encoding of the terminal does not have be a question mark, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,14 +53,30 @@ def show(renderable: RenderableType) -> None:
     Console().print(renderable)
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[  # noqa: ARG001, main reads it wherever it stands
-        bool, typer.Option("--debug", help="Show where an error arose.")
-    ] = False,
-) -> None:
-    """Search the trade-offs between accuracy, latency and energy of a BERT-family model."""
-    if version:
+def print_json(text: str) -> None:
+    """Print JSON; what stdout's encoding does not have is escaped, which means the same."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+    print(text)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
+) -> None:
+    """Search the trade-offs between accuracy, latency and energy of a BERT-family model."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import AsJson, app, show
+from pareto_prune.cli._app import AsJson, app, print_json, show
 from pareto_prune.core.errors import Problem, UserError
 
 Folder = Annotated[
@@ -43,7 +43,9 @@ def predict(
     stream = sys.stdin.buffer if given == ["-"] else None
     cut = total = 0
     for prediction in predictions(folder, given, file=file, stream=stream, batch=batch):
-        print(json.dumps(prediction, ensure_ascii=False), flush=stream is not None)
+        print_json(json.dumps(prediction, ensure_ascii=False))
+        if stream is not None:
+            sys.stdout.flush()
         cut, total = cut + ("truncated" in prediction), total + 1
     if cut:
         print(f"{cut} of {total} texts were too long: the model read their start", file=sys.stderr)
@@ -74,7 +76,7 @@ def score(
     with Display() as display:
         card = scoring.score(folder, data, measure=measure, progress=display)
     if as_json:
-        print(card.model_dump_json(indent=1))
+        print_json(card.model_dump_json(indent=1))
     else:
         show(scorecard_view(card))
 
@@ -115,7 +117,7 @@ def refresh(
             progress=display,
         )
     if as_json:
-        print(found.model_dump_json(indent=1))
+        print_json(found.model_dump_json(indent=1))
     else:
         show(refresh_view(found))
         print(f"\n{to}")

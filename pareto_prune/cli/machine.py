@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import AsJson, StorageUrl, app, show
+from pareto_prune.cli._app import AsJson, StorageUrl, app, print_json, show
 from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.errors import UserError, unknown_name
 
@@ -32,7 +32,7 @@ def list_(
         raise UserError(unknown_name("family", family, list(FAMILIES)))
     found = entries(family)
     if as_json:
-        print(tables.listed_json(found))
+        print_json(tables.listed_json(found))
     else:
         show(tables.entries_table(found))
 
@@ -56,6 +56,9 @@ def doctor(
 
     with Display() as display:
         found = diagnose(storage, self_test=self_test, progress=display)
-    print(found.model_dump_json(indent=1) if as_json else found.text())
+    if as_json:
+        print_json(found.model_dump_json(indent=1))
+    else:
+        print(found.text())
     if found.self_test is not None and not found.self_test.passed:
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import AsJson, Name, Number, StorageUrl, app, show
+from pareto_prune.cli._app import AsJson, Name, Number, StorageUrl, app, print_json, show
 from pareto_prune.cli._numbers import parsed
 from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.errors import UserError
@@ -35,7 +35,7 @@ def front(
         raise UserError("--json and --csv: both given, allowed: one of them")
     found = api.front(name, storage, every=every)
     if as_json:
-        print(tables.front_json(found))
+        print_json(tables.front_json(found))
     elif as_csv:
         print(tables.front_csv(found), end="")
     else:
@@ -82,7 +82,7 @@ def select(
         starter=starter,
     )
     if as_json:
-        print(chosen.model_dump_json(indent=1))
+        print_json(chosen.model_dump_json(indent=1))
     else:
         show(tables.selection_view(chosen))
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pareto_prune.cli._app import PLAIN, AsJson, Name, StorageUrl, app, show
+from pareto_prune.cli._app import PLAIN, AsJson, Name, StorageUrl, app, print_json, show
 from pareto_prune.core.defaults import DEFAULT_STORAGE
 
 studies_app = typer.Typer(invoke_without_command=True, **PLAIN)
@@ -30,7 +30,7 @@ def studies(
 
     rows = api.studies(storage)
     if as_json:
-        print(listed_json(rows))
+        print_json(listed_json(rows))
     else:
         show(studies_table(rows))
 
@@ -76,6 +76,6 @@ def status(name: Name, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = 
 
     found = api.status(name, storage)
     if as_json:
-        print(found.model_dump_json(indent=1))
+        print_json(found.model_dump_json(indent=1))
     else:
         show(status_view(found))

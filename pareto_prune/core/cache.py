@@ -16,17 +16,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core import locks
+from pareto_prune.core.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_ADVICE = "allowed: a folder that can be written, in PARETO_PRUNE_CACHE"
+
 
 def root() -> Path:
-    """Return the root of the cache; not necessarily there yet."""
+    """Return the root of the cache; not necessarily there yet.
+
+    Raises:
+        UserError: nothing says where, and this user has no home.
+    """
     given = os.environ.get("PARETO_PRUNE_CACHE")
     if given:
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pareto_prune"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pareto_prune"
+    except RuntimeError:  # the user is in no list of users, and HOME is not set
+        raise UserError(Problem("the cache", "this user has no home", _ADVICE)) from None
 
 
 def entry(kind: str, key: Any, suffix: str = "") -> Path:
@@ -46,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
     On an exception ``path`` is as it was and nothing else is left. Files and folders both work;
     a folder replaces nothing but an absent or empty one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make(path.parent)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         beside = Path(folder) / path.name
         yield beside
@@ -60,10 +70,21 @@ def locked(path: Path) -> Iterator[None]:
     The lock is an ``flock``: it dies with its process. Whoever waits for long says for whom.
     """
     lock = path.with_name(path.name + ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    _make(lock.parent)
     with lock.open("a") as handle:
         locks.take(handle.fileno(), locks.EXCLUSIVE, lock)
         yield
+
+
+def _make(folder: Path) -> None:
+    """Make a folder; say how the cache goes elsewhere where it cannot be made in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if not folder.is_relative_to(root()):
+            raise
+        wrong = f"cannot be made: {error.strerror}"
+        raise UserError(Problem(str(folder), wrong, _ADVICE)) from None
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

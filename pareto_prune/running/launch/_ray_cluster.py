@@ -15,6 +15,7 @@ from urllib.parse import quote
 from sqlalchemy import make_url
 
 from pareto_prune.core.errors import MissingExtraError, Problem, UserError
+from pareto_prune.measure.environment import usable_cores
 
 STORE_BYTES = 100 * 1024**2
 """Of a cluster that is started here: only messages pass through it, no models."""
@@ -160,7 +161,7 @@ def _connect(ray: Any) -> bool:
     if address is None:
         ray.init(
             address="local",
-            num_cpus=len(os.sched_getaffinity(0)),
+            num_cpus=usable_cores(),
             include_dashboard=False,
             object_store_memory=STORE_BYTES,
             _node_ip_address="127.0.0.1",

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.measure.environment import usable_cores
 from pareto_prune.running.failures import FailureStreak
 from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.launch import Job, launchers
@@ -58,7 +59,7 @@ class Processes:
         self, storage: Storage, job: Job, on_event: OnEvent, stop: threading.Event
     ) -> list[Future[None]]:
         """Run all workers to their end, each in a thread."""
-        environments = self.environments(gpus(), len(os.sched_getaffinity(0)))
+        environments = self.environments(gpus(), usable_cores())
         streak, said = FailureStreak(), _one_at_a_time(on_event)
         crew = Crew(job.progress, len(environments))
         with Interruptions(), ThreadPoolExecutor(len(environments)) as pool:
