@@ -262,7 +262,7 @@ class Measurer:
         """Time the dense model alone, so that its p95 is known from the first measurement on."""
         arm = _arm([self._dense], self._workload)
         protocol.warm_up([arm], plan, self._clock)
-        calls = protocol.timed(arm.latency[0], readings.P95_CALLS, self._clock)
+        calls = protocol.timed(arm.latency[0], protocol.P95_CALLS, self._clock)
         self._dense_calls.extend(calls)
 
     def _compare(

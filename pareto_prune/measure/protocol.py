@@ -27,6 +27,9 @@ from pareto_prune.measure.windows import Call, Gauge, Window, take
 T = TypeVar("T")
 
 VERSION = 1
+P95_CALLS = 200
+P99_CALLS = 1000
+"""Calls from which a quantile of the latency is said; with fewer it is not known."""
 
 
 @dataclass(frozen=True)

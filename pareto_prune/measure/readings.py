@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from pareto_prune.core.records import Grade, Measurement, Reading
 from pareto_prune.measure.energy import Counter
-from pareto_prune.measure.protocol import VERSION, Energy, Latency, Protocol, Taken
+from pareto_prune.measure.protocol import (
+    P95_CALLS,
+    P99_CALLS,
+    VERSION,
+    Energy,
+    Latency,
+    Protocol,
+    Taken,
+)
 from pareto_prune.measure.statistics import Estimate, median, quantile
 from pareto_prune.measure.windows import Window
-
-P95_CALLS = 200
-P99_CALLS = 1000
 
 Cost = Callable[[Window], float | None]
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from pareto_prune.models.opset import IR_VERSION, OPSET
+
 if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 Dtype = Literal["float32", "float16", "int8"]
-OPSET = 20
-"""Of every graph, written or traced: the first with ``Gelu``, the last that torch traces to; ONNX
-Runtime reads it from version 1.17 on."""
-IR_VERSION = 9
 _SMALL = 1024
 
 

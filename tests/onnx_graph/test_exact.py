@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from pareto_prune.models import onnx_graph
 from pareto_prune.models.families import family_of
-from pareto_prune.models.graph import OPSET, Graph
+from pareto_prune.models.graph import Graph
 from pareto_prune.models.onnx_graph import (
     InexactGraphError,
     UnsupportedModelError,
@@ -23,6 +23,7 @@ from pareto_prune.models.onnx_graph import (
     session,
 )
 from pareto_prune.models.onnx_graph.traced import trace
+from pareto_prune.models.opset import OPSET
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 from tests.pruning.plans import plans

@@ -10,7 +10,7 @@ from torch import nn
 
 from pareto_prune.core.errors import UserError
 from pareto_prune.models.families import architecture, family_of
-from pareto_prune.models.graph import OPSET
+from pareto_prune.models.opset import OPSET
 from pareto_prune.pruning.modeling_pruned import NoHeads, NoNeurons, OnlyBias
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pareto_prune.models.graph import OPSET
+from pareto_prune.models.opset import OPSET
 
 if TYPE_CHECKING:
     import onnx
