@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pareto_prune.core import cache, cache_entries
+from pareto_prune.core import cache_entries
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Measurement
-from pareto_prune.measure import counters, energy, engines, protocol, readings
+from pareto_prune.measure import counters, energy, engines, kept, protocol, readings
 from pareto_prune.measure.clock import Clock, SystemClock
 from pareto_prune.measure.costs import BlockCosts, block_costs
 from pareto_prune.measure.energy import Counter
@@ -65,7 +63,7 @@ class Measurer:
         self._clock = clock or SystemClock()
         self._name, self._engine, self._settings = engines.choose(table)
         _check_length(dense, workload)
-        self._dense_shape = _shape(dense)
+        self._dense_shape = kept.shape_of(dense)
         self._dense_calls: deque[float] = deque(maxlen=_REMEMBERED)
         self._device, self._key = _device_name(self._settings.device)
         self._quiet = quiet(self._key)
@@ -140,14 +138,14 @@ class Measurer:
         workload = self._workload.cut(max_length)
         key = self._key_of(model, settings, workload, cache_key)
         path = cache_entries.measurement(key)
-        if not fresh and (known := _read(path)) is not None:
+        if not fresh and (known := kept.read(path)) is not None:
             return known
         began = self._clock.now()
         with self._alone():
             session = self._engine.prepare(model, settings)
             found = self._compare(session, workload, began, self._plan)
         if not fresh:
-            _write(path, found)
+            kept.write(path, found)
         return found
 
     def measure_session(self, session: Session) -> Measurement:
@@ -304,7 +302,7 @@ class Measurer:
             "profile": self.profile(),
             "watts": self._facts.details.get("watts"),
             "dense": self._dense_shape,
-            "model": _shape(model),
+            "model": kept.shape_of(model),
             "dtype": settings.dtype,
             "threads": settings.threads,
             "inputs": workload.shape(),
@@ -357,18 +355,6 @@ def _longer(plan: Protocol) -> Protocol:
     )
 
 
-def _shape(model: PreTrainedModel) -> str:
-    """Return a digest of what a model's cost depends on: shapes of its weights, class, windows."""
-    family = family_of(model)
-    spans = [family.span(layer) for layer in family.layers(model)]
-    windows = [spans] if any(spans) else []
-    shapes = [(name, list(weight.shape)) for name, weight in model.named_parameters()]
-    activation = getattr(model.config, "hidden_act", None)
-    attention = model.config._attn_implementation
-    text = json.dumps([type(model).__name__, activation, attention, shapes, *windows])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _check_length(model: PreTrainedModel, workload: Workload) -> None:
     tokens = workload.latency()["input_ids"].shape[1]
     longest = family_of(model).most_tokens(model.config)
@@ -385,17 +371,3 @@ def _device_name(device: str) -> tuple[str, str]:
 
     properties = torch.cuda.get_device_properties(device)
     return properties.name, f"gpu-{getattr(properties, 'uuid', device)}"
-
-
-def _read(path: Any) -> Measurement | None:
-    """Return a measurement from the cache; it took no time."""
-    try:
-        content = json.loads(path.read_text())
-        return Measurement.from_json(content).model_copy(update={"seconds": 0.0})
-    except (OSError, ValueError):
-        return None
-
-
-def _write(path: Any, measurement: Measurement) -> None:
-    with cache.replacing(path) as beside:
-        beside.write_text(json.dumps(measurement.to_json()))
