@@ -123,6 +123,17 @@ def test_name_model_and_data_are_all_that_is_needed() -> None:
         (study(search={"deployment": {"max_length": [4096]}}), "max_length", "4 to 128"),
         (study(search={"deployment": {"threads": [0]}}), "search.deployment.threads", "1 to"),
         (study(search={"references": ["int9"]}), "search.references", "int8"),
+        (study(search={"deployment": {"threads": []}}), "search.deployment", "at least one value"),
+        (study(search={"deployment": {"dtype": []}}), "search.deployment", "at least one value"),
+        (study(search={"deployment": {"threads": [2, 2]}}), "search.deployment", "each once"),
+        (study(seed=10**23), "s.toml: seed", "less than or equal to 2147483647"),
+        (study(seed=-1), "s.toml: seed", "greater than or equal to 0"),
+        (study(limits={"trials": 10**10}), "s.toml: limits.trials", "less than or equal"),
+        (study(data={"max_length": 10**19}), "s.toml: data.max_length", "less than or equal"),
+        *(
+            (study(measure={"device": name}), "s.toml: measure.device", "auto, cpu, cuda or cuda:N")
+            for name in ("gpu", "cuda:", "cuda:x", "CPU", "", "mps", "cuda:99999")
+        ),
     ],
 )
 def test_a_problem_says_where_and_what_is_allowed(
@@ -150,6 +161,16 @@ def test_all_problems_are_reported_at_once() -> None:
 def test_what_is_not_toml_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.toml"
     path.write_text(text)
+    with pytest.raises(StudyFileError, match="not TOML"):
+        read_study(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    text = 'name = "ü"\r\n[model]\r\npath = "m"\r\n[data]\r\npath = "d"\r\n'
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("ü", "u").encode())
+    assert read_study(path).name == "u"
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(StudyFileError, match="not TOML"):
         read_study(path)
 

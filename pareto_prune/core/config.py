@@ -15,13 +15,14 @@ from pydantic import Field
 
 from pareto_prune.core.data_table import DataTable
 from pareto_prune.core.objectives import COSTS, OBJECTIVES
-from pareto_prune.core.study_table import Share, Table
+from pareto_prune.core.study_table import MOST, Share, Table
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|min|h|d)$")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DEVICE = re.compile(r"^(auto|cpu|cuda(:\d{1,3})?)$")
 _CONSTRAINT = re.compile(r"^(<=|>=)\s*(\S+)$")
 
 
@@ -82,7 +83,7 @@ class DenseTable(Table):
     Skipped when the checkpoint has the task's head, with the same labels.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 2
+    epochs: Annotated[int, Field(ge=1, le=MOST)] = 2
     """Passes over the training data."""
     learning_rate: Positive = 5e-5
     """Peak learning rate of AdamW."""
@@ -119,6 +120,14 @@ class SearchTable(Table):
     ] = {}
     """Deployment knobs to search, each with its values: `dtype`, `max_length`, `threads`."""
 
+    @pydantic.field_validator("deployment")
+    @classmethod
+    def _valued(cls, value: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for name, values in value.items():
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"{name}: allowed: at least one value, each once")
+        return value
+
     @pydantic.field_validator("strategies", "importances")
     @classmethod
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -137,16 +146,16 @@ class SearchTable(Table):
 class CalibrationTable(Table):
     """``[calibration]``: the data behind importances and the pruning database."""
 
-    samples: Annotated[int, Field(ge=8)] = 1024
+    samples: Annotated[int, Field(ge=8, le=MOST)] = 1024
     """Training examples for importances and the pruning database."""
-    sensitivity_samples: Annotated[int, Field(ge=8)] = 512
+    sensitivity_samples: Annotated[int, Field(ge=8, le=MOST)] = 512
     """Training examples for the sensitivity of each sublayer."""
 
 
 class FinetuneTable(Table):
     """``[finetune]``: the brief fine-tune of every trial, distilled from the dense model."""
 
-    steps: Annotated[int, Field(ge=0)] = 60
+    steps: Annotated[int, Field(ge=0, le=MOST)] = 60
     """Training steps a trial may use, those before the cut included."""
     batch: Count = 32
     """Examples a step."""
@@ -199,18 +208,25 @@ class MeasureTable(Table):
     """Batch size of the latency measurement."""
     energy_batch: Count = 32
     """Batch size of the energy measurement."""
-    tokens: Annotated[int, Field(ge=0)] = 0
+    tokens: Annotated[int, Field(ge=0, le=MOST)] = 0
     """Length of the latency input in tokens; 0 takes the validation texts' median."""
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
     """Number format that is deployed: what is measured, and what the metric is taken in."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=MOST)] = 0
     """CPU threads of the engine; 0 takes its quiet default."""
     watts_per_core: Positive | None = None
     """Your own watts per core, for machines without an energy counter."""
     calibration_file: str | None = None
     """Watts from a twin machine with a meter, instead of the built-in table."""
+
+    @pydantic.field_validator("device")
+    @classmethod
+    def _device_name(cls, value: str) -> str:
+        if _DEVICE.match(value) is None:
+            raise ValueError("allowed: auto, cpu, cuda or cuda:N")
+        return value
 
 
 class LimitsTable(Table):
@@ -247,7 +263,7 @@ class StudyConfig(Table):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     """Name of the study, unique in its storage: letters, digits, `.`, `_`, `-`."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST)] = 0
     """Seed of everything random; a trial's own seed comes from it and the trial's number."""
     objectives: tuple[str, ...] = ("accuracy", "latency_ms", "energy_j")
     """One quality metric and the costs it is traded for."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
-from pareto_prune.core.study_table import Share, Table
+from pareto_prune.core.study_table import MOST, Share, Table
 
 _FEWEST_ROWS = {"train": 8, "validation": 2, "test": 1}
 """Rows that a split needs at least; of the first two there must be two classes."""
@@ -34,9 +34,9 @@ class DataTable(Table):
         "test": 0.1,
     }
     """Shares of one table, or the names of the splits or files that hold each."""
-    max_length: Annotated[int, Field(ge=4)] = 128
+    max_length: Annotated[int, Field(ge=4, le=MOST)] = 128
     """Tokens after which a text is cut off."""
-    limit: Annotated[int, Field(ge=8)] | None = None
+    limit: Annotated[int, Field(ge=8, le=MOST)] | None = None
     """Use at most this many examples: of each split, or of the one table that shares divide."""
 
     @pydantic.field_validator("text", mode="before")

@@ -11,6 +11,8 @@ from pydantic import Field
 from pareto_prune.core.record import Record
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+MOST = 2**31 - 1
+"""Highest whole number of a study file: what databases and libraries hold."""
 
 
 class Table(Record):

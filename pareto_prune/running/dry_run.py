@@ -103,13 +103,14 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
     Raises:
         UserError: as the run itself would.
     """
+    device = device_of(config)
     data = data_sets.load(config)
     task = tasks.create(config.data.task)
     checkpoint = _checkpoint(config)
     known = names_of(checkpoint.config())
     model, has_head = checkpoint.model(task, data.label_names)
     there = has_head and knows_task(model, known, data)
-    model.to(device_of(config))
+    model.to(device)
     folder = output.expanduser().resolve() / config.name
     step, example = _step_seconds(model, data, task, config), _example_seconds(model, data)
     steps = config.dense.epochs * -(-len(data.train) // config.dense.batch)

@@ -68,8 +68,7 @@ def parse_study(content: dict[str, Any], source: str = "study") -> StudyConfig:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise StudyFileError(Problem(str(path), "no such file")) from None
     except OSError as error:

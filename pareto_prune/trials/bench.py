@@ -20,7 +20,7 @@ from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Indices, Split, TaskData
 from pareto_prune.inputs.sampling import folds
 from pareto_prune.inputs.tasks import Task, tasks
-from pareto_prune.measure import Measurer, Workload
+from pareto_prune.measure import Measurer, Workload, engines
 from pareto_prune.measure.block_costs import EngineCosts
 from pareto_prune.measure.environment import environment
 from pareto_prune.models.families import architecture
@@ -106,8 +106,9 @@ def prepare(config: StudyConfig, folder: Path, progress: Progress) -> Bench:
     Raises:
         UserError: the model or the data cannot be loaded, or do not serve.
     """
+    device = device_of(config)
     data = data_sets.load(config, progress)
-    dense = make_dense(config, data, folder / DENSE_FOLDER, progress, device_of(config))
+    dense = make_dense(config, data, folder / DENSE_FOLDER, progress, device)
     measurer = _measurer(config, dense, data, progress)
     costs = EngineCosts(measurer)
     whole = _fold(config, data, dense, costs, progress)
@@ -189,9 +190,17 @@ def calibrate(bench: Bench) -> None:
 
 
 def device_of(config: StudyConfig) -> str:
-    """Return the torch device that a study trains and measures on."""
+    """Return the torch device that a study trains and measures on.
+
+    Raises:
+        UserError: this machine lacks it, or what else the study is to be measured with.
+    """
     import torch
 
+    _, _, settings = engines.choose(config.measure)
+    for threads in config.search.deployment.get("threads", ()):
+        engines.check_threads(int(threads), "search.deployment.threads")
     if config.measure.device != "auto":
+        engines.check_trains(settings.device)
         return config.measure.device
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,5 +1,6 @@
 """What every engine promises."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,8 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_threads_and_dtype_are_settings() -> None:
+def test_threads_and_dtype_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
     table = MeasureTable(device="cpu", engine="eager", threads=3, dtype="bfloat16")
     assert choose(table)[2] == Settings("cpu", 3, "bfloat16")
 
@@ -152,7 +154,7 @@ def test_threads_and_dtype_are_settings() -> None:
 )
 def test_what_is_not_there_is_refused_in_one_line(table: dict[str, str], complaint: str) -> None:
     with pytest.raises(UserError, match=complaint) as error:
-        choose(MeasureTable(**({"device": "cpu"} | table)))  # type: ignore[arg-type]
+        choose(MeasureTable(device="cpu").model_copy(update=table))
     assert len(error.value.problems) == 1
 
 

@@ -6,6 +6,7 @@ does. Several sessions of one engine live in a process without disturbing each o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def choose(table: MeasureTable) -> tuple[str, Engine, Settings]:
     ``auto`` is eager PyTorch on a GPU; on a CPU it is ONNX Runtime where that is installed.
 
     Raises:
-        UserError: the engine, the device or the dtype is not there; one line says what is.
+        UserError: the engine, the device, the dtype or so many cores are not there; one line says
+            what is.
     """
     device = _device(table)
     name = _default(device) if table.engine == "auto" else table.engine
@@ -106,6 +108,7 @@ def choose(table: MeasureTable) -> tuple[str, Engine, Settings]:
     if reason is not None:
         raise UserError(Problem("measure.engine", f"{name} cannot be used: {reason}"))
     check_dtype(name, engine, device, table.dtype, "measure.dtype")
+    check_threads(table.threads, "measure.threads")
     threads = table.threads or engine.quiet_threads
     return name, engine, Settings(device, threads, table.dtype)
 
@@ -116,6 +119,21 @@ def check_dtype(name: str, engine: Engine, device: str, dtype: str, where: str) 
     if dtype not in known:
         wrong = f"{name} has no {dtype} on {device}"
         raise UserError(Problem(where, wrong, f"allowed: {', '.join(known)}"))
+
+
+def check_threads(threads: int, where: str) -> None:
+    """Raise ``UserError`` where a machine has fewer cores than an engine is to have threads."""
+    cores = os.cpu_count() or 1
+    if threads > cores:
+        wrong = f"{threads} is more than the {cores} cores of this machine"
+        raise UserError(Problem(where, wrong, f"allowed: at most {cores}"))
+
+
+def check_trains(device: str) -> None:
+    """Raise ``UserError`` where PyTorch cannot train on a device (``cpu``, ``cuda:N``)."""
+    reason = engines.create("eager").why_not_on(device)
+    if reason is not None:
+        raise UserError(Problem("measure.device", f"{device}: {reason}"))
 
 
 def _device(table: MeasureTable) -> str:
