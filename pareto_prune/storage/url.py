@@ -31,6 +31,7 @@ def checked(text: str) -> URL:
     if url.drivername == "sqlite":
         return _file(url)
     if url.drivername in _POSTGRESQL:
+        _check_escaped(text, url)
         return _server(url)
     wrong = f"{url.drivername!r} is not supported"
     if url.drivername.startswith(("mysql", "mariadb")):
@@ -58,6 +59,14 @@ def _file(url: URL) -> URL:
     if Path(url.database).is_dir():
         raise UserError(Problem("storage", f"{shown(url)}: is a folder, allowed: a file"))
     return url
+
+
+def _check_escaped(text: str, url: URL) -> None:
+    """Refuse, and show nothing of, a URL in which a part of the password may pass for a host."""
+    if text.count("@") > 1 or "@" in f"{url.host}{url.database}":
+        wrong = "has an '@' that is not part of a host"
+        advice = "allowed: %40 for an '@' and %2F for a '/', or the password in PGPASSWORD"
+        raise UserError(Problem("storage", wrong, advice))
 
 
 def _server(url: URL) -> URL:

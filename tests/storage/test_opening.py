@@ -44,6 +44,11 @@ MYSQL = "mysql+pymysql://me:secret@host/db"
         ("postgresql://me:secret@host", "names no database"),
         ("postgresql://me:secret@host:port/db", "not a database URL"),
         ("postgresql://me:secret@127.0.0.1:1/db", "onnection"),
+        ("postgresql://me:pass@secret#1@host/db", "allowed: %40 for an '@'"),
+        ("postgresql://me:pass@secret/1@host/db", "allowed: %40 for an '@'"),
+        ("postgresql://me:pass@secret?1@host/db", "allowed: %40 for an '@'"),
+        ("postgresql://me@secret:1@host/db", "allowed: %40 for an '@'"),
+        ("postgresql://me/1:secret@host/db", "allowed: %40 for an '@'"),
     ],
 )
 def test_a_url_that_does_not_open_gets_one_line(url: str, says: str) -> None:
@@ -61,6 +66,8 @@ def test_a_url_that_does_not_open_gets_one_line(url: str, says: str) -> None:
         "postgresql+psycopg://me:secret@host/db",
         "postgresql://me:secret@host/db",
         "postgres://me:secret@host/db?password=secret&sslmode=require",
+        "postgresql://me:sec%40ret%2F1@host/db",
+        "postgresql://me:sec/ret@host/db",
     ],
 )
 def test_a_password_is_never_shown(url: str) -> None:
