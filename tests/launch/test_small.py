@@ -25,6 +25,8 @@ from tests.storage.conftest import postgres  # noqa: F401
 ROOT = Path(__file__).parents[2]
 ONE = api.Workers(1, "processes")
 TWO = api.Workers(count=2)
+SIX = {"limits": {"trials": 6}, "early_stopping": {"enabled": False}}
+"""Six trials that all run to their end: which plans come twice depends on who ends first."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +50,7 @@ class Watcher(Unwatched):
 @pytest.mark.slow
 def test_two_processes_share_a_study(tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
-    study, watcher = make_study(tmp_path, limits={"trials": 6}), Watcher()
+    study, watcher = make_study(tmp_path, **SIX), Watcher()
     outcome = small.run(study, url, tmp_path / "out", workers=TWO, watcher=watcher)
     stored = open_storage(url).open_study("small")
     trials = stored.read().trials
@@ -68,7 +70,7 @@ def test_two_processes_share_a_study(tmp_path):
 @pytest.mark.slow
 def test_two_runs_of_one_study_at_once(tmp_path, postgres):  # noqa: F811
     url = postgres.database("two_runs")
-    study = make_study(tmp_path, limits={"trials": 6})
+    study = make_study(tmp_path, **SIX)
     command = [sys.executable, "-m", "tests.launch.small", study, url, tmp_path / "out"]
     started = [
         subprocess.Popen(
