@@ -1,11 +1,16 @@
-"""A study copied under a new name: its rows, ours and Optuna's, with trials that run as waiting."""
+"""A study copied under a new name: its rows, ours and Optuna's, with trials that run as waiting.
+
+The study may go on while it is copied, so all is read as it stood at one moment. No row of the copy
+holds an id of the original's.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pydantic
-from sqlalchemy import Connection, Table, bindparam, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, Table, insert, literal, select
 
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
@@ -19,7 +24,6 @@ _COPIED = (
     schema.references,
     schema.measurements,
     schema.confirmations,
-    trials,
 )
 
 
@@ -39,14 +43,13 @@ def renamed(config: StudyConfig, name: str) -> StudyConfig:
 
 
 def copy_rows(connection: Connection, old: int, new: int) -> None:
-    """Copy the rows of one study into another, which was just inserted."""
+    """Copy the rows of one study into another, which was just inserted, from one snapshot."""
     _copy_facts(connection, old, new)
     optuna_tables.copy_trials(connection, old, new)
     optuna_tables.reset_unfinished(connection, new)
     for table in _COPIED:
         _copy_table(connection, table, old, new)
-    _reset_unfinished(connection, new)
-    _name_optunas_trials(connection, new)
+    _copy_trials(connection, old, new)
 
 
 def _copy_facts(connection: Connection, old: int, new: int) -> None:
@@ -62,19 +65,18 @@ def _copy_table(connection: Connection, table: Table, old: int, new: int) -> Non
     connection.execute(insert(table).from_select(names, rows))
 
 
-def _reset_unfinished(connection: Connection, study: int) -> None:
-    """Put running trials back to waiting; nobody holds a trial of a copy."""
-    mine = trials.c.study_id == study
-    running = trials.c.state == TrialState.RUNNING.value
-    idle = {"state": TrialState.WAITING.value, "started": None, "worker": None}
-    connection.execute(update(trials).where(mine, running).values(idle))
-    connection.execute(update(trials).where(mine).values(token=None))
+def _copy_trials(connection: Connection, old: int, new: int) -> None:
+    """Copy our rows of the trials, under the ids that Optuna's rows of the copy have."""
+    ids = optuna_tables.trial_ids(connection, new)
+    rows = connection.execute(select(trials).where(trials.c.study_id == old)).mappings().all()
+    copies = [_copied(row, new, ids[row["number"]]) for row in rows]
+    if copies:
+        connection.execute(insert(trials), copies)
 
 
-def _name_optunas_trials(connection: Connection, study: int) -> None:
-    """Write the ids that Optuna's rows of the copy have."""
-    found = optuna_tables.trial_ids(connection, study)
-    ids = [{"n": number, "id": trial} for number, trial in found.items()]
-    one = update(trials).where(trials.c.study_id == study, trials.c.number == bindparam("n"))
-    if ids:
-        connection.execute(one.values(trial_id=bindparam("id")), ids)
+def _copied(row: RowMapping, study: int, trial: int) -> dict[str, Any]:
+    """Return the row of a trial for the copy, where nobody holds a trial: what runs is waiting."""
+    ours = {"study_id": study, "trial_id": trial, "token": None}
+    if row["state"] == TrialState.RUNNING.value:
+        ours |= {"state": TrialState.WAITING.value, "started": None, "worker": None}
+    return {**row, **ours}

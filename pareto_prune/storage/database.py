@@ -131,9 +131,21 @@ class Database:
     def write(self, work: Callable[[Connection], T]) -> T:
         """Return what ``work`` returns after one transaction, all of it or nothing.
 
-        ``work`` may run more than once, so it changes nothing but the database.
+        ``work`` may run more than once, so it changes nothing but the database. It may also have
+        been written already, where the answer of an attempt was lost: then it writes nothing more
+        and returns what it returned.
         """
         return self._attempts(self._engine.execution_options(**_WRITES), work)
+
+    def write_from_snapshot(self, work: Callable[[Connection], T]) -> T:
+        """Return the same of a transaction whose statements all see the database as it began.
+
+        SQLite has no other ones: who writes is alone.
+        """
+        if self.is_sqlite:
+            return self.write(work)
+        options = {**_WRITES, "isolation_level": "REPEATABLE READ"}
+        return self._attempts(self._engine.execution_options(**options), work)
 
     def wait(self) -> None:
         """Wait a moment, never the same, for what another process is doing."""

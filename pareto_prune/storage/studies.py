@@ -152,7 +152,7 @@ class Storage:
         """
         old = self.open_study(name)
         config = copying.renamed(old.config, new)
-        study = self._database.write(lambda c: self._copy(c, old._id, config))
+        study = self._database.write_from_snapshot(lambda c: self._copy(c, old._id, config))
         return self._opened(study, config)
 
     def _copy(self, connection: Connection, old: int, config: StudyConfig) -> int:
