@@ -12,7 +12,7 @@ from pareto_prune.core.progress import Silent
 from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.inputs.examples import Split, TaskData
 from pareto_prune.inputs.tasks import tasks
-from pareto_prune.trials import dense
+from pareto_prune.trials import dense, folders
 from pareto_prune.trials.dense import chance, load_dense, make_dense, probe
 from pareto_prune.trials.evaluation import evaluate, logits_of
 from tests.learnable import learnable
@@ -98,12 +98,25 @@ def test_what_is_damaged_or_made_from_something_else_is_made_again(body, tmp_pat
     config = study(body, epochs=1)
     first = make_dense(config, DATA, folder)
     if what == "weights":
-        (folder / dense.WEIGHTS).write_bytes(b"\0" * 100)
+        (folder / folders.WEIGHTS).write_bytes(b"\0" * 100)
     if what == "record":
-        (folder / dense.RECORD).write_text("{")
+        (folder / folders.RECORD).write_text("{")
     again = make_dense(study(body, epochs=1, seed=int(what == "seed")), DATA, folder)
     assert (again.digest == first.digest) == (what != "seed")
-    assert dense.is_whole(folder)
+    assert folders.is_whole(folder)
+
+
+def test_a_folder_that_must_stay_stays(body, tmp_path):
+    folder = tmp_path / "dense"
+    first = make_dense(study(body, epochs=1), DATA, folder)
+
+    def must_not() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        make_dense(study(body, epochs=1, seed=1), DATA, folder, check=must_not)
+    assert load_dense(study(body), folder).digest == first.digest
+    assert [path.name for path in tmp_path.glob("*dense*") if path.is_dir()] == ["dense"]
 
 
 def test_nothing_half_done_is_left(body, tmp_path, monkeypatch):

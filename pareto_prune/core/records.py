@@ -187,6 +187,7 @@ class DenseReference(Record):
         chance: the metric of a model that learned nothing, where hypervolume starts.
         measurement: taken long, when the study was created; its values then stand.
         digest: SHA-256 of its weights.
+        data: digest of the encoded data set; ``None`` in studies that did not record it.
     """
 
     architecture: Architecture
@@ -197,6 +198,7 @@ class DenseReference(Record):
     measurement: Measurement
     digest: str
     environment: Environment
+    data: str | None = None
 
 
 class Failure(Record):

@@ -37,7 +37,6 @@ from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.context import TrialContext, context_of
 from pareto_prune.trials.objective_values import objective_values
-from pareto_prune.trials.reference import take_reference
 from pareto_prune.trials.seed import trial_seed
 from pareto_prune.trials.stages import measure_pruned, prune_candidate, quality_of
 from pareto_prune.trials.timings import Timings
@@ -75,10 +74,11 @@ def confirm_study(
         return []
     shown = progress or Silent()
     store = Artifacts(study.artifacts)
-    store.fetch_dense()
-    bench = prepare(study.config, store.folder, shown)
+    reference = study.reference
+    assert reference is not None, "a trial has ended"
+    store.fetch_dense(reference.digest)
+    bench = prepare(study.config, store.folder, shown, reference)
     study.bind_profile(bench.measurer.profile())
-    reference = take_reference(study, bench)
     found, failed = [], []
     for trial in chosen:
         try:

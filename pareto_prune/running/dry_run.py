@@ -25,10 +25,10 @@ from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import open_storage
 from pareto_prune.trials.bench import device_of
-from pareto_prune.trials.dense import is_whole, knows_task
+from pareto_prune.trials.dense import knows_task
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
-from pareto_prune.trials.folders import DENSE_FOLDER
+from pareto_prune.trials.folders import DENSE_FOLDER, is_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

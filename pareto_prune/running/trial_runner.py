@@ -5,7 +5,7 @@
     no reference yet ─► take the lease ─► dense model ─► artifacts ─► starters ─► reference
                             │ somebody has it                                        │
                             └── wait ◄───────────────────────────────────────────────┘
-                                  └─► load the dense model that the others use
+                                  └─► load the dense model that the others use, or be refused
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
-from pareto_prune.core.errors import MismatchError, Problem
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import DenseReference, TrialResult
 from pareto_prune.export.kept_models.front_membership import joins
@@ -29,7 +28,11 @@ from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.bench import Bench, calibrate, prepare
-from pareto_prune.trials.reference import missing_references, take_named_references, take_reference
+from pareto_prune.trials.reference import (
+    measured_reference,
+    missing_references,
+    take_named_references,
+)
 from pareto_prune.trials.trial import Finished, run_trial
 
 DENSE_LEASE = "dense"
@@ -79,39 +82,57 @@ class Runner:
         return result.model_copy(update={"artifact": kept.place, "artifact_digest": kept.digest})
 
 
+class LeaseLostError(Exception):
+    """The lease under which the dense model is made became another worker's."""
+
+
 def runner_of(study: StoredStudy, progress: Progress) -> Runner:
     """Return what runs the study's trials in this process.
 
     The first worker of a study makes the dense model and takes the reference; the others wait
-    until it has, or has died over it, and load what it made.
+    until it has, or has died over it, and load what it made. They write nothing.
 
     Raises:
         UserError: the model or data do not serve, the device is not the study's, or the study's
-            dense model is not where it was kept.
+            data or dense model is not what it was started with.
     """
-    kept = Artifacts(study.artifacts)
-    with _turn(study, progress) as first:
-        if not first:
-            kept.fetch_dense()
-        bench = prepare(study.config, kept.folder, progress)
-        study.bind_profile(bench.measurer.profile())
-        if first:
-            kept.share_dense()
-            space = SearchSpace.of(study.config, bench.whole.architecture)
-            study.enqueue(starting_candidates(study.config, space), space)
-        reference = take_reference(study, bench)
-        _check_dense(bench, reference, kept)
+    kept, bench = Artifacts(study.artifacts), None
+    while (reference := study.reference) is None:
+        bench = _begin(study, kept, progress)
+    if bench is None or bench.whole.dense.digest != reference.digest:
+        bench = _join(study, kept, progress, reference)
     calibrate(bench)
     _take_named_references(study, bench, reference)
     return Runner(study, bench, reference, kept)
 
 
+def _begin(study: StoredStudy, kept: Artifacts, progress: Progress) -> Bench | None:
+    """Make the dense model and take the reference; ``None`` where another worker does."""
+    with _turn(study, progress) as first, suppress(LeaseLostError):
+        if first:
+            return _begun(study, kept, progress)
+    return None
+
+
+def _begun(study: StoredStudy, kept: Artifacts, progress: Progress) -> Bench:
+    def check() -> None:
+        if not study.keep(DENSE_LEASE):
+            raise LeaseLostError
+
+    bench = prepare(study.config, kept.folder, progress, check=check)
+    study.bind_profile(bench.measurer.profile())
+    kept.share_dense(check)
+    space = SearchSpace.of(study.config, bench.whole.architecture)
+    study.enqueue(starting_candidates(study.config, space), space)
+    reference = measured_reference(bench)
+    check()
+    study.set_reference(reference)
+    return bench
+
+
 @contextmanager
 def _turn(study: StoredStudy, progress: Progress) -> Iterator[bool]:
     """Wait for the reference, or for the lease to take it; yield whether it is ours to take."""
-    if study.reference is not None:
-        yield False
-        return
     name = f"{default_name()}/{DENSE_LEASE}"
     try:
         first = _is_first(study, name, progress)
@@ -138,6 +159,16 @@ def _is_first(study: StoredStudy, name: str, progress: Progress) -> bool:
     raise AssertionError("unreachable")
 
 
+def _join(
+    study: StoredStudy, kept: Artifacts, progress: Progress, reference: DenseReference
+) -> Bench:
+    """Return the bench of a study that has its reference."""
+    kept.fetch_dense(reference.digest)
+    bench = prepare(study.config, kept.folder, progress, reference)
+    study.bind_profile(bench.measurer.profile())
+    return bench
+
+
 def _take_named_references(study: StoredStudy, bench: Bench, reference: DenseReference) -> None:
     """Take those that are missing, unless another worker is at it."""
     if not missing_references(study):
@@ -150,15 +181,3 @@ def _take_named_references(study: StoredStudy, bench: Bench, reference: DenseRef
     finally:
         study.release(REFERENCES_LEASE)
         study.leave(name)
-
-
-def _check_dense(bench: Bench, reference: DenseReference, kept: Artifacts) -> None:
-    """Raise where the dense model at hand is not the one that the study was measured against."""
-    found = bench.whole.dense.digest
-    if found != reference.digest:
-        wrong = (
-            f"the dense model there is not the study's (SHA-256 {found[:12]}…, "
-            f"recorded {reference.digest[:12]}…)"
-        )
-        advice = "allowed: the folder that the study was started with, shared by all hosts"
-        raise MismatchError(Problem(kept.root, wrong, advice))

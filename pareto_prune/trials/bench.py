@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
-from pareto_prune.core.records import Environment
+from pareto_prune.core.records import DenseReference, Environment
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Indices, Split, TaskData
 from pareto_prune.inputs.sampling import folds
@@ -29,6 +29,7 @@ from pareto_prune.search.early_stopping import TABLED
 from pareto_prune.trials.calibration import StudyCalibration
 from pareto_prune.trials.dense import DenseModel, make_dense, probe
 from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
+from pareto_prune.trials.joining import check_data, load_kept, load_standing
 from pareto_prune.trials.teacher import Teacher
 
 PROBE = 512
@@ -95,20 +96,29 @@ def _shortened(bench: Bench, max_length: int) -> Iterator[Fold]:
         yield replace(fold, data=part, kept=kept, probe=held_out)
 
 
-def prepare(config: StudyConfig, folder: Path, progress: Progress) -> Bench:
+def prepare(
+    config: StudyConfig,
+    folder: Path,
+    progress: Progress,
+    reference: DenseReference | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Bench:
     """Load or make all that the trials of a study need.
 
     Args:
         config: the study.
         folder: where its dense models are kept.
         progress: told what is going on.
+        reference: of a study that has one: its dense models are loaded, nothing is made.
+        check: called before a dense model is written; raises where none must be.
 
     Raises:
         UserError: the model or the data cannot be loaded, or do not serve.
+        MismatchError: the data or the dense model is not what the study was started with.
     """
     device = device_of(config)
     data = data_sets.load(config, progress)
-    dense = make_dense(config, data, folder / DENSE_FOLDER, progress, device)
+    dense = _dense(config, data, folder / DENSE_FOLDER, progress, reference, check, device)
     measurer = _measurer(config, dense, data, progress)
     costs = EngineCosts(measurer)
     whole = _fold(config, data, dense, costs, progress)
@@ -116,22 +126,47 @@ def prepare(config: StudyConfig, folder: Path, progress: Progress) -> Bench:
         config=config,
         task=tasks.create(config.data.task),
         whole=whole,
-        folds=tuple(_folds(config, data, folder, costs, progress)),
+        folds=tuple(_folds(config, data, folder, costs, progress, reference, check)),
         measurer=measurer,
         environment=environment(details=measurer.details()),
         progress=progress,
     )
 
 
+def _dense(
+    config: StudyConfig,
+    data: TaskData,
+    folder: Path,
+    progress: Progress,
+    reference: DenseReference | None,
+    check: Callable[[], None],
+    device: str,
+) -> DenseModel:
+    """Return the dense model of the whole data set, that of the reference where there is one."""
+    if reference is None:
+        return make_dense(config, data, folder, progress, device, check)
+    check_data(config, data, reference)
+    return load_standing(config, folder, reference, device)
+
+
 def _folds(
-    config: StudyConfig, data: TaskData, folder: Path, costs: EngineCosts, progress: Progress
+    config: StudyConfig,
+    data: TaskData,
+    folder: Path,
+    costs: EngineCosts,
+    progress: Progress,
+    reference: DenseReference | None,
+    check: Callable[[], None],
 ) -> Iterator[Fold]:
     """Yield the folds of the cross-validation, each with its own dense model; none for one."""
     if config.search.folds == 1:
         return
     for index, part in enumerate(folds(data, config.search.folds, config.seed)):
-        path = folder / fold_folder(index)
-        dense = make_dense(config, part, path, progress, device_of(config))
+        path, device = folder / fold_folder(index), device_of(config)
+        if reference is None:
+            dense = make_dense(config, part, path, progress, device, check)
+        else:
+            dense = load_kept(config, path, device)
         yield _fold(config, part, dense, costs, progress)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,12 +30,10 @@ from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
+from pareto_prune.trials.folders import RECORD, WEIGHTS, is_whole, record_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-WEIGHTS = "model.safetensors"
-RECORD = "dense.json"
 
 _PROBE = 256
 
@@ -64,6 +63,7 @@ def make_dense(
     folder: Path,
     progress: Progress | None = None,
     device: str = "cpu",
+    check: Callable[[], None] = lambda: None,
 ) -> DenseModel:
     """Return the dense model of a study, fine-tuning it if that has not been done.
 
@@ -76,6 +76,7 @@ def make_dense(
         folder: where the model is kept.
         progress: advanced by one a training step.
         device: where it is trained and returned.
+        check: called before the folder is written; raises where it must stay as it is.
 
     Raises:
         UserError: the checkpoint cannot be loaded, is of no supported family or has no weights;
@@ -84,7 +85,7 @@ def make_dense(
     progress = progress or Silent()
     with cache.locked(folder):
         if not is_whole(folder, _wanted(config, data)):
-            _make(config, data, folder, progress, device)
+            _make(config, data, folder, progress, device, check)
     return load_dense(config, folder, device)
 
 
@@ -96,7 +97,7 @@ def load_dense(config: StudyConfig, folder: Path, device: str = "cpu") -> DenseM
     """
     if not is_whole(folder):
         raise StudyFileError(Problem(str(folder), "holds no whole dense model"))
-    record = _record(folder)
+    record = record_of(folder)
     task = tasks.create(config.data.task)
     checkpoint = Checkpoint(str(folder), attention=config.model.attention)
     model, _ = checkpoint.model(task, names_of(checkpoint.config()))
@@ -107,28 +108,6 @@ def load_dense(config: StudyConfig, folder: Path, device: str = "cpu") -> DenseM
         path=folder,
         fine_tuned=record["fine_tuned"],
     )
-
-
-def is_whole(folder: Path, wanted: str | None = None) -> bool:
-    """Return whether a folder holds a dense model with the weights of its record.
-
-    Args:
-        folder: the folder.
-        wanted: digest of what it is made from, if it must be that.
-    """
-    record = _record(folder)
-    if not record or wanted not in (None, record.get("made_from")):
-        return False
-    weights = folder / WEIGHTS
-    return weights.is_file() and file_sha256(weights) == record.get("digest")
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _wanted(config: StudyConfig, data: TaskData) -> str:
@@ -145,7 +124,12 @@ def _wanted(config: StudyConfig, data: TaskData) -> str:
 
 
 def _make(
-    config: StudyConfig, data: TaskData, folder: Path, progress: Progress, device: str
+    config: StudyConfig,
+    data: TaskData,
+    folder: Path,
+    progress: Progress,
+    device: str,
+    check: Callable[[], None],
 ) -> None:
     task = tasks.create(data.task)
     checkpoint = Checkpoint.find(config.model.path, config.model.revision, config.model.attention)
@@ -162,7 +146,8 @@ def _make(
     else:
         _note_lost_head(known, has_head, data, progress)
         _fine_tune(model, data, config, progress)
-    _save(model, tokenizer, folder, {"fine_tuned": not knows, "made_from": _wanted(config, data)})
+    record = {"fine_tuned": not knows, "made_from": _wanted(config, data)}
+    _save(model, tokenizer, folder, record, check)
 
 
 def knows_task(model: PreTrainedModel, known: tuple[str, ...], data: TaskData) -> bool:
@@ -253,14 +238,15 @@ def _save(
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
     record: dict[str, Any],
+    check: Callable[[], None],
 ) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
     with cache.replacing(folder) as beside, quiet_transformers():
         model.save_pretrained(beside, max_shard_size="100GB")
         tokenizer.save_pretrained(beside)
         record = {**record, "digest": file_sha256(beside / WEIGHTS)}
         (beside / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        check()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def chance(data: TaskData, metric: str) -> float:

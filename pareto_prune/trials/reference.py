@@ -12,12 +12,6 @@ from pareto_prune.trials.named_references import Alternative, Setting, named_ref
 from pareto_prune.trials.objective_values import objective_values
 
 
-def take_reference(study: StoredStudy, bench: Bench) -> DenseReference:
-    """Return the study's reference, measured now if it has none; the first one written stands."""
-    standing = study.reference
-    return standing if standing is not None else study.set_reference(measured_reference(bench))
-
-
 def measured_reference(bench: Bench) -> DenseReference:
     """Return the dense model's quality and costs, measured now."""
     progress, whole = bench.progress, bench.whole
@@ -38,6 +32,7 @@ def measured_reference(bench: Bench) -> DenseReference:
         measurement=bench.measurer.reference(),
         digest=whole.dense.digest,
         environment=bench.environment,
+        data=whole.data.digest,
     )
 
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,7 @@ from pareto_prune.export.formats import exporters
 from pareto_prune.export.kept_models.folder_digest import files_of, folder_digest
 from pareto_prune.export.kept_models.front_membership import left_front
 from pareto_prune.export.kept_models.places import filesystem, get_folder, local_path, put_file
-from pareto_prune.trials.folders import DENSE_FOLDER
+from pareto_prune.trials.folders import DENSE_FOLDER, is_whole, record_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -79,22 +79,39 @@ class Artifacts:
             path = exporter.export(model, tokenizer, plan, Path(beside) / "model", Card())
             return Kept(self._put(path, name), folder_digest(path))
 
-    def share_dense(self) -> None:
-        """Put the dense models of this host where the others find them."""
+    def share_dense(self, check: Callable[[], None]) -> None:
+        """Put the dense models of this host where the others find them.
+
+        Args:
+            check: called before one takes its place; raises where it must not.
+        """
         if local_path(self.root) is None:
             for path in sorted(self.folder.glob(f"{DENSE_FOLDER}*/")):
-                self._put(path, path.name)
+                self._put(path, path.name, check)
 
-    def fetch_dense(self) -> None:
-        """Get the dense models that another host has made, unless they are here."""
+    def fetch_dense(self, digest: str) -> None:
+        """Get the dense models that another host has made, unless they are here.
+
+        Args:
+            digest: SHA-256 of the weights of the study's own.
+        """
         if local_path(self.root) is not None:
             return
-        for name in self._listed(""):
-            if name.startswith(DENSE_FOLDER):
-                path = self.folder / name
-                with cache.locked(path), cache.replacing(path) as beside:
-                    get_folder(f"{self.root}/{name}", beside)
-                    shutil.rmtree(path, ignore_errors=True)
+        with cache.locked(self.folder / DENSE_FOLDER):
+            names = [name for name in self._listed("") if name.startswith(DENSE_FOLDER)]
+            if not self._has_dense(digest, names):
+                for name in names:
+                    self._fetch(name)
+
+    def _has_dense(self, digest: str, names: list[str]) -> bool:
+        found = record_of(self.folder / DENSE_FOLDER).get("digest")
+        return found == digest and all(is_whole(self.folder / name) for name in names)
+
+    def _fetch(self, name: str) -> None:
+        path = self.folder / name
+        with cache.replacing(path) as beside:
+            get_folder(f"{self.root}/{name}", beside)
+            shutil.rmtree(path, ignore_errors=True)
 
     def sweep(self, study: Study, now: float | None = None) -> None:
         """Remove the models of trials that left the front a grace time ago.
@@ -109,13 +126,14 @@ class Artifacts:
             if left <= late:
                 self._remove(f"{TRIALS}/{number}")
 
-    def _put(self, folder: Path, name: str) -> str:
+    def _put(self, folder: Path, name: str, check: Callable[[], None] = lambda: None) -> str:
         """Copy a folder into the root, beside its place first, and return the place."""
         fs, root = filesystem(self.root)
         beside, place = f"{root}/.incoming/{uuid.uuid4()}", f"{root}/{name}"
         try:
             for path in files_of(folder):
                 put_file(fs, folder / path, f"{beside}/{path}")
+            check()
             self._remove(name)
             for path in files_of(folder):
                 fs.makedirs(str(PurePosixPath(f"{place}/{path}").parent), exist_ok=True)

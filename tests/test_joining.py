@@ -1,0 +1,152 @@
+"""Whoever joins a study has the data and the dense model it was started with, or is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+from sqlalchemy import text
+
+from pareto_prune import api
+from pareto_prune.core.cache import root as cache_root
+from pareto_prune.core.errors import MismatchError
+from pareto_prune.core.hashing import file_sha256
+from pareto_prune.core.progress import Silent
+from pareto_prune.export.kept_models import store
+from pareto_prune.export.kept_models.folder_digest import folder_digest
+from pareto_prune.export.kept_models.store import Artifacts
+from pareto_prune.running import trial_runner
+from pareto_prune.running.study_file import read_study, with_limits
+from pareto_prune.storage import open_storage, schema
+from pareto_prune.trials import bench
+from pareto_prune.trials.reference import measured_reference
+from tests.launch import small
+from tests.small_study import make_study
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(bench, "_measurer", small.scripted)
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/study.db"
+
+
+@pytest.fixture
+def begun(tmp_path, url):
+    """A study of one trial; returns what asks for one more."""
+    path = make_study(tmp_path, limits={"trials": 1})
+    api.run(path, url, output=tmp_path / "out")
+    return lambda trials=2: api.run(
+        with_limits(read_study(path), trials, None), url, output=tmp_path / "out"
+    )
+
+
+def number_of_trials(url):
+    return len(open_storage(url).open_study("small").read().trials)
+
+
+def test_other_data_is_refused_and_costs_nothing(tmp_path, url, begun):
+    dense, data = tmp_path / "out/small/dense", tmp_path / "data.csv"
+    before, rows = folder_digest(dense), data.read_text()
+    data.write_text(rows + rows.splitlines()[-1] + "\n")
+    with pytest.raises(MismatchError, match="data is not what the study was started with") as said:
+        begun()
+    assert str(said.value).count("\n") == 0
+    assert folder_digest(dense) == before
+    assert number_of_trials(url) == 1
+    data.write_text(rows)
+    begun()
+    assert number_of_trials(url) == 2
+
+
+def test_a_study_that_recorded_no_data_goes_on(tmp_path, url, begun):
+    stored = open_storage(url).open_study("small")
+    old = stored.reference.to_json()
+    assert old.pop("data")
+    said = json.dumps(old)
+    stored._database.write(
+        lambda c: c.execute(text("UPDATE pareto_studies SET reference = :it"), {"it": said})
+    )
+    begun()
+    assert number_of_trials(url) == 2
+
+
+def test_a_dense_model_that_is_gone_is_not_made_anew(tmp_path, url, begun):
+    shutil.rmtree(tmp_path / "out/small/dense")
+    with pytest.raises(MismatchError, match="holds no whole dense model"):
+        begun()
+    assert not (tmp_path / "out/small/dense").exists()
+    assert number_of_trials(url) == 1
+
+
+def disturb(folder):
+    """Make another dense model of the one in a folder, as another number of threads would."""
+    weights = load_file(folder / "model.safetensors")
+    name = next(iter(weights))
+    weights[name] = weights[name] + 1e-3
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    record = json.loads((folder / "dense.json").read_text())
+    record["digest"] = file_sha256(folder / "model.safetensors")
+    (folder / "dense.json").write_text(json.dumps(record))
+    return record["digest"]
+
+
+def test_another_dense_model_is_refused_and_stays(tmp_path, url, begun):
+    disturb(tmp_path / "out/small/dense")
+    before = folder_digest(tmp_path / "out/small/dense")
+    with pytest.raises(MismatchError, match="the dense model there is not the study's"):
+        begun()
+    assert folder_digest(tmp_path / "out/small/dense") == before
+
+
+def test_who_loses_the_lease_overwrites_nothing_and_joins(tmp_path, url, monkeypatch):
+    config = read_study(make_study(tmp_path))
+    study, shared = open_storage(url).create(config), tmp_path / "root/small"
+    study.keep_artifacts_at(f"shelf://{shared}")
+    real, digests = trial_runner.prepare, []
+
+    def overtaken(*arguments, **options):
+        """Make the dense model, so slowly that another host has it all before."""
+        made = real(*arguments, **options)
+        if not digests:
+            reference = measured_reference(made)
+            shutil.copytree(made.whole.dense.path, shared / "dense")
+            digests.append(disturb(shared / "dense"))
+            other = open_storage(url).open_study("small")
+            other._database.write(lambda c: c.execute(schema.leases.update().values(expires=1)))
+            assert other.acquire("dense", "other")
+            other.set_reference(reference.model_copy(update={"digest": digests[0]}))
+            other.release("dense")
+        return made
+
+    monkeypatch.setattr(trial_runner, "prepare", overtaken)
+    runner = trial_runner.runner_of(study, Silent())
+    assert runner.reference.digest == runner.bench.whole.dense.digest == digests[0]
+    assert file_sha256(shared / "dense/model.safetensors") == digests[0]
+
+
+def test_the_dense_model_is_fetched_once_a_host(tmp_path, monkeypatch):
+    shared, fetched = tmp_path / "root", []
+    for name in ("dense", "dense-fold-0"):
+        folder = shared / name
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_text(f"weights of {name}")
+        record = {"digest": file_sha256(folder / "model.safetensors")}
+        (folder / "dense.json").write_text(json.dumps(record))
+    digest = json.loads((shared / "dense/dense.json").read_text())["digest"]
+    real = store.get_folder
+    monkeypatch.setattr(store, "get_folder", lambda *a: (fetched.append(a[0]), real(*a)))
+    kept = Artifacts(f"shelf://{shared}")
+    kept.fetch_dense(digest)
+    kept.fetch_dense(digest)
+    assert [one.rpartition("/")[2] for one in fetched] == ["dense", "dense-fold-0"]
+    assert kept.folder.is_relative_to(cache_root())
+    (kept.folder / "dense-fold-0/model.safetensors").write_text("damaged")
+    kept.fetch_dense(digest)
+    assert len(fetched) == 4
