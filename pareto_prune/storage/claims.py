@@ -44,13 +44,11 @@ class Claim:
 def claim(connection: Connection, moment: Moment, asked: int, token: str) -> Claim | None:
     """Give the worker one trial, or nothing where as many as asked for are taken.
 
-    The study is locked first, so that claims come one after the other.
+    The study is locked, so that claims come one after the other.
     """
-    optuna_tables.lock_study(connection, moment.study)
-    held = leases.held(connection, moment.study)
-    if any(lease.token == token for lease in held):
+    if leases.is_held(connection, moment.study, token):
         return _held(connection, moment.study, token)
-    recover(connection, moment, held)
+    recover(connection, moment)
     if counted(connection, moment.study) >= asked:
         return None
     waiting = _first_waiting(connection, moment.study)

@@ -76,7 +76,7 @@ def _copy_trials(connection: Connection, old: int, new: int) -> None:
 
 def _copied(row: RowMapping, study: int, trial: int) -> dict[str, Any]:
     """Return the row of a trial for the copy, where nobody holds a trial: what runs is waiting."""
-    ours = {"study_id": study, "trial_id": trial, "token": None}
+    ours: dict[str, Any] = {"study_id": study, "trial_id": trial, "token": None}
     if row["state"] == TrialState.RUNNING.value:
         ours |= {"state": TrialState.WAITING.value, "started": None, "worker": None}
     return {**row, **ours}

@@ -1,17 +1,19 @@
 """Leases: who works on what and until when, in the database's time.
 
 A lease is renewed while its worker lives. One that ran out, or whose process is gone, is void: see
-:mod:`pareto_prune.storage.recovery`.
+:mod:`pareto_prune.storage.recovery`. After an outage of the database, in which nobody could renew,
+all leases begin anew.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from pareto_prune.storage.processes import gone
 from pareto_prune.storage.schema import leases, workers
@@ -34,6 +36,7 @@ class Moment:
         worker_id: of the worker.
         worker: its name.
         seconds: how long its leases last.
+        quiet: seconds for which no worker of the study had been heard of before.
     """
 
     study: int
@@ -41,6 +44,12 @@ class Moment:
     worker_id: str
     worker: str
     seconds: float
+    quiet: float = 0.0
+
+    @property
+    def follows_an_outage(self) -> bool:
+        """Whether nobody was heard of for so long that whoever lives could not renew."""
+        return self.quiet > self.seconds / 2
 
 
 def new_token() -> str:
@@ -90,11 +99,38 @@ def holder(connection: Connection, study: int, name: str) -> str | None:
     return connection.scalar(query)
 
 
-def held(connection: Connection, study: int) -> list[Row[Any]]:
-    """Return all leases of a study, with the name and the process of their workers."""
+def is_held(connection: Connection, study: int, token: str) -> bool:
+    """Return whether there is a lease of this token."""
+    query = select(leases.c.name).where(leases.c.study_id == study, leases.c.token == token)
+    return connection.execute(query).first() is not None
+
+
+def doubtful(connection: Connection, moment: Moment) -> list[Row[Any]]:
+    """Return the leases that may be void, with the name and the process of their workers.
+
+    They ran out, last longer than any may, or are of a process of this host.
+    """
     joined = leases.outerjoin(workers, workers.c.worker_id == leases.c.worker_id)
     query = select(leases, workers.c.process, workers.c.name.label("worker")).select_from(joined)
-    return list(connection.execute(query.where(leases.c.study_id == study)))
+    over = leases.c.expires < moment.now
+    long = leases.c.expires > moment.now + leases.c.seconds + 1.0
+    doubt = or_(over, long, workers.c.host == socket.gethostname())
+    return list(connection.execute(query.where(leases.c.study_id == moment.study, doubt)))
+
+
+def extend(connection: Connection, moment: Moment) -> None:
+    """Let all leases of a study begin anew."""
+    until = moment.now + leases.c.seconds
+    mine = (leases.c.study_id == moment.study) & (leases.c.expires < until)
+    connection.execute(update(leases).where(mine).values(expires=until))
+
+
+def quiet_seconds(connection: Connection, study: int, now: float) -> float:
+    """Return for how long no worker of a study has claimed or renewed anything."""
+    renewed = select(func.max(leases.c.expires - leases.c.seconds))
+    seen = select(func.max(workers.c.seen)).where(workers.c.study_id == study)
+    heard = (connection.scalar(renewed.where(leases.c.study_id == study)), connection.scalar(seen))
+    return now - max((when for when in heard if when is not None), default=now)
 
 
 def held_by(connection: Connection, worker_id: str) -> list[Row[Any]]:

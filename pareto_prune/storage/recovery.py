@@ -5,7 +5,6 @@ A trial goes back under its number, with its candidate and its rungs, and the ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -19,15 +18,16 @@ MOST_ATTEMPTS = 3
 """Workers that may die over one trial before it counts as failed."""
 
 
-def recover(connection: Connection, moment: Moment, held: Iterable[Row[Any]] = ()) -> None:
+def recover(connection: Connection, moment: Moment) -> None:
     """Void the leases of workers that are gone, and put their trials back to waiting.
 
     Args:
         connection: within a transaction that holds the study.
         moment: now.
-        held: the leases of the study, where the caller has read them.
     """
-    for lease in held or leases.held(connection, moment.study):
+    if moment.follows_an_outage:
+        leases.extend(connection, moment)
+    for lease in leases.doubtful(connection, moment):
         if lease.expires > moment.now + lease.seconds + 1.0:
             _shorten(connection, moment, lease)
         if not leases.void(lease, moment.now):

@@ -180,16 +180,21 @@ class StoredStudy:
         )
 
     def _claim(self, connection: Connection, worker: str, token: str) -> Claim | None:
+        optuna_tables.lock_study(connection, self._id)
         moment = self._moment(connection, worker)
         asked = facts.fact(connection, self._id, "trials_asked")
         return claims.claim(connection, moment, int(asked or 0), token)
 
     def _moment(self, connection: Connection, worker: str) -> Moment:
-        """Return the moment, and write in the registry that the worker was seen at it."""
+        """Return the moment, and write in the registry that the worker was seen at it.
+
+        Where leases are given the study is locked first: it may be a while until it is.
+        """
         now = self._database.now(connection)
         with self._lock:
             worker_id = self._workers.setdefault(worker, leases.new_token())
-        moment = Moment(self._id, now, worker_id, worker, self.lease_seconds)
+        quiet = leases.quiet_seconds(connection, self._id, now)
+        moment = Moment(self._id, now, worker_id, worker, self.lease_seconds, quiet)
         workers.register(connection, moment)
         return moment
 

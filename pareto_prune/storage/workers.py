@@ -59,9 +59,9 @@ def register(connection: Connection, moment: Moment) -> None:
 def leave(connection: Connection, moment: Moment) -> None:
     """Write that a worker has left, and put back whatever it still held."""
     for lease in held_leases.held_by(connection, moment.worker_id):
-        held_leases.release(connection, moment.study, lease.name, lease.token)
+        held = held_leases.release(connection, moment.study, lease.name, lease.token)
         number = held_leases.trial_of(lease.name)
-        if number is not None:
+        if held and number is not None:
             row = trial_rows.row_of(connection, moment.study, number)
             trial_rows.to_waiting(connection, row, row.attempts - 1)
     gone = update(workers).where(workers.c.worker_id == moment.worker_id)

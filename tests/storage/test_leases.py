@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from pareto_prune.core.records import Failure, Trial, TrialState
-from pareto_prune.storage import Storage, StoredStudy, open_storage
+from pareto_prune.storage import (
+    Storage,
+    StoredStudy,
+    leases,
+    open_storage,
+    processes,
+    schema,
+    workers,
+)
 from pareto_prune.storage.processes import gone, identity
+from tests.storage.postgres import Server
 from tests.storage.scripted import result_of, rung_of, space_of, study_config
 
 CONFIG = study_config()
@@ -171,24 +182,137 @@ def timed(tmp_path: Path, prepared: Path, clock: Clock) -> Storage:
 def test_a_lease_lasts_as_long_as_it_says(timed: Storage, clock: Clock) -> None:
     study = timed.create(CONFIG)
     claimed(study)
-    clock.now += 59
+    passes(study, clock, 59)
     assert claimed(study, "v").number == 1
     clock.now += 2
     assert claimed(study, "v").number == 0
 
 
-def test_a_clock_put_forward_costs_a_repetition_and_nothing_else(
-    timed: Storage, clock: Clock
-) -> None:
+def passes(study: StoredStudy, clock: Clock, seconds: int) -> None:
+    """Let time pass while another worker is at work."""
+    for _ in range(seconds):
+        clock.now += 1
+        study.acquire("any", "at work")
+
+
+def test_a_clock_put_forward_costs_nothing(timed: Storage, clock: Clock) -> None:
     study = timed.create(CONFIG)
     other = timed.open_study("scripted")
     trial = claimed(other)
     clock.now += 3600
+    assert claimed(study, "v").number == 1
+    assert other.tell(trial, result_of(CANDIDATE))
+
+
+@pytest.mark.parametrize("away", [31, 70, 119, 3600])
+def test_a_database_that_was_away_costs_no_trial(timed: Storage, clock: Clock, away: int) -> None:
+    """Nobody could renew: who comes back first takes nothing from those who come later."""
+    study, other = timed.create(CONFIG), timed.open_study("scripted")
+    trial = claimed(study)
+    for number in range(1, 5):
+        clock.now += 15
+        assert study.renew(trial)
+        clock.now += away
+        assert claimed(other, "v").number == number
+    assert study.renew(trial)
+    assert study.tell(trial, result_of(CANDIDATE))
+    assert study.events() == []
+
+
+def test_who_died_in_an_outage_is_noticed_after_it(timed: Storage, clock: Clock) -> None:
+    study, other = timed.create(CONFIG), timed.open_study("scripted")
+    assert claimed(study, "dies").number == 0
+    clock.now += 100
+    assert claimed(other, "v").number == 1
+    passes(other, clock, 59)
+    assert claimed(other, "v").number == 2
+    clock.now += 2
+    assert claimed(other, "v").number == 0
+
+
+def test_a_lease_begins_when_the_lock_is_had(postgres: Server, template: str) -> None:
+    """However long a claim waits for the study, its lease lasts as long as any other."""
+    url = postgres.database("slow_lock", template)
+    study = open_storage(url, lease_seconds=2.0).create(CONFIG)
+    engine, got = create_engine(url, poolclass=NullPool), []
+    thread = threading.Thread(target=lambda: got.append(study.claim("w")))
+    with engine.begin() as connection:
+        connection.execute(text("SELECT study_id FROM studies FOR UPDATE"))
+        thread.start()
+        time.sleep(3.0)
+    thread.join(timeout=30)
+    assert got[0].number == 0
+    (worker,) = study.workers()
+    assert worker.lease is not None
+    assert worker.lease > 0
+    assert claimed(open_storage(url).open_study("scripted"), "v").number == 1
+
+
+def test_who_leaves_takes_back_no_trial_of_another(
+    storage_url: str, study: StoredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading its leases and giving them up, a worker may lose them."""
+    other = open_storage(storage_url).open_study("scripted")
+    trial = claimed(other, "w")
+    listed = workers.held_leases.held_by(other._database._engine.connect(), other._workers["w"])
+    expire(storage_url)
     again = claimed(study, "v")
-    assert again.number == 0
-    assert not other.tell(trial, result_of(CANDIDATE))
+    assert again.number == trial.number
+    monkeypatch.setattr(workers.held_leases, "held_by", lambda *_: listed)
+    other.leave("w")
+    (now,) = study.read().trials
+    assert (now.state, now.worker) == (TrialState.RUNNING, "v")
     assert study.tell(again, result_of(CANDIDATE))
-    assert study.counts()[TrialState.COMPLETE] == 1
+
+
+def test_a_claim_costs_the_same_however_many_leases_there_are(storage: Storage) -> None:
+    """Those of other hosts that still run are not looked at."""
+    study = storage.create(study_config("busy", trials=5000))
+    claimed(study, "here")
+    far = json.dumps(identity() | {"place": "node17/of/ours"})
+
+    def elsewhere(connection: Connection) -> None:
+        now = study._database.now(connection)
+        rows = [(f"trial:{10000 + n}", f"token{n}", f"worker{n}") for n in range(300)]
+        for name, token, worker in rows:
+            lease = {"name": name, "token": token, "worker_id": worker, "study_id": study._id}
+            connection.execute(
+                schema.leases.insert(), lease | {"seconds": 60.0, "expires": now + 60}
+            )
+            who = {"worker_id": worker, "study_id": study._id, "name": worker, "host": "node17"}
+            times = {"process": far, "started": now, "seen": now}
+            connection.execute(schema.workers.insert(), who | times)
+
+    study._database.write(elsewhere)
+    moment = study._database.write(lambda c: study._moment(c, "here"))
+    doubtful = study._database.read(lambda c: leases.doubtful(c, moment))
+    assert [lease.worker for lease in doubtful] == ["here"]
+
+
+def test_a_process_that_one_may_not_look_at_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under ``hidepid``: its folder is not there, though it runs."""
+    me = identity()
+    monkeypatch.setattr(processes, "_started", lambda _: None)
+    assert not gone(me)
+    monkeypatch.setattr(os, "kill", _not_permitted)
+    assert not gone(me)
+    monkeypatch.undo()
+    monkeypatch.setattr(processes, "_started", lambda _: None)
+    assert gone(me | {"pid": 2**22 + 1})
+
+
+def _not_permitted(pid: int, number: int) -> None:
+    raise PermissionError(pid, number)
+
+
+def test_a_process_that_has_ended_and_is_not_waited_for_is_gone() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    it = identity() | {"pid": child.pid, "started": processes._started(child.pid)}
+    assert not gone(it)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert gone(it)
+    child.communicate()
 
 
 def test_a_clock_put_back_does_not_keep_a_dead_workers_trial(timed: Storage, clock: Clock) -> None:
@@ -196,7 +320,7 @@ def test_a_clock_put_back_does_not_keep_a_dead_workers_trial(timed: Storage, clo
     claimed(study, "dies")
     clock.now -= 3600
     assert claimed(study, "v").number == 1
-    clock.now += 61
+    passes(study, clock, 61)
     assert claimed(study, "v").number == 0
 
 
@@ -224,33 +348,3 @@ def test_workers_in_threads_never_claim_more_than_asked(
         thread.join()
     assert sorted(numbers) == list(range(25))
     assert study.counts()[TrialState.COMPLETE] == 25
-
-
-def test_a_claim_whose_answer_was_lost_is_not_a_second_one(
-    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The commit went through, the connection broke before it said so: it is tried again."""
-    _lose_the_first_answer(study, monkeypatch)
-    trial = study.claim("w")
-    assert trial is not None
-    assert study.counts()[TrialState.RUNNING] == 1
-
-
-def test_a_tell_whose_answer_was_lost_still_counts(
-    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = claimed(study)
-    _lose_the_first_answer(study, monkeypatch)
-    assert study.tell(trial, result_of(CANDIDATE))
-    assert study.counts()[TrialState.COMPLETE] == 1
-
-
-def _lose_the_first_answer(study: StoredStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = study._database
-    write = database.write
-
-    def twice(work):
-        write(work)
-        return write(work)
-
-    monkeypatch.setattr(database, "write", twice)
