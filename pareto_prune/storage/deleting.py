@@ -15,6 +15,6 @@ def delete_study(connection: Connection, study: int) -> None:
 
 
 def delete_rows(connection: Connection, study: int) -> None:
-    """Delete our rows of a study; also those left by one that was deleted by other tools."""
+    """Delete our rows of a study."""
     for table in OF_A_STUDY:
         connection.execute(delete(table).where(table.c.study_id == study))

@@ -42,6 +42,16 @@ def record(
     connection.execute(insert(events).values(**row, number=number, worker=worker))
 
 
+def record_once(
+    connection: Connection, study: int, at: float, kind: str, text: str, worker: str | None
+) -> None:
+    """Write one event of a study, unless it was written already."""
+    same = (events.c.study_id == study) & (events.c.at == at)
+    known = select(events.c.event_id).where(same, events.c.kind == kind, events.c.text == text)
+    if connection.execute(known).first() is None:
+        record(connection, study, at, kind, text, None, worker)
+
+
 def read(connection: Connection, study: int) -> list[StudyEvent]:
     """Return the events of a study, oldest first."""
     query = select(events).where(events.c.study_id == study).order_by(events.c.event_id)

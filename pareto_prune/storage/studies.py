@@ -20,11 +20,12 @@ from pareto_prune.core.errors import (
     unknown_name,
 )
 from pareto_prune.core.records import TrialState
-from pareto_prune.storage import copying, deleting, optuna_tables, schema
+from pareto_prune.storage import copying, deleting, optuna_tables, schema, standing
 from pareto_prune.storage.database import PATIENCE, Database, reason
 from pareto_prune.storage.facts import differing
 from pareto_prune.storage.leases import LEASE_SECONDS
 from pareto_prune.storage.schema import studies, trials
+from pareto_prune.storage.standing import Identity
 from pareto_prune.storage.study import StoredStudy
 from pareto_prune.storage.url import checked, file_of
 
@@ -83,29 +84,29 @@ class Storage:
             MismatchError: another study file has this name; names each key that differs.
         """
         self._prepare()
-        study, stored = self._database.write(lambda c: self._create(c, config))
-        return self._opened(study, stored)
+        return self._opened(self._database.write(lambda c: self._create(c, config)), config)
 
-    def _create(self, connection: Connection, config: StudyConfig) -> tuple[int, StudyConfig]:
-        row = _find(connection, config.name)
+    def _create(self, connection: Connection, config: StudyConfig) -> Identity:
+        row = standing.find(connection, config.name)
         if row is None:
-            return self._insert(connection, config), config
+            return self._insert(connection, config, self._database.now(connection))
         _check_same(row, config)
         values = {"config": config.model_dump_json(), "trials_asked": config.limits.trials}
         mine = update(studies).where(studies.c.study_id == row.study_id)
         connection.execute(mine.values(values))
-        return row.study_id, config
+        return _identity(row)
 
-    def _insert(self, connection: Connection, config: StudyConfig) -> int:
+    def _insert(self, connection: Connection, config: StudyConfig, created: float) -> Identity:
+        standing.clear(connection)
         if optuna_tables.has_study(connection, config.name):
             wrong = "a study of this name is in the storage that pareto-prune did not make"
             raise MismatchError(Problem("name", wrong, "allowed: another name"))
         study = optuna_tables.add_study(connection, config.name, config.objectives)
         deleting.delete_rows(connection, study)
         row = {"study_id": study, "name": config.name, "config": config.model_dump_json()}
-        row |= {"trials_asked": config.limits.trials, "created": self._database.now(connection)}
+        row |= {"trials_asked": config.limits.trials, "created": created}
         connection.execute(insert(studies).values(row))
-        return study
+        return Identity(study, config.name, created)
 
     def open_study(self, name: str) -> StoredStudy:
         """Return a study by its name.
@@ -113,18 +114,18 @@ class Storage:
         Raises:
             UserError: there is none; names the nearest one and lists them all.
         """
-        row = self._database.read(lambda c: _find(c, name)) if self._ready() else None
+        row = self._database.read(lambda c: standing.find(c, name)) if self._ready() else None
         if row is None:
             raise UserError(self._unknown(name))
-        return self._opened(row.study_id, _config(row))
+        return self._opened(_identity(row), _config(row))
 
     def _unknown(self, name: str) -> Problem:
         known = [study.name for study in self.studies()]
         problem = unknown_name("study", name, known, self.name)
         return problem if known else Problem(problem.where, problem.wrong, "there are none")
 
-    def _opened(self, study: int, config: StudyConfig) -> StoredStudy:
-        return StoredStudy(self._database, study, config.name, config, self._lease_seconds)
+    def _opened(self, identity: Identity, config: StudyConfig) -> StoredStudy:
+        return StoredStudy(self._database, identity, config, self._lease_seconds)
 
     def answers(self) -> bool:
         """Return whether the database can be reached at this moment, or is yet to be made."""
@@ -141,8 +142,8 @@ class Storage:
         Raises:
             UserError: there is none of this name.
         """
-        study = self.open_study(name)._id
-        self._database.write(lambda c: deleting.delete_study(c, study))
+        identity = self.open_study(name).identity
+        self._database.write(lambda c: _delete(c, identity))
 
     def copy(self, name: str, new: str) -> StoredStudy:
         """Copy a study under a new name; trials that run become waiting ones in the copy.
@@ -152,16 +153,25 @@ class Storage:
         """
         old = self.open_study(name)
         config = copying.renamed(old.config, new)
-        study = self._database.write_from_snapshot(lambda c: self._copy(c, old._id, config))
-        return self._opened(study, config)
+        created = self._database.read(self._database.now)
+        copy = self._database.write_from_snapshot(
+            lambda c: self._copy(c, old.identity, config, created)
+        )
+        return self._opened(copy, config)
 
-    def _copy(self, connection: Connection, old: int, config: StudyConfig) -> int:
-        if _find(connection, config.name) is not None:
-            wrong = f"there is a study {config.name!r} already"
-            raise UserError(Problem("name", wrong, "allowed: another name"))
-        new = self._insert(connection, config)
-        copying.copy_rows(connection, old, new)
-        return new
+    def _copy(
+        self, connection: Connection, old: Identity, config: StudyConfig, created: float
+    ) -> Identity:
+        standing.check(connection, old)
+        there = standing.find(connection, config.name)
+        if there is None:
+            copy = self._insert(connection, config, created)
+            copying.copy_rows(connection, old.study, copy.study)
+            return copy
+        if there.created == created:
+            return _identity(there)
+        wrong = f"there is a study {config.name!r} already"
+        raise UserError(Problem("name", wrong, "allowed: another name"))
 
     def optunas(self) -> RDBStorage:
         """Return Optuna's own view of the storage, for tools that want one."""
@@ -227,8 +237,13 @@ def _unusable(name: str, error: Exception) -> UserError:
     return UserError(Problem("storage", f"{name}: {said}"))
 
 
-def _find(connection: Connection, name: str) -> Row[Any] | None:
-    return connection.execute(select(studies).where(studies.c.name == name)).one_or_none()
+def _identity(row: Row[Any]) -> Identity:
+    return Identity(row.study_id, row.name, row.created)
+
+
+def _delete(connection: Connection, identity: Identity) -> None:
+    if standing.is_there(connection, identity):
+        deleting.delete_study(connection, identity.study)
 
 
 def _config(row: Row[Any]) -> StudyConfig:
@@ -261,5 +276,5 @@ def _summaries(connection: Connection) -> list[StudySummary]:
         counts.setdefault(study, {})[TrialState(state)] = int(count)
     return [
         StudySummary(row.name, row.created, row.trials_asked, counts.get(row.study_id, {}))
-        for row in connection.execute(select(studies).order_by(studies.c.name))
+        for row in standing.listed(connection)
     ]

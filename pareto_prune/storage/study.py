@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -29,6 +29,7 @@ from pareto_prune.storage import (
     leases,
     optuna_tables,
     reading,
+    standing,
     telling,
     trial_rows,
     workers,
@@ -38,11 +39,14 @@ from pareto_prune.storage.database import Database
 from pareto_prune.storage.events import StudyEvent
 from pareto_prune.storage.leases import LEASE_SECONDS, Moment
 from pareto_prune.storage.recovery import recover
+from pareto_prune.storage.standing import Identity
 from pareto_prune.storage.workers import WorkerStatus
 
 if TYPE_CHECKING:
     from pareto_prune.search.past import Past
     from pareto_prune.search.space import SearchSpace
+
+T = TypeVar("T")
 
 
 class StoredStudy:
@@ -50,8 +54,7 @@ class StoredStudy:
 
     Args:
         database: that it is in.
-        study: its id.
-        name: its name.
+        identity: which study it is; one that is gone is refused, whatever has its id.
         config: its study file, ``[limits]`` as they stand now.
         lease_seconds: how long its workers may be silent.
     """
@@ -59,21 +62,31 @@ class StoredStudy:
     def __init__(
         self,
         database: Database,
-        study: int,
-        name: str,
+        identity: Identity,
         config: StudyConfig,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        self.name = name
+        self.identity = identity
+        self.name = identity.name
         self.config = config
         self.lease_seconds = lease_seconds
         self._database = database
-        self._id = study
+        self._id = identity.study
         self._lock = threading.Lock()
         self._workers: dict[str, str] = {}
         self._claims: dict[int, Claim] = {}
         self._named: dict[str, str] = {}
         self._finished: dict[int, Trial] = {}
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        return self._database.read(lambda c: self._checked(c, work))
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self._database.write(lambda c: self._checked(c, work))
+
+    def _checked(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        standing.check(connection, self.identity)
+        return work(connection)
 
     # The trials, for whoever looks
 
@@ -82,9 +95,7 @@ class StoredStudy:
         with self._lock, reading.uncollected():
             last = max(self._finished, default=-1)
             gaps = [number for number in range(last + 1) if number not in self._finished]
-            rows = self._database.read(
-                lambda c: reading.study_rows(c, self._id, self.name, last, gaps)
-            )
+            rows = self._read(lambda c: reading.study_rows(c, self._id, self.name, last, gaps))
             new = [reading.to_trial(row) for row in rows.trials]
             self._finished |= {trial.number: trial for trial in new if trial.state.finished}
             running = [trial for trial in new if not trial.state.finished]
@@ -95,31 +106,30 @@ class StoredStudy:
         self, space: SearchSpace, last: int = -1, unfinished: Collection[int] = ()
     ) -> list[Past]:
         """Return what a sampler wants of the trials after ``last`` and of ``unfinished`` ones."""
-        rows = self._database.read(lambda c: history.history_rows(c, self._id, last, unfinished))
+        rows = self._read(lambda c: history.history_rows(c, self._id, last, unfinished))
         with reading.uncollected():
             return [history.to_past(row, space) for row in rows]
 
     def counts(self) -> dict[TrialState, int]:
         """Return how many trials stand where; every state is there."""
-        return self._database.read(lambda c: reading.counts(c, self._id))
+        return self._read(lambda c: reading.counts(c, self._id))
 
     def rungs(self, number: int) -> list[Rung]:
         """Return the rungs that a trial reported, those of a worker that died included."""
-        return self._database.read(lambda c: trial_rows.rungs_of(c, self._id, number))
+        return self._read(lambda c: trial_rows.rungs_of(c, self._id, number))
 
     def workers(self) -> list[WorkerStatus]:
         """Return the workers that ever worked on the study, by the time they started."""
-        return self._database.read(lambda c: workers.statuses(c, self._id, self._database.now(c)))
+        return self._read(lambda c: workers.statuses(c, self._id, self._database.now(c)))
 
     def events(self) -> list[StudyEvent]:
         """Return what happened, oldest first."""
-        return self._database.read(lambda c: events.read(c, self._id))
+        return self._read(lambda c: events.read(c, self._id))
 
     def event(self, kind: str, text: str, worker: str | None = None) -> None:
         """Write something that happened, where it is not of one trial."""
-        self._database.write(
-            lambda c: events.record(c, self._id, self._database.now(c), kind, text, None, worker)
-        )
+        now = self._read(self._database.now)
+        self._write(lambda c: events.record_once(c, self._id, now, kind, text, worker))
 
     # What was asked for
 
@@ -135,27 +145,22 @@ class StoredStudy:
         limits = self.config.limits.model_copy(update={"trials": number})
         self.config = self.config.model_copy(update={"limits": limits})
         values = {"trials_asked": number, "config": self.config.model_dump_json()}
-        self._database.write(lambda c: facts.change(c, self._id, **values))
+        self._write(lambda c: facts.change(c, self._id, **values))
 
-    def enqueue(self, candidates: Iterable[Candidate], space: SearchSpace) -> int:
-        """Put candidates in as waiting trials, in order, if the study has no trial yet.
-
-        Returns:
-            How many were put in.
-        """
+    def enqueue(self, candidates: Iterable[Candidate], space: SearchSpace) -> None:
+        """Put candidates in as waiting trials, in order, if the study has no trial yet."""
         listed = list(candidates)
-        return self._database.write(lambda c: self._enqueue(c, listed, space))
+        self._write(lambda c: self._enqueue(c, listed, space))
 
     def _enqueue(
         self, connection: Connection, candidates: list[Candidate], space: SearchSpace
-    ) -> int:
+    ) -> None:
         optuna_tables.lock_study(connection, self._id)
         if optuna_tables.next_number(connection, self._id) > 0:
-            return 0
+            return
         for candidate in candidates:
             number, trial = trial_rows.insert_trial(connection, self._id, TrialState.WAITING)
             trial_rows.write_candidate(connection, self._id, number, trial, candidate, space)
-        return len(candidates)
 
     # The trial in hand
 
@@ -166,7 +171,7 @@ class StoredStudy:
         some may still be running elsewhere and come back (:meth:`counts`).
         """
         token = leases.new_token()
-        claimed = self._database.write(lambda c: self._claim(c, worker, token))
+        claimed = self._write(lambda c: self._claim(c, worker, token))
         if claimed is None:
             return None
         with self._lock:
@@ -211,7 +216,7 @@ class StoredStudy:
             The trial with its candidate; ``None`` where its lease was lost.
         """
         claim = self._claims[trial.number]
-        held = self._database.write(lambda c: self._assign(c, claim, candidate, space, attributes))
+        held = self._write(lambda c: self._assign(c, claim, candidate, space, attributes))
         return trial.model_copy(update={"candidate": candidate}) if held else None
 
     def _assign(
@@ -225,6 +230,8 @@ class StoredStudy:
         if not self._renewed(connection, claim):
             return False
         number, trial = claim.number, claim.trial_id
+        if trial_rows.row_of(connection, self._id, number).candidate is not None:
+            return True
         trial_rows.write_candidate(connection, self._id, number, trial, candidate, space)
         if attributes:
             trial_rows.write_attributes(connection, self._id, number, attributes)
@@ -233,7 +240,7 @@ class StoredStudy:
     def renew(self, trial: Trial) -> bool:
         """Renew the lease on a trial; return whether it was still held."""
         claim = self._claims.get(trial.number)
-        return claim is not None and self._database.write(lambda c: self._renewed(c, claim))
+        return claim is not None and self._write(lambda c: self._renewed(c, claim))
 
     def _renewed(self, connection: Connection, claim: Claim) -> bool:
         return leases.renew(connection, self._id, claim.lease, claim.token, self._until)
@@ -246,7 +253,7 @@ class StoredStudy:
     def report(self, trial: Trial, rung: Rung) -> bool:
         """Keep the quality of a trial part of the way; return whether its lease is still held."""
         claim = self._claims.get(trial.number)
-        return claim is not None and self._database.write(lambda c: self._report(c, claim, rung))
+        return claim is not None and self._write(lambda c: self._report(c, claim, rung))
 
     def _report(self, connection: Connection, claim: Claim, rung: Rung) -> bool:
         if not self._renewed(connection, claim):
@@ -264,7 +271,7 @@ class StoredStudy:
         if claim is None:
             return False
         whole = telling.complete(result, self.config)
-        counts = self._database.write(
+        counts = self._write(
             lambda c: telling.tell(c, self._id, self.config, claim, whole, self._database.time)
         )
         self._claims.pop(trial.number, None)
@@ -275,22 +282,22 @@ class StoredStudy:
         claim = self._claims.pop(trial.number, None)
         if claim is None:
             return False
-        return self._database.write(lambda c: self._hand_back(c, claim, trial.worker, why))
+        return self._write(lambda c: self._hand_back(c, claim, trial.worker, why))
 
     def _hand_back(
         self, connection: Connection, claim: Claim, worker: str | None, why: str
     ) -> bool:
-        if not leases.release(connection, self._id, claim.lease, claim.token):
-            return False
         row = trial_rows.row_of(connection, self._id, claim.number)
-        trial_rows.to_waiting(connection, row, row.attempts - 1)
+        if not leases.release(connection, self._id, claim.lease, claim.token):
+            return trial_rows.handed_back_by(row, claim.token)
+        trial_rows.to_waiting(connection, row, row.attempts - 1, claim.token)
         now = self._database.now(connection)
         events.record(connection, self._id, now, "handed_back", why, claim.number, worker)
         return True
 
     def leave(self, worker: str) -> None:
         """Say that a worker has left, and put back whatever it still held."""
-        self._database.write(lambda c: workers.leave(c, self._moment(c, worker)))
+        self._write(lambda c: workers.leave(c, self._moment(c, worker)))
 
     # What is done once a study
 
@@ -300,7 +307,7 @@ class StoredStudy:
         The holder renews it (:meth:`keep`) and gives it up (:meth:`release`).
         """
         token = leases.new_token()
-        if not self._database.write(lambda c: self._acquire(c, name, worker, token)):
+        if not self._write(lambda c: self._acquire(c, name, worker, token)):
             return False
         self._named[name] = token
         return True
@@ -317,12 +324,12 @@ class StoredStudy:
     def keep(self, name: str) -> bool:
         """Renew the lease ``name``; return whether it was still held."""
         token = self._named.get(name, "")
-        return self._database.write(lambda c: leases.renew(c, self._id, name, token, self._until))
+        return self._write(lambda c: leases.renew(c, self._id, name, token, self._until))
 
-    def release(self, name: str) -> bool:
-        """Give the lease ``name`` up; return whether it was still held."""
+    def release(self, name: str) -> None:
+        """Give the lease ``name`` up, if it is still held."""
         token = self._named.pop(name, "")
-        return self._database.write(lambda c: leases.release(c, self._id, name, token))
+        self._write(lambda c: leases.release(c, self._id, name, token))
 
     @property
     def reference(self) -> DenseReference | None:
@@ -353,19 +360,19 @@ class StoredStudy:
         return self._write_once("artifacts", root)
 
     def _fact(self, column: str) -> Any:
-        return self._database.read(lambda c: facts.fact(c, self._id, column))
+        return self._read(lambda c: facts.fact(c, self._id, column))
 
     def _write_once(self, column: str, text: str) -> str:
-        return self._database.write(lambda c: facts.write_once(c, self._id, column, text))
+        return self._write(lambda c: facts.write_once(c, self._id, column, text))
 
     def keep_reference(self, name: str, result: TrialResult) -> None:
         """Write a named reference, in place of one of the same name."""
-        self._database.write(lambda c: facts.write_reference(c, self._id, name, result))
+        self._write(lambda c: facts.write_reference(c, self._id, name, result))
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Write what a trial found out when it was retrained, in place of an earlier time."""
-        self._database.write(lambda c: facts.write_confirmation(c, self._id, confirmation))
+        self._write(lambda c: facts.write_confirmation(c, self._id, confirmation))
 
     def named_references(self) -> list[str]:
         """Return the names of the named references that are there."""
-        return self._database.read(lambda c: facts.reference_names(c, self._id))
+        return self._read(lambda c: facts.reference_names(c, self._id))

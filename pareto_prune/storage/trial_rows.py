@@ -63,11 +63,21 @@ def write_attributes(
     change(connection, study, number, attributes=json.dumps(dict(attributes)))
 
 
-def to_waiting(connection: Connection, trial: Row[Any], attempts: int) -> None:
-    """Put a trial back under its number, with its candidate."""
+def to_waiting(
+    connection: Connection, trial: Row[Any], attempts: int, token: str | None = None
+) -> None:
+    """Put a trial back under its number, with its candidate.
+
+    ``token`` is that of the lease of who handed it back: see :func:`handed_back_by`.
+    """
     values = {"state": TrialState.WAITING.value, "attempts": attempts, "started": None}
-    change(connection, trial.study_id, trial.number, **values, token=None, worker=None)
+    change(connection, trial.study_id, trial.number, **values, token=token, worker=None)
     optuna_tables.set_state(connection, trial.trial_id, TrialState.WAITING)
+
+
+def handed_back_by(trial: Row[Any], token: str) -> bool:
+    """Return whether whoever had this lease handed the trial back, and it waits since."""
+    return bool(trial.state == TrialState.WAITING.value and trial.token == token)
 
 
 def finish(

@@ -86,8 +86,9 @@ def test_reading_again_takes_in_what_changed(study: StoredStudy) -> None:
 
 def test_waiting_trials_come_first_with_their_candidate(study: StoredStudy) -> None:
     starters = [candidate(0.1, starter="uniform"), candidate(0.2, starter="uniform")]
-    assert study.enqueue(starters, SPACE) == 2
-    assert study.enqueue(starters, SPACE) == 0
+    for _ in range(2):
+        study.enqueue(starters, SPACE)
+        assert study.counts()[TrialState.WAITING] == 2
     claimed = [study.claim("w") for _ in range(3)]
     assert [trial.number for trial in claimed if trial] == [0, 1, 2]
     assert [trial.candidate for trial in claimed if trial] == [*starters, None]
@@ -385,9 +386,10 @@ def test_a_named_lease_has_one_holder(storage_url: str, study: StoredStudy) -> N
     assert not other.acquire("dense", "v")
     assert study.keep("dense")
     assert not other.keep("dense")
-    assert study.release("dense")
+    study.release("dense")
     assert other.acquire("dense", "v")
-    assert not study.release("dense")
+    study.release("dense")
+    assert other.keep("dense")
 
 
 def test_events_are_told_in_order(study: StoredStudy) -> None:
