@@ -60,6 +60,12 @@ def _toml(value: Any) -> str:
     return repr(value).replace("'", '"') if isinstance(value, str) else str(value).lower()
 
 
+def model_of(trials: Path, number: int) -> Path:
+    """Return the folder of the one model that is kept of a trial."""
+    (folder,) = trials.glob(f"{number}-*")
+    return folder
+
+
 class ScriptedMeasurer(Measurer):
     """Costs in proportion to the parameters of the encoder: no clock, no engine."""
 

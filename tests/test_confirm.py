@@ -177,7 +177,8 @@ def test_a_study_is_confirmed_and_goes_on_as_if_nothing_had_been(
 def test_a_trial_whose_weights_are_gone_gets_new_ones(tmp_path: Path, study: str) -> None:
     front = api.front("small", study, every=True)
     number = next(p.number for p in front.trials if p.starter != "dense")
-    shutil.rmtree(tmp_path / "out/small/trials" / str(number), ignore_errors=True)
+    for kept in (tmp_path / "out/small/trials").glob(f"{number}-*"):
+        shutil.rmtree(kept)
     with pytest.raises(UserError, match=f"retrain it: pareto-prune confirm small {number}"):
         api.export("small", number, tmp_path / "to", storage=study)
     (found,) = api.confirm("small", [number], study, output=tmp_path / "out")
@@ -186,6 +187,23 @@ def test_a_trial_whose_weights_are_gone_gets_new_ones(tmp_path: Path, study: str
     assert sum(p.numel() for p in model.parameters()) == front.point(number).parameters
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"| accuracy | {found.values['accuracy']:.4g} |" in card
+
+
+def test_a_trial_is_confirmed_by_one_at_a_time_and_its_model_replaced(
+    tmp_path: Path, study: str
+) -> None:
+    other = open_storage(study).open_study("small")
+    assert other.acquire("confirm:1", "other")
+    with pytest.raises(ParetoPruneError, match="trial 1: elsewhere: another process"):
+        api.confirm("small", [1], study, output=tmp_path / "out")
+    other.release("confirm:1")
+    (first,) = api.confirm("small", [1], study, output=tmp_path / "out")
+    (second,) = api.confirm("small", [1], study, output=tmp_path / "out")
+    assert first.artifact != second.artifact
+    (third,) = api.confirm("small", [1], study, output=tmp_path / "out")
+    kept = {str(path) for path in (tmp_path / "out/small/confirmed").iterdir()}
+    assert kept == {second.artifact, third.artifact}
+    assert open_storage(study).open_study("small").read().confirmations == (third,)
 
 
 def test_one_retraining_that_fails_does_not_cost_the_others(

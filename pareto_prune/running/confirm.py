@@ -13,7 +13,8 @@ see them. The model that is kept is that of the median seed, so that no new luck
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ from pareto_prune.core.records import (
 from pareto_prune.export.kept_models.store import CONFIRMED, Artifacts
 from pareto_prune.results.front import front_of
 from pareto_prune.results.selection.recommendation import standard_error
+from pareto_prune.running.lease_keeper import Keeper
+from pareto_prune.running.worker import default_name
 from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.context import TrialContext, context_of
@@ -50,6 +53,7 @@ SEEDS = 3
 """Retrainings of a trial."""
 LONGER = 3
 """Steps of each, in multiples of the study's."""
+_LEASE = "confirm"
 
 
 def confirm_study(
@@ -82,14 +86,40 @@ def confirm_study(
     found, failed = [], []
     for trial in chosen:
         try:
-            found.append(_confirmed(bench, trial, reference, store))
-            study.confirm(found[-1])
+            with _alone(study, trial.number):
+                store.clear_confirmed(trial.number, _standing(study, trial.number))
+                found.append(_confirmed(bench, trial, reference, store))
+                study.confirm(found[-1])
         except TrialError as error:
             failed.append(f"trial {trial.number}: {error}")
             shown.note(failed[-1])
     if failed:
         raise ParetoPruneError(f"not confirmed: {'; '.join(failed)}")
     return found
+
+
+@contextmanager
+def _alone(study: StoredStudy, number: int) -> Iterator[None]:
+    """Hold the lease on confirming a trial.
+
+    Raises:
+        TrialError: somebody else has it.
+    """
+    lease, name = f"{_LEASE}:{number}", f"{default_name()}/{_LEASE}"
+    try:
+        if not study.acquire(lease, name):
+            raise TrialError("elsewhere", "another process is confirming it")
+        with Keeper(lambda: study.keep(lease), study.lease_seconds):
+            yield
+    finally:
+        study.release(lease)
+        study.leave(name)
+
+
+def _standing(study: StoredStudy, number: int) -> str | None:
+    """Return the place of the model of a trial that was confirmed before."""
+    found = study.read().confirmations
+    return next((one.artifact for one in found if one.number == number), None)
 
 
 def to_confirm(study: Study, numbers: Sequence[int] = ()) -> list[Trial]:

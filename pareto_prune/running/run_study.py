@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pareto_prune.core.config import seconds
 from pareto_prune.core.progress import Progress, Silent
-from pareto_prune.core.records import Candidate, Trial
+from pareto_prune.core.records import Candidate, Study, Trial
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
@@ -138,12 +138,20 @@ class Watch:
             self.watcher.trial_dropped(event.trial.number)
 
     def _ended(self, event: WorkerEvent, trial: Trial) -> None:
-        from pareto_prune.export.kept_models.store import Artifacts
-
         assert event.result is not None
         ended = trial.model_copy(update={"state": event.result.state, "result": event.result})
         study = self.study.read()
-        Artifacts(self.study.artifacts).sweep(study)
+        self._sweep(study, self.study.artifacts, self.study.now)
         self.watcher.trial_finished(ended, front_of(study))
         if plateaued(study, self.study.config.limits.plateau):
             self.stop.set()
+
+    def _sweep(self, study: Study, artifacts: str, now: float) -> None:
+        """Drop the models that left the front; where that fails the run goes on."""
+        from pareto_prune.export.kept_models.store import Artifacts
+
+        try:
+            Artifacts(artifacts).sweep(study, now)
+        except Exception as error:  # every file system has errors of its own
+            said = f"{type(error).__name__}: {error}"
+            self.watcher.note(f"models that left the front are not removed yet: {said}")

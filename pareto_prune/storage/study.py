@@ -128,8 +128,13 @@ class StoredStudy:
 
     def event(self, kind: str, text: str, worker: str | None = None) -> None:
         """Write something that happened, where it is not of one trial."""
-        now = self._read(self._database.now)
-        self._write(lambda c: events.record_once(c, self._id, now, kind, text, worker))
+        at = self.now
+        self._write(lambda c: events.record_once(c, self._id, at, kind, text, worker))
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch, in the database's time."""
+        return self._read(self._database.now)
 
     # What was asked for
 

@@ -19,7 +19,7 @@ from pareto_prune.storage import open_storage, schema
 from pareto_prune.storage.reading import text_of
 from pareto_prune.trials import bench
 from tests.launch import small
-from tests.small_study import make_study
+from tests.small_study import make_study, model_of
 from tests.storage.conftest import postgres  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,8 @@ def test_two_processes_share_a_study(tmp_path):
     assert all(worker.ended is not None for worker in stored.workers())
     for point in outcome.front.members:
         kept = trials[point.number].result
-        assert Path(kept.artifact) == tmp_path / "out/small/trials" / str(point.number)
+        place = model_of(tmp_path / "out/small/trials", point.number)
+        assert Path(kept.artifact) == place
         api.export("small", point.number, tmp_path / f"to{point.number}", storage=url)
 
 

@@ -24,6 +24,7 @@ from pareto_prune.serve._metrics import metrics_text
 from pareto_prune.serve._server import is_loopback, listening, token_for
 from pareto_prune.storage import open_storage
 from tests.serve import served
+from tests.small_study import model_of
 from tests.storage.scripted import study_config
 
 TOKEN = "correct horse battery staple"
@@ -281,7 +282,7 @@ def test_a_model_comes_as_a_zip_that_loads(member, filled, tmp_path):
         assert not any(n.endswith((".bin", ".pkl", ".pt")) for n in packed.namelist())
         packed.extractall(tmp_path)
     model = pareto_prune.load(tmp_path / "scripted-0")
-    kept = pareto_prune.load(filled / "models/trials/0")
+    kept = pareto_prune.load(model_of(filled / "models/trials", 0))
     pairs = zip(model.parameters(), kept.parameters(), strict=True)
     assert all(mine.equal(theirs) for mine, theirs in pairs)
     card = (tmp_path / "scripted-0/README.md").read_text()
@@ -296,7 +297,7 @@ def test_a_damaged_or_missing_model_is_not_sent(url, filled, tmp_path):
     results = stored.read().trials
     assert results[1].result is not None
     with TestClient(make_app(open_storage(own), TOKEN)) as client:
-        hidden = filled / "models/trials/1"
+        hidden = model_of(filled / "models/trials", 1)
         hidden.rename(filled / "models/away")
         try:
             answer = client.get("/studies/scripted/trials/1/model.zip", headers=BEARER)
@@ -304,7 +305,7 @@ def test_a_damaged_or_missing_model_is_not_sent(url, filled, tmp_path):
             (filled / "models/away").rename(hidden)
         assert answer.status_code == 404
         assert "its weights are not kept" in answer.text
-        note = filled / "models/trials/1/README.md"
+        note = hidden / "README.md"
         before = note.read_text()
         note.write_text("another")
         try:
@@ -378,6 +379,5 @@ def test_a_taken_port_is_one_line():
 
 
 def test_kept_models_are_listed_by_number(filled):
-    assert Artifacts(str(filled / "models"))._listed("trials") == [
-        str(number) for number in range(served.TRIALS)
-    ]
+    found = Artifacts(str(filled / "models"))._listed("trials")
+    assert [int(name.partition("-")[0]) for name in found] == list(range(served.TRIALS))

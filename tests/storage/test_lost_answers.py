@@ -106,7 +106,7 @@ VERBS: dict[str, tuple[Before, Verb]] = {
 
 def test_every_write_is_tried() -> None:
     read = {"read", "history", "counts", "rungs", "workers", "events", "named_references"}
-    facts = {"trials_asked", "reference", "artifacts"}
+    facts = {"trials_asked", "reference", "artifacts", "now"}
     verbs = {name for name in vars(StoredStudy) if not name.startswith("_")} - read - facts
     verbs |= {"create", "copy", "delete"}
     assert verbs == set(VERBS)

@@ -20,11 +20,12 @@ def check_root(root: str) -> str:
     """Return a root as it is recorded: an absolute path, or a URL whose file system is there.
 
     Raises:
-        UserError: no file system serves it.
+        UserError: no file system serves it, or it holds a user's name or password.
     """
     local = local_path(root)
     if local is not None:
         return str(local.expanduser().resolve())
+    _check_no_credentials(root)
     try:
         filesystem(root)
     except (ImportError, ValueError) as error:
@@ -32,6 +33,15 @@ def check_root(root: str) -> str:
         advice = "allowed: a folder, or a URL that fsspec knows"
         raise UserError(Problem("--artifacts", f"{root}: {said}", advice)) from None
     return root.rstrip("/")
+
+
+def _check_no_credentials(root: str) -> None:
+    """Refuse what would be recorded with the study, and shown."""
+    scheme, _, rest = root.partition("://")
+    if "@" in rest.partition("/")[0]:
+        wrong = f"{scheme}://…: holds a user's name or password, which the study would record"
+        advice = "allowed: credentials from the environment, as the file system takes them"
+        raise UserError(Problem("--artifacts", wrong, advice))
 
 
 def filesystem(url: str) -> tuple[Any, str]:
@@ -49,9 +59,16 @@ def put_file(fs: Any, source: Path, to: str) -> None:
 
 
 def get_folder(place: str, folder: Path) -> None:
-    """Copy what is kept at a URL into a new folder; nothing where there is nothing."""
+    """Copy what is kept at a URL into a new folder; nothing where there is nothing.
+
+    Raises:
+        UserError: a name there leads out of the folder, as those of object stores may.
+    """
     fs, path = filesystem(place)
     for found in fs.find(path):
-        to = folder / PurePosixPath(str(found)).relative_to(PurePosixPath(path))
+        name = PurePosixPath(str(found)).relative_to(PurePosixPath(path))
+        if name.is_absolute() or ".." in name.parts:
+            raise UserError(Problem(place, f"holds {str(name)!r}, which leads out of the folder"))
+        to = folder / name
         to.parent.mkdir(parents=True, exist_ok=True)
         fs.get_file(found, str(to))

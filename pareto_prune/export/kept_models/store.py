@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 TRIALS = "trials"
 CONFIRMED = "confirmed"
-GRACE_SECONDS = 60.0
-"""How long a model stays after its trial has left the front."""
+GRACE_SECONDS = 600.0
+"""How long a model stays after its trial has left the front, for whoever is reading it."""
+LEFT_SECONDS = 86400.0
+"""After which what an attempt wrote beside its place is taken for left behind."""
+_INCOMING = ".incoming"
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,11 @@ class Artifacts:
         plan: PruningPlan,
         part: str = TRIALS,
     ) -> Kept:
-        """Write the model of a trial; what an interrupted attempt at it left is replaced."""
-        name = f"{part}/{number}"
+        """Write the model of one attempt at a trial, at a place of its own."""
+        name = f"{part}/{number}-{uuid.uuid4().hex[:8]}"
         exporter = exporters.create("huggingface")
         if local_path(self.root) is not None:
             path = self.folder / name
-            shutil.rmtree(path, ignore_errors=True)
             exporter.export(model, tokenizer, plan, path, Card())
             return Kept(str(path), folder_digest(path))
         with tempfile.TemporaryDirectory() as beside:
@@ -113,23 +115,55 @@ class Artifacts:
             get_folder(f"{self.root}/{name}", beside)
             shutil.rmtree(path, ignore_errors=True)
 
-    def sweep(self, study: Study, now: float | None = None) -> None:
-        """Remove the models of trials that left the front a grace time ago.
+    def sweep(self, study: Study, now: float) -> None:
+        """Remove the models of trials that left the front a grace time ago, and what was left.
+
+        Attempts at a trial that has ended, other than the one that counts, go as well.
 
         Args:
             study: as it stands.
-            now: seconds since the epoch.
+            now: seconds since the epoch, in the storage's time.
         """
-        present = {int(name) for name in self._listed(TRIALS) if name.isdigit()}
-        late = (time.time() if now is None else now) - GRACE_SECONDS
-        for number, left in left_front(study, present).items():
-            if left <= late:
-                self._remove(f"{TRIALS}/{number}")
+        present = self._attempts(TRIALS)
+        over = {trial.number: trial.ended or 0.0 for trial in study.trials if trial.state.finished}
+        results = [trial.result for trial in study.trials if trial.result is not None]
+        counting = {_name_of(result.artifact) for result in results if result.artifact}
+        left = left_front(study, set(present.values()))
+        for name, number in present.items():
+            since = (left if name in counting else over).get(number)
+            if since is not None and since <= now - GRACE_SECONDS:
+                self._remove(f"{TRIALS}/{name}")
+        self._sweep_unfinished()
+
+    def clear_confirmed(self, number: int, counting: str | None) -> None:
+        """Remove what attempts to confirm a trial left, other than the one that counts."""
+        for name, confirmed in self._attempts(CONFIRMED).items():
+            if confirmed == number and name != _name_of(counting or ""):
+                self._remove(f"{CONFIRMED}/{name}")
+
+    def _attempts(self, part: str) -> dict[str, int]:
+        """Return the number of the trial of each model that is kept, by the name of its folder."""
+        numbers = {name: name.partition("-")[0] for name in self._listed(part)}
+        return {name: int(number) for name, number in numbers.items() if number.isdigit()}
+
+    def _sweep_unfinished(self) -> None:
+        """Remove what was being written a day ago by processes that were killed."""
+        late = time.time() - LEFT_SECONDS
+        for name in self._listed(_INCOMING):
+            began = name.partition("-")[0]
+            if began.isdigit() and int(began) < late:
+                self._remove(f"{_INCOMING}/{name}")
+        local = local_path(self.root)
+        for path in [] if local is None else [*local.glob(".*/"), *local.glob("*/.*/")]:
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < late:
+                    shutil.rmtree(path)
 
     def _put(self, folder: Path, name: str, check: Callable[[], None] = lambda: None) -> str:
         """Copy a folder into the root, beside its place first, and return the place."""
         fs, root = filesystem(self.root)
-        beside, place = f"{root}/.incoming/{uuid.uuid4()}", f"{root}/{name}"
+        beside = f"{root}/{_INCOMING}/{int(time.time())}-{uuid.uuid4()}"
+        place = f"{root}/{name}"
         try:
             for path in files_of(folder):
                 put_file(fs, folder / path, f"{beside}/{path}")
@@ -156,6 +190,11 @@ class Artifacts:
         fs, root = filesystem(self.root)
         with suppress(FileNotFoundError):
             fs.rm(f"{root}/{name}", recursive=True)
+
+
+def _name_of(place: str) -> str:
+    """Return the name of the folder at a place."""
+    return PurePosixPath(place).name
 
 
 @contextmanager
