@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -27,7 +27,10 @@ from sqlalchemy.exc import (
 )
 
 from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
-from pareto_prune.storage.url import shown
+from pareto_prune.storage import server
+from pareto_prune.storage.server import CONNECT_ARGUMENTS, Watch, is_away
+from pareto_prune.storage.sqlite_file import BUSY_SECONDS, WriteAhead, connected, may_write
+from pareto_prune.storage.url import file_of, shown
 
 T = TypeVar("T")
 
@@ -38,18 +41,9 @@ IDLE = 1.0
 _MOST_IDLE = 8
 _STARTING = 30.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
-_BUSY_SECONDS = 60
+_LONGEST = 60.0
 _RACES = 3
 _WRITES = {"writes": True}
-
-
-class WriteAhead(sqlite3.Connection):
-    """An SQLite connection with a write-ahead log, flushed to disk at checkpoints."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.execute("PRAGMA journal_mode=WAL")
-        self.execute("PRAGMA synchronous=NORMAL")
 
 
 class Database:
@@ -90,16 +84,22 @@ class Database:
         return self.url.drivername == "sqlite"
 
     def ping(self) -> None:
-        """Connect once; a server that is starting or full gets a little time.
+        """Connect once; a server that is not there, starting or full gets a little time.
 
         Raises:
             UserError: it does not open; one line says why, without the password.
+            ParetoPruneError: it was not there for all that time, and may be later.
         """
         end = time.monotonic() + min(_STARTING, self._patience)
-        while (error := self._ping()) is not None:
-            if not _busy(error) or time.monotonic() > end:
+        for wait in _waits():
+            error = self._ping()
+            if error is None:
+                return
+            if not is_away(reason(error)):
                 raise UserError(Problem("storage", f"{self.name}: {reason(error)}"))
-            self.wait()
+            if time.monotonic() + wait > end:
+                raise ParetoPruneError(f"storage {self.name}: {reason(error)}")
+            self._sleep(wait)
 
     def answers(self) -> bool:
         """Return whether it can be reached at this moment."""
@@ -107,7 +107,11 @@ class Database:
 
     def _ping(self) -> SQLAlchemyError | None:
         try:
-            with self._in_use(), self._engine.connect() as connection:
+            with (
+                self._in_use(),
+                self._engine.connect() as connection,
+                self._watched(connection, self._longest),
+            ):
                 inspect(connection).get_table_names()
         except SQLAlchemyError as error:
             return error
@@ -126,7 +130,7 @@ class Database:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Return what ``work`` reads in one transaction."""
-        return self._attempts(self._engine, work)
+        return self._attempts(self._engine, work, self._longest)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Return what ``work`` returns after one transaction, all of it or nothing.
@@ -134,18 +138,29 @@ class Database:
         ``work`` may run more than once, so it changes nothing but the database. It may also have
         been written already, where the answer of an attempt was lost: then it writes nothing more
         and returns what it returned.
+
+        Raises:
+            UserError: it is a file that may only be read.
         """
-        return self._attempts(self._engine.execution_options(**_WRITES), work)
+        self._check_writable()
+        engine = self._engine.execution_options(**_WRITES)
+        return self._attempts(engine, work, self._longest)
 
     def write_from_snapshot(self, work: Callable[[Connection], T]) -> T:
         """Return the same of a transaction whose statements all see the database as it began.
 
-        SQLite has no other ones: who writes is alone.
+        It may take long. SQLite has no other ones: who writes is alone.
         """
         if self.is_sqlite:
             return self.write(work)
         options = {**_WRITES, "isolation_level": "REPEATABLE READ"}
-        return self._attempts(self._engine.execution_options(**options), work)
+        return self._attempts(self._engine.execution_options(**options), work, None)
+
+    def _check_writable(self) -> None:
+        file = file_of(self.url)
+        if file is not None and not may_write(file):
+            wrong = f"{self.name}: may only be read"
+            raise UserError(Problem("storage", wrong, "allowed: a file that may be written"))
 
     def wait(self) -> None:
         """Wait a moment, never the same, for what another process is doing."""
@@ -159,19 +174,34 @@ class Database:
         """Keep connections open; those to a server are closed a while after."""
         return nullcontext() if self.is_sqlite else self._idle
 
-    def _attempts(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+    @property
+    def _longest(self) -> float:
+        """Seconds after which a transaction with a server that does not answer is cut off."""
+        return max(1.0, min(_LONGEST, self._patience))
+
+    def _watched(
+        self, connection: Connection, seconds: float | None
+    ) -> AbstractContextManager[object]:
+        return nullcontext() if self.is_sqlite or seconds is None else Watch(connection, seconds)
+
+    def _attempts(
+        self, engine: Engine, work: Callable[[Connection], T], longest: float | None
+    ) -> T:
         end = time.monotonic() + self._patience
-        wait = _FIRST_WAIT
-        for attempt in itertools.count():
+        for attempt, wait in enumerate(_waits()):
             try:
-                with self._in_use(), engine.begin() as connection:
+                with (
+                    self._in_use(),
+                    engine.connect() as connection,
+                    self._watched(connection, longest),
+                    connection.begin(),
+                ):
                     return work(connection)
             except DBAPIError as error:
                 passes = transient(error) or (_raced(error) and attempt < _RACES)
                 if not passes or time.monotonic() + wait > end:
                     raise ParetoPruneError(f"storage {self.name}: {reason(error)}") from error
             self._sleep(wait * random.uniform(0.5, 1.5))
-            wait = min(_LONGEST_WAIT, 2 * wait)
         raise AssertionError("unreachable")
 
 
@@ -227,10 +257,10 @@ def transient(error: DBAPIError) -> bool:
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
 
 
-def _busy(error: SQLAlchemyError) -> bool:
-    """Return whether a server said that it will take connections, only not now."""
-    said = str(error)
-    return any(words in said for words in ("too many clients", "starting up", "shutting down"))
+def _waits() -> Iterator[float]:
+    """Yield how long to wait before each further attempt, in seconds, without end."""
+    for attempt in itertools.count():
+        yield min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(attempt, 10))
 
 
 def _raced(error: DBAPIError) -> bool:
@@ -247,18 +277,19 @@ def reason(error: SQLAlchemyError) -> str:
 def connect_arguments(url: URL) -> dict[str, Any]:
     """Return what the driver is told: for Optuna's own engine on this database as well."""
     if url.drivername == "sqlite":
-        return {"factory": WriteAhead, "timeout": _BUSY_SECONDS}
-    return {"connect_timeout": 10, "client_encoding": "utf8"}
+        return {"factory": WriteAhead, "timeout": BUSY_SECONDS}
+    return CONNECT_ARGUMENTS
 
 
 def _engine(url: URL) -> Engine:
-    arguments = connect_arguments(url)
-    if url.drivername != "sqlite":
-        return create_engine(
-            url, pool_size=_MOST_IDLE, max_overflow=-1, pool_pre_ping=True, connect_args=arguments
-        )
-    engine = create_engine(url, connect_args={**arguments, "isolation_level": None})
-    event.listen(engine, "begin", _begin)
+    """Return an engine that gives a connection to every thread that wants one."""
+    file, pool = file_of(url), {"pool_size": _MOST_IDLE, "max_overflow": -1}
+    if file is None:
+        engine = create_engine(url, connect_args=connect_arguments(url), **pool)
+        event.listen(engine, "begin", server.begin)
+    else:
+        engine = create_engine(url, creator=lambda: connected(file), **pool)
+        event.listen(engine, "begin", _begin)
     return engine
 
 

@@ -15,9 +15,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, inspect, literal, select, update
 
-from pareto_prune.core.errors import UserError
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
 from pareto_prune.storage.database import Database, connect_arguments
@@ -51,6 +51,33 @@ def _table(model: str) -> Table:
 
     table: Table = getattr(models, model).__table__
     return table
+
+
+def check_no_other_program(connection: Connection, file: bool) -> None:
+    """Refuse a database that another program keeps its tables in.
+
+    Args:
+        connection: to it.
+        file: whether it is a file, which belongs to one program; in a server's database tables of
+            others are taken where their names are other ones.
+
+    Raises:
+        UserError: names them.
+    """
+    from optuna.storages._rdb.models import BaseModel
+
+    known, there = BaseModel.metadata.tables, inspect(connection).get_table_names()
+    theirs = [name for name in there if name in known and not _is_optunas(connection, known[name])]
+    if file and not set(there) & set(known):
+        theirs += there
+    if theirs:
+        wrong = f"another program's tables are in it: {', '.join(sorted(theirs))}"
+        raise UserError(Problem("storage", wrong, "allowed: a database for studies alone"))
+
+
+def _is_optunas(connection: Connection, table: Table) -> bool:
+    columns = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    return {column.name for column in table.primary_key} <= columns
 
 
 def create_tables(database: Database) -> None:

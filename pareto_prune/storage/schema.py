@@ -210,12 +210,12 @@ def create(connection: Connection) -> None:
 def migrate(
     connection: Connection, migrations: Sequence[Migration] = MIGRATIONS, newest: int = VERSION
 ) -> None:
-    """Bring our tables to the newest version, step by step.
+    """Bring our tables to the newest version, step by step; one process at a time.
 
     Raises:
         MismatchError: they are of a newer version than this program knows.
     """
-    version = version_of(connection)
+    version = int(connection.scalar(select(schema.c.version).with_for_update()) or 0)
     if version > newest:
         wrong = f"its tables are of version {version}, this program knows {newest}"
         raise MismatchError(Problem("storage", wrong, "allowed: a newer pareto-prune"))

@@ -193,7 +193,15 @@ class Storage:
         return self._prepared
 
     def _prepare(self) -> None:
-        """Make the tables where there are none; others may be doing the same."""
+        """Make the tables where there are none; others may be doing the same.
+
+        Raises:
+            UserError: the database does not serve, or is another program's.
+        """
+        if self._ready():
+            return
+        file = self._database.is_sqlite
+        self._database.read(lambda c: optuna_tables.check_no_other_program(c, file))
         for attempt in range(_PREPARATIONS):
             if self._ready():
                 return

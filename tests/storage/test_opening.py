@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +47,6 @@ MYSQL = "mysql+pymysql://me:secret@host/db"
         ("postgresql+psycopg2://me:secret@host/db", "'postgresql+psycopg2' is not supported"),
         ("postgresql://me:secret@host", "names no database"),
         ("postgresql://me:secret@host:port/db", "not a database URL"),
-        ("postgresql://me:secret@127.0.0.1:1/db", "onnection"),
         ("postgresql://me:pass@secret#1@host/db", "allowed: %40 for an '@'"),
         ("postgresql://me:pass@secret/1@host/db", "allowed: %40 for an '@'"),
         ("postgresql://me:pass@secret?1@host/db", "allowed: %40 for an '@'"),
@@ -79,6 +82,152 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_text("plain text, long enough to be taken for the header of a database " * 9)
     with pytest.raises(UserError, match="not a database"):
         open_storage(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
+def test_a_server_that_is_away_is_tried_for_a_while_and_may_be_back_later(host: str) -> None:
+    """A restart of the database is nothing that the user must change: workers are started again."""
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(seconds)
+
+    database = Database(checked(f"postgresql://me:secret@{host}/db"), sleep=sleep, patience=0.5)
+    with pytest.raises(ParetoPruneError) as caught:
+        database.ping()
+    assert caught.value.exit_code == 1
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert waits
+
+
+def test_a_database_that_is_not_there_is_said_at_once(postgres: Server) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        open_storage(postgres.url("no_such_database"))
+
+
+def test_a_server_that_hangs_is_given_up(postgres: Server, template: str) -> None:
+    """Nothing comes back, not even that the connection is gone."""
+    url = postgres.database("hangs", template)
+    open_storage(url).create(study_config())
+    frozen = threading.Event()
+    with proxy(postgres.port, frozen) as port:
+        study = open_storage(
+            url.replace(f":{postgres.port}/", f":{port}/"), patience=2.0
+        ).open_study("scripted")
+        assert sum(study.counts().values()) == 0
+        frozen.set()
+        began = time.monotonic()
+        with pytest.raises(ParetoPruneError):
+            study.counts()
+        assert time.monotonic() - began < 60
+        frozen.clear()
+        assert sum(study.counts().values()) == 0
+
+
+@contextmanager
+def proxy(port: int, frozen: threading.Event) -> Iterator[int]:
+    """Pass bytes on to a port and back, unless all is frozen; yields its own port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as opened:
+        accepting = threading.Thread(target=_accept, args=(listening, port, frozen, opened))
+        accepting.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            frozen.clear()
+            listening.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+
+
+def _accept(
+    listening: socket.socket, port: int, frozen: threading.Event, opened: ExitStack
+) -> None:
+    with suppress(OSError):
+        while True:
+            ours, _ = listening.accept()
+            theirs = socket.create_connection(("127.0.0.1", port))
+            for source, to in ((ours, theirs), (theirs, ours)):
+                thread = threading.Thread(target=_pump, args=(source, to, frozen))
+                thread.start()
+                opened.enter_context(source)
+                opened.callback(thread.join)
+                opened.callback(_end, source)
+
+
+def _end(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+
+
+def _pump(source: socket.socket, to: socket.socket, frozen: threading.Event) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            while frozen.is_set():
+                time.sleep(0.02)
+            to.sendall(data)
+    _end(to)
+
+
+def test_what_a_connection_to_a_server_is_bound_to(postgres: Server, template: str) -> None:
+    database = Database(checked(postgres.database("bound", template)))
+
+    def settings(connection: Connection) -> list[object]:
+        names = ("statement_timeout", "idle_in_transaction_session_timeout")
+        found: list[object] = [
+            connection.exec_driver_sql(f"SHOW {name}").scalar() for name in names
+        ]
+        told = connection.connection.dbapi_connection.info.get_parameters()
+        return [*found, told["keepalives_idle"], told["tcp_user_timeout"]]
+
+    assert database.read(settings) == ["1min", "1min", "15", "30000"]
+    database.close()
+
+
+def test_every_thread_has_its_connection_to_a_file(tmp_path: Path, prepared: Path) -> None:
+    (tmp_path / "many.db").write_bytes(prepared.read_bytes())
+    engine = Database(checked(f"sqlite:///{tmp_path / 'many.db'}"))._engine
+    opened = [engine.connect() for _ in range(24)]
+    for connection in opened:
+        connection.close()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_file_that_may_only_be_read_can_be_looked_at(
+    tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+) -> None:
+    path = tmp_path / "kept" / "study.db"
+    path.parent.mkdir()
+    path.write_bytes(prepared.read_bytes())
+    writing = open_storage(f"sqlite:///{path}")
+    writing.create(study_config())
+    writing.close()
+    monkeypatch.setattr(os, "access", lambda where, _: folder and Path(where) != path)
+    before = sorted(path.parent.iterdir())
+    storage = open_storage(f"sqlite:///{path}")
+    study = storage.open_study("scripted")
+    assert study.read().trials_asked == 12
+    assert [one.name for one in storage.studies()] == ["scripted"]
+    for verb in (lambda: study.claim("w"), lambda: storage.create(study_config("new"))):
+        with pytest.raises(UserError, match="may only be read"):
+            verb()
+    storage.close()
+    assert folder or sorted(path.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "table", ["studies (id INTEGER PRIMARY KEY, title TEXT)", "accounts (owner TEXT)"]
+)
+def test_another_programs_file_is_refused_and_left_as_it_is(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "theirs.db"
+    with sqlite3.connect(path) as other:
+        other.execute(f"CREATE TABLE {table}")
+    storage = open_storage(f"sqlite:///{path}")
+    with pytest.raises(UserError, match=f"another program's tables are in it: {table.split()[0]}"):
+        storage.create(study_config())
+    with sqlite3.connect(path) as other:
+        assert len(other.execute("SELECT name FROM sqlite_master").fetchall()) == 1
 
 
 def test_looking_makes_no_file(tmp_path: Path) -> None:
