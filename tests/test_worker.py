@@ -317,6 +317,59 @@ def test_a_lease_is_renewed_while_it_is_kept() -> None:
     assert not keeper.lost.is_set()
 
 
+def test_a_keeper_survives_what_renewing_raises() -> None:
+    """A database driver or a pool of connections has errors of its own."""
+    tries = threading.Semaphore(0)
+
+    def fails() -> bool:
+        tries.release()
+        raise TimeoutError("QueuePool limit of size 5 overflow 10 reached")
+
+    with Keeper(fails, 0.004) as keeper:
+        for _ in range(3):
+            assert tries.acquire(timeout=10)
+        assert not keeper.lost.is_set()
+
+
+def test_a_lease_in_a_study_that_is_gone_is_lost() -> None:
+    def gone() -> bool:
+        raise UserError("it was deleted")
+
+    with Keeper(gone, 0.004) as keeper:
+        assert keeper.lost.wait(timeout=10)
+
+
+def test_a_run_that_is_started_again_does_not_use_up_the_study(study: StoredStudy) -> None:
+    def fails(assignment: Assignment) -> TrialResult:
+        raise TrialError("out_of_memory", "CUDA out of memory")
+
+    for failed in (3, 4, 5):
+        with pytest.raises(RepeatedFailureError) as stopped:
+            work(study, fails, SPACE)
+        assert stopped.value.exit_code == 3
+        assert counts(study) == {TrialState.FAILED: failed}
+    work(study, run_scripted, SPACE)
+    assert counts(study) == {TrialState.FAILED: 5, TrialState.COMPLETE: 7}
+
+
+def test_who_waits_looks_less_and_less_often(study: StoredStudy) -> None:
+    """A thousand workers that wait must not keep the database busy."""
+    study.ask_for(1)
+    trial = study.claim("elsewhere")
+    assert trial is not None
+    looks: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            looks.append(timeout or 0.0)
+            if len(looks) == 6:
+                self.set()
+            return self.is_set()
+
+    work(study, run_scripted, SPACE, stop=Stop(), poll=0.5)
+    assert looks == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+
+
 def test_who_loses_the_lease_is_told() -> None:
     with Keeper(lambda: False, 0.004) as keeper:
         assert keeper.lost.wait(timeout=10)

@@ -9,7 +9,7 @@
     │   ├── MissingExtraError                     an optional package is not installed
     │   └── MismatchError                         a study, device or data set is not the one it was
     ├── TrialError                                one trial failed; the study goes on
-    └── RepeatedFailureError                      too many trials in a row failed the same way
+    └── RepeatedFailureError         exit 3   too many trials in a row failed the same way
 """
 
 from __future__ import annotations
@@ -102,7 +102,12 @@ class TrialError(ParetoPruneError):
 
 
 class RepeatedFailureError(ParetoPruneError):
-    """Several trials in a row failed in the same way, so the next one would too."""
+    """Several trials in a row failed in the same way, so the next one would too.
+
+    Its exit code is one that whoever starts workers again can tell from a passing failure.
+    """
+
+    exit_code = 3
 
 
 def unknown_name(family: str, name: str, known: Sequence[str], where: str = "") -> Problem:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from pareto_prune.core.errors import ParetoPruneError
+from pareto_prune.core.errors import UserError
 
 
 class Keeper:
@@ -19,7 +18,7 @@ class Keeper:
         seconds: how long it lasts.
 
     Attributes:
-        lost: set once the lease is somebody else's.
+        lost: set once the lease is somebody else's, or the study is gone.
     """
 
     def __init__(self, renew: Callable[[], bool], seconds: float) -> None:
@@ -31,10 +30,18 @@ class Keeper:
 
     def _renew(self) -> None:
         while not self._done.wait(self._seconds / 4):
-            with suppress(ParetoPruneError):
-                if not self._held():
-                    self.lost.set()
-                    return
+            if not self._renewed():
+                self.lost.set()
+                return
+
+    def _renewed(self) -> bool:
+        """Renew the lease; what goes wrong with that may have passed at the next time."""
+        try:
+            return self._held()
+        except UserError:
+            return False
+        except Exception:  # the thread must not die in silence, whatever a database driver raises
+            return True
 
     def __enter__(self) -> Self:
         self._thread.start()

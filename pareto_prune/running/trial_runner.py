@@ -39,7 +39,7 @@ DENSE_LEASE = "dense"
 """Name of the lease on what is made once a study."""
 REFERENCES_LEASE = "references"
 """Name of the lease on measuring the named references."""
-_POLL_SECONDS = 1.0
+_POLL_SECONDS, _RARER = 1.0, 10
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _is_first(study: StoredStudy, name: str, progress: Progress) -> bool:
             return True
         if attempt == 0:
             progress.stage("waiting for the worker that makes the dense model")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS * min(1 + attempt, _RARER))
     raise AssertionError("unreachable")
 
 

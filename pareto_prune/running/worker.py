@@ -38,7 +38,9 @@ from pareto_prune.storage import StoredStudy
 from pareto_prune.trials.seed import trial_seed
 
 POLL_SECONDS = 1.0
-"""How often a worker without a trial looks whether one came back."""
+"""How long a worker without a trial waits before it looks whether one came back."""
+RARER = 10
+"""Looks that found none make the next ones rarer, to this many times the wait at most."""
 
 
 def default_name() -> str:
@@ -73,7 +75,7 @@ def work(
         time_limit: seconds after which no trial is begun, nor one that would likely end later.
         streak: failures in a row, shared by the workers of one run.
         linger: whether to wait for trials that run elsewhere, in case they come back.
-        poll: seconds between looks while waiting.
+        poll: seconds until the first look while waiting; each one that finds none doubles them.
 
     Returns:
         How many trials this worker told.
@@ -91,7 +93,7 @@ def work(
         on_event=on_event or _ignore,
         stop=stop or threading.Event(),
         until=None if time_limit is None else time.monotonic() + time_limit,
-        streak=streak or FailureStreak(),
+        streak=streak or FailureStreak.after(study.read().trials),
         linger=linger,
         poll=poll,
     )
@@ -117,6 +119,7 @@ class Worker:
     linger: bool
     poll: float
     durations: list[float] = field(default_factory=list)
+    looks: int = 0
 
     def work(self) -> int:
         """Run trials until there are none left."""
@@ -141,6 +144,7 @@ class Worker:
         trial = self.study.claim(self.name)
         if trial is None:
             return self._wait()
+        self.looks = 0
         try:
             ready = trial if trial.candidate is not None else self.asker.assign(trial)
             if ready is None:
@@ -160,7 +164,8 @@ class Worker:
         if not self.linger or self.study.counts()[TrialState.RUNNING] == 0:
             return False
         self._say("waiting")
-        self.stop.wait(self.poll)
+        self.stop.wait(self.poll * min(2**self.looks, RARER))
+        self.looks += 1
         return True
 
     def _run(self, trial: Trial, interruptions: Interruptions) -> None:

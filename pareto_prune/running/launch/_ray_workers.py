@@ -82,6 +82,7 @@ class Remotes:
         Raises:
             ParetoPruneError: what one of them met.
         """
+        self._streak = FailureStreak.after(study.read().trials)
         room = look = time.monotonic()
         while self._at_work() and not stop.is_set():
             self._hear()

@@ -60,7 +60,8 @@ class Processes:
     ) -> list[Future[None]]:
         """Run all workers to their end, each in a thread."""
         environments = self.environments(gpus(), usable_cores())
-        streak, said = FailureStreak(), _one_at_a_time(on_event)
+        streak = FailureStreak.after(storage.open_study(job.study).read().trials)
+        said = _one_at_a_time(on_event)
         crew = Crew(job.progress, len(environments))
         with Interruptions(), ThreadPoolExecutor(len(environments)) as pool:
             futures = [
