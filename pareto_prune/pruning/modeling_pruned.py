@@ -18,6 +18,9 @@ from transformers.pytorch_utils import Conv1D
 
 Kept = Sequence[int]
 
+WEIGHTS = "transformers_weights"
+UNLIKE = "its layers are of unlike width: pass trust_remote_code=True, or use pareto_prune.load"
+
 
 class OnlyBias(nn.Module):
     """What is left of a projection that reads nothing: its bias at every token, 0 without one."""
@@ -247,9 +250,23 @@ def _carve_as_configured(model: PreTrainedModel) -> None:
 
 
 def _config_class(stock: type[PreTrainedConfig]) -> type[PreTrainedConfig]:
+    """Return a configuration class of the stock type, so that a tokenizer loads without code.
+
+    Its file says that the weights are in no file that a stock class could read: those refuse,
+    where layers that lack a sublayer would else be filled at random.
+    """
+
+    def read(self: Any, **given: Any) -> None:
+        given.pop(WEIGHTS, None)
+        stock.__post_init__(self, **given)
+
+    def to_dict(self: Any) -> dict[str, Any]:
+        return {**stock.to_dict(self), WEIGHTS: UNLIKE}
+
     attributes = {
         "__module__": __name__,
-        "model_type": f"pruned_{stock.model_type}",
+        "__post_init__": read,
+        "to_dict": to_dict,
         "_auto_class": "AutoConfig",
     }
     return type(f"Pruned{stock.__name__}", (stock,), attributes)

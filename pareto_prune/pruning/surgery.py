@@ -222,8 +222,7 @@ def is_plain(model: PreTrainedModel) -> bool:
 
 def _become_pruned(model: PreTrainedModel) -> None:
     """Give the model the class that saves and loads its shape (``PrunedX`` for its class ``X``)."""
-    # A configuration read from a file also holds its first type as an attribute of its own.
-    if type(model.config).model_type.startswith(PREFIX):
+    if type(model).__name__.startswith("Pruned"):
         return
     pruned: Any = getattr(modeling_pruned, f"Pruned{type(model).__name__}")
     model.__class__ = pruned

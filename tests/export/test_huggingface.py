@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pareto_prune.export.manifest import FILE, Manifest
 from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut
+from tests.tasks.words import words_tokenizer
 from tests.tiny import HEADS, LAYERS, MODEL_TYPES, NEURONS, tiny_batch, tiny_model, tiny_tokenizer
 
 WHOLE = (range(HEADS), range(NEURONS))
@@ -25,6 +27,7 @@ PLANS = {
     "skipping": PruningPlan.of([([1], [7]), ([], []), WHOLE]),
     "narrow": PruningPlan.of([([0], range(9)), ([], []), ([], [1, 2])], range(1, 32, 2)),
     "layers": PruningPlan.of([WHOLE, ([], []), WHOLE]),
+    "headless": PruningPlan.of([WHOLE, ([], range(NEURONS)), WHOLE]),
     "nothing": PruningPlan.of([WHOLE] * LAYERS),
 }
 CARD = Card(
@@ -143,6 +146,39 @@ def test_pipelines(tmp_path):
     export(tmp_path / "b", "uneven", "roberta", "ner", tokenizer=tokenizer)
     tasks = [f"text-classification={tmp_path}/a", f"token-classification={tmp_path}/b"]
     assert fresh_python(PIPELINE, *tasks, home=tmp_path).count("ok") == 2
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_a_tokenizer_needs_no_code_and_no_answer(tmp_path, model_type, monkeypatch, caplog):
+    """With its model beside it: the file that narrows layers is for that one alone."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    export(tmp_path / "out", "narrow", model_type, tokenizer=words_tokenizer())
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or "n")
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert tokenizer("films")["input_ids"] == words_tokenizer()("films")["input_ids"]
+    assert AutoConfig.from_pretrained(tmp_path / "out").model_type == model_type
+    assert not asked
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("plan", ["uneven", "headless"])
+def test_stock_classes_never_fill_what_was_removed(tmp_path, plan, monkeypatch):
+    """Neither by their own name nor by an Auto class that nobody gave leave to run code."""
+    from transformers import AutoModelForSequenceClassification
+
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    export(tmp_path / "out", plan)
+    for stock in (AutoModelForSequenceClassification, BertForSequenceClassification):
+        for options in ({}, {"attn_implementation": "eager"}):
+            with pytest.raises(ValueError, match="trust_remote_code=True"):
+                stock.from_pretrained(tmp_path / "out", **options)
+    again = load(tmp_path / "out")
+    again.save_pretrained(tmp_path / "again")
+    with pytest.raises(ValueError, match="trust_remote_code=True"):
+        BertForSequenceClassification.from_pretrained(tmp_path / "again")
 
 
 @pytest.mark.parametrize("plan", PLANS)
