@@ -17,7 +17,7 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.inputs import demo
 from pareto_prune.inputs.tasks import Task
-from pareto_prune.models.families import architecture, family_of
+from pareto_prune.models.families import RECORD, architecture, family_of, record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -66,7 +66,10 @@ class Checkpoint:
         from transformers import AutoConfig
 
         with _loading(self.path, "config.json"):
+            _check_even(self.path, self.revision)
             config: Any = AutoConfig.from_pretrained(self.path, **self._source, **settings)
+        if record(config) is not None:
+            delattr(config, RECORD)
         if config.pad_token_id is None:
             config.pad_token_id = config.eos_token_id
         if problems := family_of(config).problems(config):
@@ -202,6 +205,21 @@ def _check_kind(folder: Path) -> None:
             f"{folder} holds an adapter, not a model",
             "the adapter merged into its model first (merge_and_unload, save_pretrained)",
         )
+
+
+def _check_even(path: str, revision: str | None) -> None:
+    """Refuse an export that only the code beside it can build; one that lost whole layers serves.
+
+    Raises:
+        StudyFileError: its layers are of unlike width.
+    """
+    from transformers import PreTrainedConfig
+
+    content, _ = PreTrainedConfig.get_config_dict(path, revision=revision)
+    if RECORD in content and "auto_map" in content:
+        wrong = f"{path} is an export whose layers are of unlike width"
+        allowed = "the checkpoint it was made from, or an export that lost whole layers"
+        raise _refused(wrong, allowed)
 
 
 def _refused(wrong: str, allowed: str) -> StudyFileError:
