@@ -44,6 +44,26 @@ def study(checkpoint):
     return make
 
 
+def test_a_tokenizer_in_python_says_what_will_not_be_had(study, tmp_path, monkeypatch):
+    """At the start, not when the search is over."""
+    from transformers import PhobertTokenizer, RobertaConfig
+
+    (tmp_path / "vocab.txt").write_text("good 9\nbad 9\n")
+    (tmp_path / "bpe.codes").write_text("g o 9\n")
+    checkpoint = tmp_path / "python"
+    RobertaConfig().save_pretrained(checkpoint)
+    PhobertTokenizer(str(tmp_path / "vocab.txt"), str(tmp_path / "bpe.codes")).save_pretrained(
+        checkpoint
+    )
+    config = study(write_csv(tmp_path / "d.csv", reviews(40)))
+    config = config.model_copy(update={"model": type(config.model)(path=str(checkpoint))})
+    told = Silent()
+    notes = []
+    monkeypatch.setattr(told, "note", notes.append)
+    data.load(config, told)
+    assert "its tokenizer runs in Python only: no export of it for ONNX Runtime" in notes
+
+
 def reviews(count, start=0):
     return [
         {"text": f"the film was {('good', 'bad')[i % 2]}" + " a" * (i % 7), "label": i % 2}

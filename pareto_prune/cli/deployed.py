@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,17 +39,23 @@ def predict(
 
     given = texts or []
     if bool(given) == (file is not None):
-        wrong = "texts and --file, both given" if given else "no text"
-        raise UserError(Problem("predict", wrong, "allowed: TEXT…, --file F, or -"))
-    stream = sys.stdin.buffer if given == ["-"] else None
-    cut = total = 0
+        have = "texts and --file, both given" if given else "no text"
+        raise UserError(Problem("predict", have, "allowed: TEXT…, --file F, or -"))
+    stream: Any = sys.stdin.buffer if given == ["-"] else None
+    cut, wrong, total = Counter[str](), 0, 0
     for prediction in predictions(folder, given, file=file, stream=stream, batch=batch):
         print_json(json.dumps(prediction, ensure_ascii=False))
         if stream is not None:
             sys.stdout.flush()
-        cut, total = cut + ("truncated" in prediction), total + 1
-    if cut:
-        print(f"{cut} of {total} texts were too long: the model read their start", file=sys.stderr)
+        wrong, total = wrong + ("error" in prediction), total + 1
+        if "truncated" in prediction:
+            cut[prediction["truncated"]["part"]] += 1
+    for part, count in cut.items():
+        said = f"{count} of {total} texts were too long: the model read their {part}"
+        print(said, file=sys.stderr)
+    if wrong:
+        print(f"{wrong} of {total} lines have no prediction but an error", file=sys.stderr)
+        raise typer.Exit(UserError.exit_code)
 
 
 @app.command("test")

@@ -86,6 +86,10 @@ def _check_plan(folder: Path, config: dict[str, Any], manifest: Manifest) -> Non
     plan = whole if record is None else plan_from_ranges(record["plan"])
     if plan != manifest.plan:
         raise _refused(folder / CONFIG, f"does not hold the plan of {FILE}", "export it again")
+    names = config.get("id2label") or {}
+    if names and tuple(names[at] for at in sorted(names, key=int)) != manifest.labels:
+        wrong = f"does not hold the class names of {FILE}"
+        raise _refused(folder / CONFIG, wrong, "export it again")
 
 
 def _load(folder: Path, config: dict[str, Any], attention: str) -> PreTrainedModel:

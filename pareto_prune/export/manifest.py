@@ -5,9 +5,11 @@ The one owner of that file's name and shape. Reading it needs no torch.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, UserError
@@ -56,6 +58,20 @@ class Check(Record):
         return f"{said}; {self.metric} on {self.scored} validation texts: {scores}."
 
 
+class Tokenization(Record):
+    """Settings of a tokenizer that ``tokenizer.json`` does not hold, as transformers names them.
+
+    Attributes:
+        truncation_side: where a text that is too long is cut.
+        split_special_tokens: whether special tokens that stand in a text are read as text.
+        unk_token: what stands for a word that the tokenizer drops, where words are tagged.
+    """
+
+    truncation_side: Literal["left", "right"] = "right"
+    split_special_tokens: bool = False
+    unk_token: str | None = None
+
+
 class Manifest(Record):
     """The content of ``plan.json``.
 
@@ -69,6 +85,9 @@ class Manifest(Record):
         card: where the model comes from.
         labels: name of every class, by class index.
         pad: token id that fills short texts of a batch.
+        tokenization: how the tokenizer is used.
+        answers: SHA-256 of what turns texts into answers beside the weights: class names, padding,
+            tokenization and settings; ``None`` where it was not noted.
         check: comparison with PyTorch, where the format is another one.
     """
 
@@ -83,11 +102,22 @@ class Manifest(Record):
     card: Card
     labels: tuple[str, ...] = ()
     pad: int = 0
+    tokenization: Tokenization = Tokenization()
+    answers: str | None = None
     check: Check | None = None
+
+    def text(self) -> str:
+        """Return the content of ``plan.json``."""
+        noted = self.model_copy(update={"answers": self._answers()})
+        return json.dumps(noted.to_json(), indent=1) + "\n"
 
     def write(self, folder: Path) -> None:
         """Write ``plan.json`` into ``folder``."""
-        (folder / FILE).write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(self.text(), encoding="utf-8")
+
+    def _answers(self) -> str:
+        said = [self.labels, self.pad, self.tokenization.to_json(), self.card.settings]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -108,16 +138,20 @@ class Manifest(Record):
             raise _refused(folder / FILE, f"is damaged ({first})", "export it again") from error
 
     def verify(self, folder: Path) -> None:
-        """Compare the files of weights with what was exported.
+        """Compare the files of weights, and what makes answers of logits, with what was exported.
 
         Raises:
-            UserError: a file is missing or its SHA-256 differs; one problem a file.
+            UserError: a file is missing or its SHA-256 differs, or class names, padding or
+                settings were changed; one problem a file.
         """
         problems = [
             problem
             for name, recorded in self.weights.items()
             if (problem := _compare(folder / name, recorded)) is not None
         ]
+        if self.answers not in (None, self._answers()):
+            wrong = "says other class names, padding or settings than were exported"
+            problems.append(Problem(str(folder / FILE), wrong, "allowed: export it again"))
         if problems:
             raise UserError(*problems)
 

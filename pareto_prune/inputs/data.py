@@ -65,6 +65,8 @@ def load(config: StudyConfig, progress: Progress | None = None) -> TaskData:
     checkpoint = Checkpoint.find(config.model.path, config.model.revision)
     tokenizer = checkpoint.tokenizer(task)
     _check_length(config.data.max_length, checkpoint, tokenizer)
+    if not tokenizer.is_fast:
+        progress.note("its tokenizer runs in Python only: no export of it for ONNX Runtime")
     sources = find_sources(config.data)
     order = checkpoint.head_names()
     path = cache_entries.encoded(_key(config, sources, tokenizer, order))

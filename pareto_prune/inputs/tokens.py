@@ -34,5 +34,5 @@ class Tokens:
 
     @property
     def cut(self) -> bool:
-        """Whether tokens behind the last one were left out."""
+        """Whether tokens before the first or behind the last one were left out."""
         return self.whole > len(self.ids)

@@ -67,4 +67,4 @@ def _described(folder: Path, card: Card) -> dict[str, str]:
     manifest = Manifest.read(folder).model_copy(update={"card": card})
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     text = model_card(manifest, remote_code="auto_map" in config)
-    return {FILE: json.dumps(manifest.to_json(), indent=1) + "\n", _CARD: text}
+    return {FILE: manifest.text(), _CARD: text}

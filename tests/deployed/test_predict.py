@@ -15,6 +15,7 @@ from pareto_prune.core.errors import UserError
 from pareto_prune.export.deployed._texts import Text
 from pareto_prune.export.deployed._tokens import FolderTokenizer, words_of
 from pareto_prune.export.deployed.predict import Predictor, predict
+from pareto_prune.export.manifest import Tokenization
 from tests.deployed.folders import NAMES, make_folder
 from tests.tasks.words import words_tokenizer
 
@@ -105,7 +106,7 @@ def test_a_text_of_ten_thousand_words_says_that_it_was_cut(tmp_path, format_):
     model = make_folder(tmp_path / "out", format_)
     text = "good film " * 5000
     [line, short] = predict(tmp_path / "out", [text, "good"])
-    assert line["truncated"] == {"tokens": 10002, "read": 8}
+    assert line["truncated"] == {"tokens": 10002, "read": 8, "part": "start"}
     assert line["score"] == pytest.approx(float(expected(model, text).max()), abs=1e-5)
     assert "truncated" not in short
 
@@ -121,6 +122,167 @@ def test_files_and_streams_say_the_same_as_arguments(tmp_path):
     assert list(predict(tmp_path / "out", file=lines)) == found
     assert list(predict(tmp_path / "out", file=rows)) == found
     assert list(predict(tmp_path / "out", stream=stream)) == found
+
+
+class Slow(io.BytesIO):
+    """A stream that gives what it has line by line, as a terminal does."""
+
+    def read1(self, size=-1):
+        return self.readline()
+
+
+def test_a_line_is_answered_as_it_comes(tmp_path):
+    make_folder(tmp_path / "out")
+    stream = Slow(b"good\nbad\nfilm")
+    found = predict(tmp_path / "out", stream=stream)
+    assert (next(found)["text"], stream.tell()) == ("good", 5)
+    assert [line["text"] for line in found] == ["bad", "film"]
+
+
+@pytest.mark.parametrize("kind", [io.BytesIO, Slow])
+def test_a_line_that_does_not_serve_ends_no_stream(tmp_path, kind):
+    make_folder(tmp_path / "out")
+    stream = kind(b"good\n\nnaiv\xef\nbad\n \n")
+    good, empty, latin, bad, blank = predict(tmp_path / "out", stream=stream)
+    assert (good["text"], bad["text"]) == ("good", "bad")
+    assert empty == {
+        "error": "standard input, line 2: is empty, allowed: a text with something in it"
+    }
+    assert "line 3: is not UTF-8 (byte 0xef at 5)" in latin["error"]
+    assert "line 5: is empty" in blank["error"]
+
+
+def test_the_exit_code_says_that_lines_had_no_answer(tmp_path, monkeypatch, capsys):
+    from pareto_prune.cli import main
+
+    make_folder(tmp_path / "out")
+    stream = io.TextIOWrapper(io.BytesIO(b"good\n\nbad\n"))
+    monkeypatch.setattr("sys.stdin", stream)
+    monkeypatch.setattr("sys.argv", ["pareto-prune", "predict", str(tmp_path / "out"), "-"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 3
+    assert said.err == "1 of 3 lines have no prediction but an error\n"
+
+
+@pytest.mark.parametrize("name", ["texts.xlsx", "texts.conll", "texts.csv.gz"])
+def test_a_file_of_another_kind_is_not_read_as_lines(tmp_path, name):
+    make_folder(tmp_path / "out")
+    (tmp_path / name).write_text("anna B-PER\n")
+    with pytest.raises(UserError, match=r"cannot read \.\w+, allowed: \.txt, \.csv"):
+        predict(tmp_path / "out", file=tmp_path / name)
+
+
+def test_words_in_columns_are_tagged_as_they_stand(tmp_path):
+    make_folder(tmp_path / "out", task="ner")
+    (tmp_path / "texts.conll").write_text("anna B-PER\nU.S. B-LOC\n\nparis B-LOC\n")
+    first, second = predict(tmp_path / "out", file=tmp_path / "texts.conll")
+    assert (first["text"], second["text"]) == (("anna", "U.S."), ("paris",))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("naïve nai\u0308ve", ["naïve", "nai\u0308ve"]),
+        ("महिमा हिनता", ["महिमा", "हिनता"]),
+        ("ภาษา ที่นี่", ["ภาษา", "ที่นี่"]),
+        ("שָׁלוֹם مَرْحَبًا", ["שָׁלוֹם", "مَرْحَبًا"]),
+        ("the U.S., (a.m.) and U.N.", ["the", "U.S.", ",", "(", "a.m.", ")", "and", "U.N."]),
+        (
+            "so it ended... state-of-the-art!",
+            [*["so", "it", "ended", ".", ".", "."], "state-of-the-art", "!"],
+        ),
+        ("the the", ["the", "the"]),
+        ("“don't”", ["“", "don't", "”"]),
+        (" . ", ["."]),
+    ],
+)
+def test_words_stand_between_spaces_less_punctuation_at_their_ends(text, words):
+    found = words_of(Text("here", (text,)))
+    assert [word.text for word in found] == words
+    assert [text[word.start : word.end] for word in found] == words
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_texts_are_cut_where_the_tokenizer_says(tmp_path, format_):
+    tokenizer = words_tokenizer()
+    tokenizer.truncation_side = "left"
+    model = make_folder(tmp_path / "out", format_, tokenizer=tokenizer)
+    [line] = predict(tmp_path / "out", ["a " * 30 + "the film was good"])
+    with torch.no_grad():
+        read = words_tokenizer()("a a the film was good", return_tensors="pt")
+        shares = model(**read).logits[0].softmax(-1)
+    assert list(line["scores"].values()) == pytest.approx(shares.tolist(), abs=1e-5)
+    assert line["truncated"] == {"tokens": 36, "read": 8, "part": "end"}
+
+
+def test_special_tokens_in_a_text_are_read_as_the_tokenizer_says(tmp_path):
+    tokenizer = words_tokenizer()
+    tokenizer.split_special_tokens = True
+    tokenizer.save_pretrained(tmp_path)
+    wanted = tokenizer("good [SEP] bad")["input_ids"]
+    ours = FolderTokenizer(tmp_path, 16, False, Tokenization(split_special_tokens=True))
+    [found] = ours([Text("here", ("good [SEP] bad",))])
+    assert list(found.ids) == wanted
+    assert wanted != words_tokenizer()("good [SEP] bad")["input_ids"]
+
+
+def phobert(folder):
+    """A tokenizer that transformers has in Python only."""
+    (folder / "vocab.txt").write_text("good 9\nbad 9\nfi@@ 9\nlm 9\n")
+    (folder / "bpe.codes").write_text("g o 9\ngo o 9\ngoo d</w> 9\n")
+    from transformers import PhobertTokenizer
+
+    return PhobertTokenizer(str(folder / "vocab.txt"), str(folder / "bpe.codes"))
+
+
+def test_a_tokenizer_in_python_predicts_by_transformers(tmp_path):
+    tokenizer = phobert(tmp_path)
+    model = make_folder(tmp_path / "out", "huggingface", "classification", "roberta", tokenizer)
+    assert not (tmp_path / "out" / "tokenizer.json").exists()
+    [line, long] = predict(tmp_path / "out", ["good bad", "good " * 20])
+    with torch.no_grad():
+        shares = model(**tokenizer("good bad", return_tensors="pt")).logits[0].softmax(-1)
+    assert list(line["scores"].values()) == pytest.approx(shares.tolist(), abs=1e-5)
+    assert long["truncated"] == {"tokens": 22, "read": 8, "part": "start"}
+    with pytest.raises(
+        UserError, match=r"tokenizer\.json that this needs, allowed: --format huggingface"
+    ):
+        make_folder(tmp_path / "other", "onnx", "classification", "roberta", tokenizer)
+
+
+def edited(folder, change):
+    content = json.loads((folder / "plan.json").read_text())
+    change(content)
+    (folder / "plan.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plan: plan.update(labels=["pos", "neg"]),
+        lambda plan: plan.update(pad=3),
+        lambda plan: plan["card"]["settings"].update(max_length=4),
+        lambda plan: plan["tokenization"].update(truncation_side="left"),
+    ],
+)
+def test_what_was_edited_in_the_plan_is_noticed(tmp_path, format_, change):
+    make_folder(tmp_path / "out", format_)
+    edited(tmp_path / "out", change)
+    with pytest.raises(UserError, match=r"plan\.json: says other class names, padding or settings"):
+        predict(tmp_path / "out", ["good"])
+
+
+def test_class_names_of_the_configuration_are_those_of_the_plan(tmp_path):
+    make_folder(tmp_path / "out", "huggingface")
+    content = json.loads((tmp_path / "out" / "config.json").read_text())
+    content["id2label"] = {"0": "pos", "1": "neg"}
+    (tmp_path / "out" / "config.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"config\.json: does not hold the class names of plan"):
+        predict(tmp_path / "out", ["good"])
 
 
 def test_lists_of_words_are_tagged_as_they_are(tmp_path):
@@ -181,7 +343,7 @@ def test_byte_level_tokenizers_part_words_as_in_training(tmp_path):
     merges = [("Ġ", "a"), ("Ġ", "b"), ("a", "b"), ("Ġa", "b")]
     tokenizer = RobertaTokenizerFast(vocab=vocabulary, merges=merges, add_prefix_space=True)
     tokenizer.save_pretrained(tmp_path)
-    ours = FolderTokenizer(tmp_path, 8, by_word=True, pad=1)
+    ours = FolderTokenizer(tmp_path, 8, by_word=True)
     sentence = ("ab", "a", "b", "ab")
     [found] = ours([Text("here", (sentence,))])
     wanted = tokenizer([list(sentence)], is_split_into_words=True, truncation=True, max_length=8)

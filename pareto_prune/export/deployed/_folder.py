@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.errors import MissingExtraError
-from pareto_prune.export.deployed._tokens import LONGEST, FolderTokenizer
+from pareto_prune.export.deployed._tokens import (
+    FILE,
+    LONGEST,
+    FolderTokenizer,
+    SlowTokenizer,
+    Tokenizer,
+)
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs.tasks import tasks
 
@@ -32,16 +38,20 @@ def opened(folder: Path) -> Manifest:
     return manifest
 
 
-def tokenizer_of(folder: Path, manifest: Manifest) -> FolderTokenizer:
-    """Return the tokenizer of a folder.
+def tokenizer_of(folder: Path, manifest: Manifest) -> Tokenizer:
+    """Return the tokenizer of a folder; one that runs in Python only as transformers has it.
 
     Raises:
         UserError: there is none.
     """
     card = manifest.card
     length = int(card.settings.get("max_length", LONGEST))
+    if manifest.format != ONNX and not (folder / FILE).is_file():
+        from pareto_prune.export.loading import load_tokenizer
+
+        return SlowTokenizer(load_tokenizer(folder), length)
     words = tasks.create(card.task).splits_words
-    return FolderTokenizer(folder, length, words, manifest.pad)
+    return FolderTokenizer(folder, length, words, manifest.tokenization)
 
 
 def columns_of(manifest: Manifest) -> tuple[str, ...]:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.inputs.sources import SUFFIXES, file_source
+
+PLAIN = ("", ".txt")
+TABLES_OF_WORDS = (*SUFFIXES, ".conll", ".iob", ".iob2", ".bio")
+CHUNK = 1 << 16
+"""Bytes of a stream that are read at once, at most."""
 
 
 @dataclass(frozen=True)
@@ -39,37 +45,61 @@ def from_arguments(texts: Sequence[str], columns: int) -> Iterator[Text]:
         yield _checked(f"text {number}", text, columns)
 
 
-def from_stream(stream: BinaryIO, name: str, columns: int) -> Iterator[Text]:
-    """Yield the lines of a stream, one text each, as they come; a tab parts the texts of a pair.
+def from_stream(
+    stream: BufferedIOBase, name: str, columns: int
+) -> Iterator[list[Text | UserError]]:
+    """Yield the lines of a stream as they come: all that are there, and then wait for more.
 
-    Raises:
-        UserError: a line is empty, not UTF-8, or not a pair where pairs are wanted.
+    One text a line; a tab parts the texts of a pair. A line that does not serve (empty, not UTF-8,
+    not a pair where pairs are wanted) stands in its place as the error that says so.
     """
-    for number, line in enumerate(stream, start=1):
-        where = f"{name}, line {number}"
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            wrong = f"is not UTF-8 (byte 0x{line[error.start]:02x} at {error.start + 1})"
-            raise UserError(Problem(where, wrong, "allowed: text in UTF-8")) from error
-        yield _checked(where, text.rstrip("\r\n"), columns)
+    number, rest = 0, b""
+    while chunk := stream.read1(CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield [_tried(name, number + at, line, columns) for at, line in enumerate(lines, start=1)]
+        number += len(lines)
+    if rest:
+        yield [_tried(name, number + 1, rest, columns)]
+
+
+def _tried(name: str, number: int, line: bytes, columns: int) -> Text | UserError:
+    try:
+        return _line(name, number, line, columns)
+    except UserError as error:
+        return error
+
+
+def _line(name: str, number: int, line: bytes, columns: int) -> Text:
+    where = f"{name}, line {number}"
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        wrong = f"is not UTF-8 (byte 0x{line[error.start]:02x} at {error.start + 1})"
+        raise UserError(Problem(where, wrong, "allowed: text in UTF-8")) from error
+    return _checked(where, text.rstrip("\r\n"), columns)
 
 
 def from_file(path: Path, columns: Sequence[str], words: bool) -> Iterable[Text]:
     """Return the texts of a file, all of which were looked at: lines, or a table by its columns.
 
     Args:
-        path: plain text, one text a line; or CSV, TSV, JSON or Parquet.
+        path: plain text (``.txt`` or no suffix), one text a line; CSV, TSV, JSON or Parquet; or,
+            where texts are lists of words, words and tags in columns (``.conll``).
         columns: names of the columns of texts.
         words: whether a table may hold lists of words.
 
     Raises:
-        UserError: no such file, a column is missing, or a text is empty or not UTF-8.
+        UserError: no such file, its suffix says nothing, a column is missing, or a text is empty
+            or not UTF-8.
     """
     if not path.is_file():
         raise UserError(Problem("--file", f"no such file: {path}", "allowed: one that is there"))
-    if path.suffix.lower() in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix in (TABLES_OF_WORDS if words else SUFFIXES):
         return _from_table(path, columns, words)
+    if suffix not in PLAIN:
+        allowed = ", ".join((*PLAIN[1:], *(TABLES_OF_WORDS if words else SUFFIXES)))
+        raise UserError(Problem(f"--file {path}", f"cannot read {suffix}", f"allowed: {allowed}"))
     for _ in _lines(path, len(columns)):
         pass
     return _lines(path, len(columns))
@@ -77,7 +107,8 @@ def from_file(path: Path, columns: Sequence[str], words: bool) -> Iterable[Text]
 
 def _lines(path: Path, columns: int) -> Iterator[Text]:
     with path.open("rb") as stream:
-        yield from from_stream(stream, path.name, columns)
+        for number, line in enumerate(stream, start=1):
+            yield _line(path.name, number, line, columns)
 
 
 def _from_table(path: Path, columns: Sequence[str], words: bool) -> list[Text]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata  # noqa: F401, word_spans asks it
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from task import BY_WORD, answer  # type: ignore[import-not-found]
+from task import BY_WORD, answer, word_spans  # type: ignore[import-not-found]
 from tokenizers import Encoding, Tokenizer
 
 FOLDER = Path(__file__).resolve().parent
@@ -21,14 +22,34 @@ FACTS = json.loads((FOLDER / "plan.json").read_text(encoding="utf-8"))
 
 
 def encoded(texts: list[str]) -> list[Encoding]:
-    """Return the tokens of every text, cut to the length that the model was made for."""
+    """Return the tokens of every text, cut as the model was made for."""
+    settings = FACTS["card"]["settings"]
     tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(FACTS["card"]["settings"].get("max_length", 128))
+    tokenizer.encode_special_tokens = FACTS["tokenization"]["split_special_tokens"]
+    side = FACTS["tokenization"]["truncation_side"]
+    tokenizer.enable_truncation(settings.get("max_length", 128), direction=side)
     if BY_WORD:
-        return tokenizer.encode_batch([text.split() for text in texts], is_pretokenized=True)
+        return [tagged(tokenizer, words_of(text)) for text in texts]
+    if len(settings.get("text", ["one", "two"])) == 1:
+        return tokenizer.encode_batch(texts)
     pairs = [tuple(text.split("\t", 1)) for text in texts]
     return tokenizer.encode_batch([pair if len(pair) == 2 else pair[0] for pair in pairs])
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text."""
+    return [text[begin:end] for begin, end in word_spans(text)]
+
+
+def tagged(tokenizer: Tokenizer, words: list[str]) -> Encoding:
+    """Return the tokens of a text by its words; one that has none is an unknown word."""
+    found = tokenizer.encode(words, is_pretokenized=True)
+    unknown = FACTS["tokenization"]["unk_token"]
+    if unknown is None or set(range(len(words))) <= set(found.word_ids):
+        return found
+    filled = [word if at in found.word_ids else unknown for at, word in enumerate(words)]
+    return tokenizer.encode(filled, is_pretokenized=True)
 
 
 def logits(encodings: list[Encoding]) -> np.ndarray:
@@ -53,7 +74,8 @@ def main() -> None:
     texts = sys.argv[1:] or ["a text"]
     encodings = encoded(texts)
     for text, encoding, found in zip(texts, encodings, logits(encodings), strict=True):
-        print(answer(text, encoding.word_ids, found, FACTS["labels"]))
+        said = " ".join(words_of(text)) if BY_WORD else text
+        print(answer(said, encoding.word_ids, found, FACTS["labels"]))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pareto_prune.export.card import Card
-from pareto_prune.export.manifest import Check, Manifest
+from pareto_prune.export.manifest import Check, Manifest, Tokenization
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from pareto_prune.pruning.plan import PruningPlan
 
@@ -29,6 +29,7 @@ def manifest_of(
     exporter: str,
     dtype: str,
     weights: Mapping[str, str],
+    tokenizer: PreTrainedTokenizerBase | None,
     check: Check | None = None,
 ) -> Manifest:
     """Return the manifest of a model that was written.
@@ -40,6 +41,7 @@ def manifest_of(
         exporter: name of the format.
         dtype: of the weights in the folder.
         weights: SHA-256 of each file of weights by name.
+        tokenizer: saved beside it, if one is.
         check: comparison with PyTorch.
     """
     from pareto_prune.inputs.checkpoint import names_of
@@ -56,5 +58,16 @@ def manifest_of(
         card=card,
         labels=names_of(model.config),
         pad=int(model.config.pad_token_id or 0),
+        tokenization=_tokenization(tokenizer),
         check=check,
+    )
+
+
+def _tokenization(tokenizer: Any) -> Tokenization:
+    if tokenizer is None:
+        return Tokenization()
+    return Tokenization(
+        truncation_side=tokenizer.truncation_side,
+        split_special_tokens=bool(getattr(tokenizer, "split_special_tokens", False)),
+        unk_token=None if tokenizer.unk_token is None else str(tokenizer.unk_token),
     )

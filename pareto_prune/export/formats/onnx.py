@@ -18,6 +18,7 @@ from pareto_prune.export.formats._manifest_of_model import check_plan, manifest_
 from pareto_prune.export.formats._readme import write_card
 from pareto_prune.export.manifest import hashes
 from pareto_prune.inputs.tasks import tasks
+from pareto_prune.inputs.words import word_spans
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 GRAPH = "model.onnx"
 EXAMPLE = "example.py"
-_OF_TASK = "from task import BY_WORD, answer  # type: ignore[import-not-found]\n"
+_OF_TASK = "from task import BY_WORD, answer, word_spans  # type: ignore[import-not-found]\n"
 """What stands in ``_example.py`` for what the task knows."""
 TOKENIZER = "tokenizer.json"
 PORTABLE_BITS = 7
@@ -85,7 +86,7 @@ class Onnx:
             (beside / GRAPH).write_bytes(proto.SerializeToString())
             check = self._compare(model, beside / GRAPH, examples)
             weights = hashes(beside, [GRAPH])
-            manifest = manifest_of(model, plan, card, "onnx", self.dtype, weights, check)
+            manifest = manifest_of(model, plan, card, "onnx", self.dtype, weights, tokenizer, check)
             if tokenizer is not None:
                 tokenizer.save_pretrained(beside)
                 (beside / EXAMPLE).write_text(example_of(tasks.create(card.task)), "utf-8")
@@ -103,12 +104,14 @@ def example_of(task: Task) -> str:
     """Return the source of the example: what all have in common, and the task's own answer."""
     common = Path(__file__).with_name("_example.py").read_text(encoding="utf-8")
     answer = textwrap.dedent(inspect.getsource(task.answer))
-    answer = re.sub(r"  # noqa: \w+", "", answer[answer.index("def ") :])
-    own = f"BY_WORD = {task.splits_words}\n\n\n{answer}\n\ndef encoded("
-    return common.replace(_OF_TASK, "").replace("\n\ndef encoded(", own, 1)
+    own = f"BY_WORD = {task.splits_words}\n\n\n{answer[answer.index('def ') :]}"
+    words = inspect.getsource(word_spans)
+    common = common.replace(_OF_TASK, "")
+    whole = common.replace("\n\ndef encoded(", f"{own}\n\n{words}\n\ndef encoded(", 1)
+    return re.sub(r"  # noqa: .*", "", whole)
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase | None) -> None:
     if tokenizer is not None and not tokenizer.is_fast:
-        wrong = "is a slow one, which runs in Python only"
-        raise UserError(Problem("the tokenizer", wrong, f"allowed: a model with {TOKENIZER}"))
+        wrong = f"is a slow one, in Python only, without the {TOKENIZER} that this needs"
+        raise UserError(Problem("the tokenizer", wrong, "allowed: --format huggingface"))

@@ -184,14 +184,12 @@ def _tokenised(
     """Return token ids and, for each token, the index of its word (-1 for special tokens).
 
     A word that the tokenizer drops altogether (a lone control character) becomes its unknown
-    token, so that no tag is lost.
+    token, so that no tag is lost. So do words that were cut off: they are cut off again.
     """
     encoded = _pieces(words, tokenizer, max_length)
-    gaps = [
-        _gaps(found, len(words[row]), len(found) < max_length)
-        for row, found in enumerate(encoded["words"])
-    ]
-    again = [row for row, found in enumerate(gaps) if found]
+    pairs = zip(words, encoded["words"], strict=True)
+    gaps = [set(range(len(row))) - set(found) for row, found in pairs]
+    again = [row for row, missing in enumerate(gaps) if missing]
     if again and tokenizer.unk_token is not None:
         filled = [_filled(words[row], gaps[row], tokenizer.unk_token) for row in again]
         for key, value in _pieces(filled, tokenizer, max_length).items():
@@ -212,12 +210,6 @@ def _pieces(
     )
     found = [[-1 if w is None else w for w in encoded.word_ids(i)] for i in range(len(words))]
     return {**dict(encoded), "words": found}
-
-
-def _gaps(found: list[int], words: int, uncut: bool) -> set[int]:
-    """Return the words that have no piece, though they were not cut off."""
-    end = words if uncut else max(found, default=-1) + 1
-    return set(range(end)) - set(found)
 
 
 def _filled(words: list[str], gaps: set[int], unknown: str) -> list[str]:
