@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
@@ -247,22 +247,24 @@ def report(name: str, to: str | Path, storage: str = DEFAULT_STORAGE) -> Path:
 
 def export(
     name: str,
-    trial: int,
+    trial: int | Literal["dense"],
     to: str | Path,
-    exporter: str = "huggingface",
+    exporter: str | None = None,
     storage: str = DEFAULT_STORAGE,
     *,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> Path:
     """Write the model of a trial into a new folder and return its path.
 
     Args:
         name: of the study.
-        trial: its number.
+        trial: its number; ``dense`` for the dense model.
         to: a new folder.
-        exporter: ``huggingface`` or ``onnx``.
+        exporter: ``huggingface`` or ``onnx``; that of the engine which the study measured on
+            unless given.
         storage: URL of the database.
-        dtype: of the weights: ``float32``, ``float16``, and ``int8`` for ``onnx``.
+        dtype: of the weights: ``float32``, ``float16``, ``bfloat16`` for ``huggingface``, ``int8``
+            for ``onnx``; what the trial was measured in unless given, where the format has it.
 
     Raises:
         UserError: no such study, trial, exporter or dtype; the trial failed or its weights are
@@ -271,8 +273,8 @@ def export(
     """
     from pareto_prune.export.export_trial import export_trial
 
-    study = open_storage(storage).open_study(name).read()
-    return export_trial(study, trial, Path(to), exporter, dtype)
+    stored = open_storage(storage).open_study(name)
+    return export_trial(stored.read(), trial, Path(to), stored.artifacts, exporter, dtype)
 
 
 def writable(folder: Path) -> Path:

@@ -38,7 +38,6 @@ StorageUrl = Annotated[
 ]
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a study in the storage.")]
-Number = Annotated[int, typer.Argument(metavar="TRIAL", help="Number of a trial.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[
     Path,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from pareto_prune.cli._app import AsJson, Name, Number, StorageUrl, app, print_json, show
+from pareto_prune.cli._app import AsJson, Name, StorageUrl, app, print_json, show
 from pareto_prune.cli._numbers import parsed
 from pareto_prune.core.defaults import DEFAULT_STORAGE
-from pareto_prune.core.errors import UserError
+from pareto_prune.core.errors import Problem, UserError
 
 
 @app.command()
@@ -90,29 +90,49 @@ def select(
 @app.command()
 def export(
     name: Name,
-    trial: Number,
+    trial: Annotated[
+        str, typer.Argument(metavar="TRIAL", help="Number of a trial; dense for the dense model.")
+    ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A new folder.")],
     format_: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="See `list exporters`.")
-    ] = "huggingface",
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="onnx or huggingface; what was measured on."
+        ),
+    ] = None,
     dtype: Annotated[
-        str, typer.Option(metavar="DTYPE", help="float32, float16 or (onnx only) int8.")
-    ] = "float32",
+        str | None,
+        typer.Option(
+            metavar="DTYPE",
+            help="float32, float16, bfloat16 (huggingface), int8 (onnx); what was measured in.",
+        ),
+    ] = None,
     storage: StorageUrl = DEFAULT_STORAGE,
 ) -> None:
-    """Write the model of a trial into a folder that loads.
+    """Write the model of a trial, or the dense model, into a folder that loads.
 
-    What is not PyTorch any more is compared with it first.
+    As the study measured it, unless told otherwise: for its engine, in its number format. What is
+    not PyTorch any more is compared with it first.
 
     Example: pareto-prune export quickstart 7 --to smaller-model --format onnx
     """
     from pareto_prune import api
     from pareto_prune.export.manifest import Manifest
 
-    folder = api.export(name, trial, to, format_, storage, dtype=dtype)
-    if (check := Manifest.read(folder).check) is not None:
-        print(check.sentence(dtype), file=sys.stderr)
+    folder = api.export(name, _which(trial), to, format_, storage, dtype=dtype)
+    made = Manifest.read(folder)
+    print(f"{made.format}, {made.dtype}", file=sys.stderr)
+    if made.check is not None:
+        print(made.check.sentence(made.dtype), file=sys.stderr)
     print(folder)
+
+
+def _which(trial: str) -> int | Literal["dense"]:
+    if trial == "dense":
+        return "dense"
+    if not trial.isdecimal():
+        raise UserError(Problem("TRIAL", f"{trial!r}", "allowed: the number of a trial, or dense"))
+    return int(trial)
 
 
 @app.command()

@@ -44,6 +44,8 @@ class Card(Record):
         strategy, importance: how its units were chosen.
         objectives: what it reached.
         machine: what the measured objectives were taken on.
+        engine, dtype: what ran the model then, and in which number format; ``None`` where it was
+            not noted.
         data: name of the data set.
         settings: what predicting needs besides (``max_length``, columns), plain JSON.
     """
@@ -58,5 +60,7 @@ class Card(Record):
     importance: str | None = None
     objectives: tuple[CardObjective, ...] = ()
     machine: str | None = None
+    engine: str | None = None
+    dtype: str | None = None
     data: str | None = None
     settings: dict[str, Any] = pydantic.Field(default_factory=dict)

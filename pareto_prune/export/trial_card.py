@@ -10,7 +10,8 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import DenseReference, Reading, Study, Trial, TrialResult
 from pareto_prune.export.card import Card, CardObjective
-from pareto_prune.export.finished_trial import result_of
+from pareto_prune.export.finished_trial import is_dense, result_of
+from pareto_prune.results.measured_as import measured_as
 
 
 def card_of(study: Study, trial: Trial) -> Card:
@@ -18,16 +19,20 @@ def card_of(study: Study, trial: Trial) -> Card:
     config = StudyConfig.from_json(study.config)
     result = result_of(trial)
     environment = result.environment
+    measured = measured_as(study, result.candidate.deployment)
+    name = Path(config.model.path).name
     return Card(
-        title=f"{Path(config.model.path).name}, pruned",
+        title=f"{name}, not pruned" if is_dense(trial) else f"{name}, pruned",
         task=config.data.task,
         parent=config.model.path,
         study=study.name,
-        trial=trial.number,
+        trial=trial.number if trial.number >= 0 else None,
         strategy=result.candidate.starter or result.candidate.strategy,
         importance=result.candidate.importance,
         objectives=_objectives(config, result, study.reference),
         machine=environment.device if environment else None,
+        engine=measured.engine,
+        dtype=measured.dtype,
         data=config.data.path,
         settings=_settings(config, result.candidate.deployment),
     )

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, UserError
 from pareto_prune.core.progress import Progress
-from pareto_prune.export.kept_models.store import opened as at_hand
 from pareto_prune.export.loading import load_tokenizer
 from pareto_prune.export.manifest import Manifest
-from pareto_prune.export.origin import Origin
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Split, TaskData
 from pareto_prune.inputs.sources import file_source
 from pareto_prune.inputs.tasks import tasks
-from pareto_prune.trials.dense import DenseModel, load_dense
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,17 +61,3 @@ def _tokenizer(folder: Path, manifest: Manifest) -> PreTrainedTokenizerBase:
 
     tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder)
     return tokenizer
-
-
-def dense_of(origin: Origin, config: StudyConfig) -> DenseModel:
-    """Return the dense model that an exported model was cut from.
-
-    Raises:
-        UserError: its folder is gone, damaged, or holds another one.
-    """
-    with at_hand(origin.dense, None) as folder:
-        dense = load_dense(config, folder)
-    if dense.digest != origin.dense_digest:
-        wrong = "holds another dense model than the one that was cut"
-        raise UserError(Problem(origin.dense, wrong, "allowed: the study's own, or export again"))
-    return dense

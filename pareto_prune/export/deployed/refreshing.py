@@ -22,7 +22,8 @@ from pareto_prune.core.quantities import change, written
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import Difference, Quality
 from pareto_prune.export.card import Card
-from pareto_prune.export.deployed._data import as_deployed, dense_of, labelled_file, study_data
+from pareto_prune.export.dense_model import dense_of
+from pareto_prune.export.deployed._data import as_deployed, labelled_file, study_data
 from pareto_prune.export.deployed._folder import opened
 from pareto_prune.export.formats import Examples, check_folder, exporters
 from pareto_prune.export.loading import load, load_tokenizer

@@ -24,7 +24,8 @@ from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import Difference, Measurement, Quality
-from pareto_prune.export.deployed._data import as_deployed, dense_of, labelled_file, study_data
+from pareto_prune.export.dense_model import dense_of
+from pareto_prune.export.deployed._data import as_deployed, labelled_file, study_data
 from pareto_prune.export.deployed._folder import call_of, opened
 from pareto_prune.export.deployed._measuring import measured
 from pareto_prune.export.manifest import Manifest

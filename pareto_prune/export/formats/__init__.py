@@ -36,9 +36,11 @@ class Exporter(Protocol):
 
     Attributes:
         compares: whether it has a use for examples.
+        dtypes: number formats of weights that it writes.
     """
 
     compares: ClassVar[bool]
+    dtypes: ClassVar[tuple[str, ...]]
 
     def export(
         self,

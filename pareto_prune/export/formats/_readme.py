@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pareto_prune.core.architecture import LayerShape
-from pareto_prune.export.card import CardObjective
+from pareto_prune.export.card import Card, CardObjective
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs.tasks import tasks
+
+_ENGINES = {"onnxruntime": "ONNX Runtime", "eager": "PyTorch"}
+_RUNS_ON = {"onnx": "onnxruntime", "huggingface": "eager"}
 
 
 def write_card(folder: Path, manifest: Manifest, remote_code: bool = False) -> None:
@@ -61,10 +64,12 @@ def _summary(manifest: Manifest) -> str:
     heads = f"{now.heads} of {dense.heads} attention heads"
     neurons = f"{now.neurons} of {dense.neurons} FFN neurons"
     hidden = f"{now.hidden} of {dense.hidden} hidden channels"
+    size = f"{manifest.parameters:,} parameters in {manifest.dtype}"
+    if now == dense:
+        return f"The dense model of a study, {len(now.layers)} layers: {size}. Nothing was removed."
     return (
-        f"Keeps {layers}, {heads}, {neurons} and {hidden} of the dense model: "
-        f"{manifest.parameters:,} parameters in {manifest.dtype}. What was removed is gone from "
-        "the weights, not masked."
+        f"Keeps {layers}, {heads}, {neurons} and {hidden} of the dense model: {size}. What was "
+        "removed is gone from the weights, not masked."
     )
 
 
@@ -79,6 +84,23 @@ def _objectives(manifest: Manifest) -> Iterator[str]:
     if manifest.card.machine:
         yield f"Measured on: {manifest.card.machine}."
         yield ""
+    if manifest.card.dtype and manifest.card.engine:
+        yield _measured(manifest)
+        yield ""
+
+
+def _measured(manifest: Manifest) -> str:
+    """Say in what the numbers above were taken, and whether that is what the folder holds."""
+    card = manifest.card
+    taken = f"in {card.dtype} on {_ENGINES.get(str(card.engine), card.engine)}"
+    ours = _RUNS_ON[manifest.format]
+    if (card.dtype, card.engine) == (manifest.dtype, ours):
+        return f"These numbers were taken {taken}, as this folder holds the model."
+    holds = f"{manifest.dtype} for {_ENGINES[ours]}"
+    return (
+        f"**These numbers were taken {taken}; this folder holds {holds}.** "
+        "`pareto-prune test FOLDER` takes those of this folder."
+    )
 
 
 def _objective_row(objective: CardObjective) -> str:
@@ -113,7 +135,7 @@ def _origin(manifest: Manifest) -> Iterator[str]:
     known = {
         "Parent": card.parent and f"{card.parent} (licence: {card.licence or 'not known'})",
         "Data": card.data,
-        "Study": card.study and f"{card.study}, trial {card.trial}",
+        "Study": card.study and _study(card),
         "Strategy": card.strategy,
         "Importance": card.importance,
     }
@@ -123,6 +145,11 @@ def _origin(manifest: Manifest) -> Iterator[str]:
         yield ""
         yield from lines
         yield ""
+
+
+def _study(card: Card) -> str:
+    what = "the dense model" if card.trial is None else f"trial {card.trial}"
+    return f"{card.study}, {what}"
 
 
 def _loading(manifest: Manifest, remote_code: bool) -> Iterator[str]:

@@ -35,8 +35,9 @@ class HuggingFace:
     """
 
     compares: ClassVar[bool] = False
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float16", "bfloat16")
 
-    dtype: Literal["float32", "float16"] = "float32"
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
 
     def export(
         self,

@@ -49,6 +49,7 @@ class Onnx:
     """
 
     compares: ClassVar[bool] = True
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float16", "int8")
 
     dtype: Literal["float32", "float16", "int8"] = "float32"
 

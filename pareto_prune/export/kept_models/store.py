@@ -221,6 +221,11 @@ def opened(place: str, digest: str | None) -> Iterator[Path]:
         yield folder
 
 
+def dense_place(root: str) -> str:
+    """Return the place of the dense model of a study that keeps its models at ``root``."""
+    return f"{root}/{DENSE_FOLDER}"
+
+
 def dense_beside(place: str) -> str:
     """Return the place of the dense model that a kept model was made from."""
-    return f"{place.rsplit('/', 2)[0]}/{DENSE_FOLDER}"
+    return dense_place(place.rsplit("/", 2)[0])

@@ -24,10 +24,19 @@ from pareto_prune.core.quantities import (
     points,
     written,
 )
-from pareto_prune.core.records import DENSE_STARTER, Environment, Reading, Study, Trial, TrialState
+from pareto_prune.core.records import (
+    DENSE_STARTER,
+    Candidate,
+    Environment,
+    Reading,
+    Study,
+    Trial,
+    TrialState,
+)
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
 from pareto_prune.results.hypervolume import box_told
+from pareto_prune.results.measured_as import measured_as
 from pareto_prune.results.records import Front, NamedReference, Point
 from pareto_prune.results.savings import savings
 from pareto_prune.results.selection import explain
@@ -126,15 +135,22 @@ def _dense(front: Front) -> Json | None:
 def _points(every: Front, study: Study) -> list[Json]:
     """Return every trial that has all objectives; the others have nothing to draw."""
     names = [o.name for o in every.objectives]
-    targets = {t.number: t.candidate.cost_target for t in study.trials if t.candidate}
+    candidates = {t.number: t.candidate for t in study.trials if t.candidate}
     return [
-        _point(point, names, targets.get(point.number))
+        _point(point, names, candidates.get(point.number))
+        | {"export": _export(study, candidates.get(point.number))}
         for point in every.trials
         if all(name in point.values for name in names)
     ]
 
 
-def _point(point: Point, names: Sequence[str], target: float | None) -> Json:
+def _export(study: Study, candidate: Candidate | None) -> str:
+    """Return the options that export a model as it was measured."""
+    measured = measured_as(study, candidate.deployment if candidate else {})
+    return f"--format {measured.format} --dtype {measured.dtype}"
+
+
+def _point(point: Point, names: Sequence[str], candidate: Candidate | None) -> Json:
     fields = {
         "number": point.number,
         "state": "infeasible" if _infeasible(point) else point.state.value,
@@ -146,7 +162,7 @@ def _point(point: Point, names: Sequence[str], target: float | None) -> Json:
         "values": [_rounded(point.values[name]) for name in names],
         **_bounds(names, point.intervals, point.values),
         "parameters": point.parameters,
-        "target": _rounded(target),
+        "target": _rounded(candidate.cost_target if candidate else None),
         "reason": point.reason if not point.on_front else None,
         **_shape(point.architecture),
     }
