@@ -26,7 +26,7 @@ from pareto_prune.models.families import (
     head_size,
     record,
 )
-from pareto_prune.models.family import PREFIX, ModelFamily
+from pareto_prune.models.family import ModelFamily
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.plan import LayerPlan, PruningPlan
 
