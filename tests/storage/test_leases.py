@@ -254,7 +254,7 @@ def test_who_leaves_takes_back_no_trial_of_another(
     """Between reading its leases and giving them up, a worker may lose them."""
     other = open_storage(storage_url).open_study("scripted")
     trial = claimed(other, "w")
-    listed = workers.held_leases.held_by(other._database._engine.connect(), other._workers["w"])
+    listed = other._read(lambda c: leases.held_by(c, other._workers["w"]))
     expire(storage_url)
     again = claimed(study, "v")
     assert again.number == trial.number
