@@ -36,7 +36,6 @@ class Moment:
         worker_id: of the worker.
         worker: its name.
         seconds: how long its leases last.
-        quiet: seconds for which no worker of the study had been heard of before.
     """
 
     study: int
@@ -44,12 +43,6 @@ class Moment:
     worker_id: str
     worker: str
     seconds: float
-    quiet: float = 0.0
-
-    @property
-    def follows_an_outage(self) -> bool:
-        """Whether nobody was heard of for so long that whoever lives could not renew."""
-        return self.quiet > self.seconds / 2
 
 
 def new_token() -> str:
@@ -81,8 +74,8 @@ def take(connection: Connection, moment: Moment, name: str, token: str) -> None:
     connection.execute(insert(leases), row)
 
 
-def renew(connection: Connection, study: int, name: str, token: str, until: Any) -> bool:
-    """Put off the end of a lease, a number or an expression; return whether it was still held."""
+def renew(connection: Connection, study: int, name: str, token: str, until: float) -> bool:
+    """Put off the end of a lease; return whether it was still held."""
     mine = (leases.c.study_id == study) & (leases.c.name == name) & (leases.c.token == token)
     return connection.execute(update(leases).where(mine).values(expires=until)).rowcount == 1
 
@@ -118,14 +111,24 @@ def doubtful(connection: Connection, moment: Moment) -> list[Row[Any]]:
     return list(connection.execute(query.where(leases.c.study_id == moment.study, doubt)))
 
 
-def extend(connection: Connection, moment: Moment) -> None:
-    """Let all leases of a study begin anew."""
-    until = moment.now + leases.c.seconds
-    mine = (leases.c.study_id == moment.study) & (leases.c.expires < until)
-    connection.execute(update(leases).where(mine).values(expires=until))
+def revive(connection: Connection, study: int, now: float, seconds: float) -> None:
+    """Let all leases of a study begin anew where nobody could renew them for long.
+
+    Comes before whatever says that a worker is there again: the first one speaks for all.
+
+    Args:
+        connection: within a transaction.
+        study: its id.
+        now: the database's time.
+        seconds: how long a lease lasts; whoever lives is heard of four times as often.
+    """
+    if _quiet_seconds(connection, study, now) > seconds / 2:
+        until = now + leases.c.seconds
+        mine = (leases.c.study_id == study) & (leases.c.expires < until)
+        connection.execute(update(leases).where(mine).values(expires=until))
 
 
-def quiet_seconds(connection: Connection, study: int, now: float) -> float:
+def _quiet_seconds(connection: Connection, study: int, now: float) -> float:
     """Return for how long no worker of a study has claimed or renewed anything."""
     renewed = select(func.max(leases.c.expires - leases.c.seconds))
     seen = select(func.max(workers.c.seen)).where(workers.c.study_id == study)

@@ -25,8 +25,6 @@ def recover(connection: Connection, moment: Moment) -> None:
         connection: within a transaction that holds the study.
         moment: now.
     """
-    if moment.follows_an_outage:
-        leases.extend(connection, moment)
     for lease in leases.doubtful(connection, moment):
         if lease.expires > moment.now + lease.seconds + 1.0:
             _shorten(connection, moment, lease)

@@ -203,8 +203,8 @@ class StoredStudy:
         now = self._database.now(connection)
         with self._lock:
             worker_id = self._workers.setdefault(worker, leases.new_token())
-        quiet = leases.quiet_seconds(connection, self._id, now)
-        moment = Moment(self._id, now, worker_id, worker, self.lease_seconds, quiet)
+        leases.revive(connection, self._id, now, self.lease_seconds)
+        moment = Moment(self._id, now, worker_id, worker, self.lease_seconds)
         workers.register(connection, moment)
         return moment
 
@@ -248,12 +248,12 @@ class StoredStudy:
         return claim is not None and self._write(lambda c: self._renewed(c, claim))
 
     def _renewed(self, connection: Connection, claim: Claim) -> bool:
-        return leases.renew(connection, self._id, claim.lease, claim.token, self._until)
+        return self._kept(connection, claim.lease, claim.token)
 
-    @property
-    def _until(self) -> Any:
-        """When a lease that is renewed now ends, as part of a statement."""
-        return self._database.time + self.lease_seconds
+    def _kept(self, connection: Connection, name: str, token: str) -> bool:
+        now = self._database.now(connection)
+        leases.revive(connection, self._id, now, self.lease_seconds)
+        return leases.renew(connection, self._id, name, token, now + self.lease_seconds)
 
     def report(self, trial: Trial, rung: Rung) -> bool:
         """Keep the quality of a trial part of the way; return whether its lease is still held."""
@@ -329,7 +329,7 @@ class StoredStudy:
     def keep(self, name: str) -> bool:
         """Renew the lease ``name``; return whether it was still held."""
         token = self._named.get(name, "")
-        return self._write(lambda c: leases.renew(c, self._id, name, token, self._until))
+        return self._write(lambda c: self._kept(c, name, token))
 
     def release(self, name: str) -> None:
         """Give the lease ``name`` up, if it is still held."""

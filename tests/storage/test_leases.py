@@ -219,6 +219,27 @@ def test_a_database_that_was_away_costs_no_trial(timed: Storage, clock: Clock, a
     assert study.events() == []
 
 
+@pytest.mark.parametrize("first", ["renew", "report", "leave", "keep", "acquire", "claim"])
+def test_the_first_who_is_back_speaks_for_all(timed: Storage, clock: Clock, first: str) -> None:
+    studies = [timed.create(CONFIG), *(timed.open_study("scripted") for _ in range(2))]
+    trials = [claimed(study, f"w{place}") for place, study in enumerate(studies)]
+    assert studies[0].acquire("dense", "w0")
+    clock.now += 70
+    back = {
+        "renew": lambda: studies[0].renew(trials[0]),
+        "report": lambda: studies[0].report(trials[0], rung_of(0)),
+        "leave": lambda: studies[0].leave("w0"),
+        "keep": lambda: studies[0].keep("dense"),
+        "acquire": lambda: studies[0].acquire("other", "w0"),
+        "claim": lambda: studies[0].claim("w0"),
+    }
+    back[first]()
+    assert studies[1].claim("w1")
+    assert studies[2].renew(trials[2])
+    assert studies[2].tell(trials[2], result_of(CANDIDATE))
+    assert [event.kind for event in timed.open_study("scripted").events()] == []
+
+
 def test_who_died_in_an_outage_is_noticed_after_it(timed: Storage, clock: Clock) -> None:
     study, other = timed.create(CONFIG), timed.open_study("scripted")
     assert claimed(study, "dies").number == 0
