@@ -16,6 +16,9 @@ from pareto_prune.core.records import Confirmation, TrialResult
 from pareto_prune.storage.reading import text_of
 from pareto_prune.storage.schema import confirmations, references, studies
 
+_OF_THE_DATA = frozenset({"latency_input", "energy_input"})
+"""Keys of a profile that differ where the texts do, not the device."""
+
 
 def fact(connection: Connection, study: int, column: str) -> Any:
     """Return a column of a study; ``None`` where it has no value."""
@@ -43,8 +46,11 @@ def check_profile(name: str, bound: Mapping[str, str], profile: Mapping[str, str
     keys = differing(bound, profile)
     if keys:
         parts = [f"{key} {bound.get(key)!r} there, {profile.get(key)!r} here" for key in keys]
-        wrong = f"belongs to another device: {'; '.join(parts)}"
-        advice = "allowed: the same device, or a new study started --from this one"
+        same, whose = "device", "belongs to another device"
+        if _OF_THE_DATA.issuperset(keys):
+            same, whose = "data", "was measured on texts of other lengths"
+        wrong = f"{whose}: {'; '.join(parts)}"
+        advice = f"allowed: the same {same}, or a new study started --from this one"
         raise MismatchError(Problem(f"study {name!r}", wrong, advice))
 
 

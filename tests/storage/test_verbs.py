@@ -368,6 +368,10 @@ def test_a_study_belongs_to_one_device(study: StoredStudy) -> None:
     study.bind_profile(dict(profile))
     with pytest.raises(MismatchError) as caught:
         study.bind_profile(profile | {"threads": "8"})
+    moved = profile | {"latency_input": "1 × 8"}
+    with pytest.raises(MismatchError, match="was measured on texts of other lengths") as error:
+        study.bind_profile(moved)
+    assert "allowed: the same data" in str(error.value)
     assert str(caught.value).count("\n") == 0
     assert "threads '2' there, '8' here" in str(caught.value)
     assert "EPYC" not in str(caught.value)
