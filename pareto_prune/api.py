@@ -15,6 +15,7 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.defaults import DEFAULT_OUTPUT, DEFAULT_STORAGE
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.paths import with_absolute_paths
 from pareto_prune.core.records import Candidate, Confirmation
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
@@ -112,7 +113,7 @@ def run(
     """
     from pareto_prune.search.space import SearchSpace
 
-    config = configuration(study)
+    config = with_absolute_paths(configuration(study))
     chosen = (workers or Workers()).launcher()
     folder = writable(Path(output).expanduser().resolve() / config.name)
     first = _first_candidates(config, storage, start_from) if start_from else []

@@ -38,7 +38,9 @@ class Card(Record):
     Attributes:
         title: heading of the model card.
         task: name of the task (``classification``, ``ner``).
-        parent: hub id or folder of the checkpoint that the dense model was made from.
+        parent: hub id of the checkpoint that the dense model was made from, or the name of its
+            folder.
+        parent_is_local: whether it is a folder, which a reader of the card cannot find.
         licence: the parent's licence identifier, if known.
         study, trial: which trial of which study it is.
         strategy, importance: how its units were chosen.
@@ -46,13 +48,14 @@ class Card(Record):
         machine: what the measured objectives were taken on.
         engine, dtype: what ran the model then, and in which number format; ``None`` where it was
             not noted.
-        data: name of the data set.
+        data: hub id of the data set, or the name of its file or folder.
         settings: what predicting needs besides (``max_length``, columns), plain JSON.
     """
 
     title: str = "A pruned model"
     task: str = "classification"
     parent: str | None = None
+    parent_is_local: bool = False
     licence: str | None = None
     study: str | None = None
     trial: int | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.paths import is_of_this_machine, public_name
 from pareto_prune.core.records import DenseReference, Reading, Study, Trial, TrialResult
 from pareto_prune.export.card import Card, CardObjective
 from pareto_prune.export.finished_trial import is_dense, result_of
@@ -24,7 +25,8 @@ def card_of(study: Study, trial: Trial) -> Card:
     return Card(
         title=f"{name}, not pruned" if is_dense(trial) else f"{name}, pruned",
         task=config.data.task,
-        parent=config.model.path,
+        parent=public_name(config.model.path),
+        parent_is_local=is_of_this_machine(config.model.path),
         study=study.name,
         trial=trial.number if trial.number >= 0 else None,
         strategy=result.candidate.starter or result.candidate.strategy,
@@ -33,7 +35,7 @@ def card_of(study: Study, trial: Trial) -> Card:
         machine=environment.device if environment else None,
         engine=measured.engine,
         dtype=measured.dtype,
-        data=config.data.path,
+        data=public_name(config.data.path),
         settings=_settings(config, result.candidate.deployment),
     )
 

@@ -19,6 +19,7 @@ from pareto_prune.core.errors import (
     UserError,
     unknown_name,
 )
+from pareto_prune.core.paths import with_absolute_paths
 from pareto_prune.core.records import TrialState
 from pareto_prune.storage import copying, deleting, optuna_tables, schema, standing
 from pareto_prune.storage.database import PATIENCE, Database, reason
@@ -263,7 +264,9 @@ def _config(row: Row[Any]) -> StudyConfig:
 
 
 def _check_same(row: Row[Any], config: StudyConfig) -> None:
-    old, new = flatten(_config(row).canonical()), flatten(config.canonical())
+    # A study of an earlier version may hold paths as its file has them: relative ones.
+    both = (with_absolute_paths(_config(row)), with_absolute_paths(config))
+    old, new = (flatten(each.canonical()) for each in both)
     keys = differing(old, new)
     if keys:
         where = f"study {config.name!r}"

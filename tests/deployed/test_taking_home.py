@@ -175,3 +175,30 @@ def test_the_card_of_another_format_says_whose_the_numbers_are(stored, tmp_path)
     other = export_trial(study, number, tmp_path / "other", root, "huggingface")
     assert "this folder holds float32 for PyTorch" in (other / "README.md").read_text()
     assert json.loads((other / "plan.json").read_text())["card"]["engine"] == "onnxruntime"
+
+
+@pytest.mark.parametrize("format_", ["huggingface", "onnx"])
+def test_only_the_origin_names_paths_of_the_machine(exported, tmp_path, format_):
+    folder = api.export("small", "dense", tmp_path / "out", format_, exported.url)
+    score(folder, measure=False)
+    here = str(exported.root).encode()
+    naming = {path.name for path in folder.iterdir() if here in path.read_bytes()}
+    assert naming == {"origin.json"}
+    text = (folder / "README.md").read_text()
+    assert "* Parent: model (licence" in text
+    assert "* Data: data.csv" in text
+    assert "base_model" not in text
+
+
+def test_an_export_finds_its_data_from_another_folder(exported, tmp_path, monkeypatch):
+    """A study file may name its model and its data from where it is run."""
+    monkeypatch.chdir(exported.root)
+    config = exported.root.joinpath("small.toml").read_text().replace(f"{exported.root}/", "")
+    exported.root.joinpath("relative.toml").write_text(config)
+    outcome = api.run("relative.toml", exported.url, output=exported.root / "out")
+    assert outcome.stopped_by is None
+    monkeypatch.chdir(tmp_path)
+    study = open_storage(exported.url).open_study("small")
+    assert study.config.data.path == str(exported.root / "data.csv")
+    assert study.config.model.path == str(exported.root / "model")
+    assert score(exported.onnx, measure=False).model.examples == 24

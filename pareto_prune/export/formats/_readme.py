@@ -47,7 +47,8 @@ def _header(manifest: Manifest, remote_code: bool) -> Iterator[str]:
     yield f"pipeline_tag: {tasks.create(card.task).pipeline}"
     if card.licence:
         yield f"license: {card.licence}"
-    if card.parent and not card.parent.startswith(("/", ".", "~", "demo:")):
+    local = card.parent_is_local or str(card.parent).startswith(("/", ".", "~", "demo:"))
+    if card.parent and not local:
         yield f"base_model: {card.parent}"
     yield "tags:"
     yield "- pruned"
