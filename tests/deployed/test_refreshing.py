@@ -46,6 +46,11 @@ def test_a_new_version_stands_beside_the_old_one(exported, new_data, tmp_path):
     assert load(tmp_path / "next").config.id2label == {0: "neg", 1: "pos"}
     text = printed(refresh_view(found))
     assert "45 of them new" in text
+    # all of these stand in the study's data, too
+    tested, held = found.notes
+    assert tested.startswith("45 of 45 new training texts are in the study's test split")
+    assert held.startswith("15 of 15 held-out texts of new.csv were trained on")
+    assert "45 of 45 new training texts" in text
     refresh(tmp_path / "next", new_data, tmp_path / "third", tolerance=1)
 
 

@@ -110,6 +110,26 @@ def test_a_file_of_ones_own(exported, tmp_path, format_):
     assert card.earlier == 0
 
 
+def test_texts_that_the_search_has_seen_are_counted(exported, tmp_path):
+    texts = [("the film was good", "pos"), ("the film was bad", "neg"), ("acme was good", "pos")]
+    card = score(exported.onnx, rows(tmp_path / "mine.csv", texts), measure=False)
+    trained, picked = card.notes
+    assert trained.startswith("2 of 3 texts of mine.csv are texts that it was trained on")
+    assert picked.startswith("1 of 3 texts of mine.csv are in the study's validation split")
+    assert trained in printed(scorecard_view(card)).replace("\n", " ")
+    assert score(exported.onnx, rows(tmp_path / "new.csv", texts[2:]), measure=False).notes == ()
+
+
+def test_where_the_study_s_texts_are_gone_that_is_said(exported, tmp_path):
+    content = json.loads((exported.onnx / "origin.json").read_text())
+    content["study"]["data"]["path"] = str(tmp_path / "gone.csv")
+    (exported.onnx / "origin.json").write_text(json.dumps(content))
+    card = score(exported.onnx, rows(tmp_path / "m.csv", [("bad", "neg")]), measure=False)
+    assert card.notes[-1].startswith(
+        "not compared with the texts that it was trained on: data.path"
+    )
+
+
 def test_a_new_class_is_named(exported, tmp_path):
     file = rows(tmp_path / "mine.csv", [("the film", "so-so"), ("bad", "neg")])
     with pytest.raises(UserError, match=r"--data .*mine\.csv: label 'so-so' .*allowed: neg, pos"):

@@ -11,6 +11,7 @@ Old texts are trained on again, so that what was learned is not forgotten.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from pareto_prune.export.card import Card
 from pareto_prune.export.dense_model import dense_of
 from pareto_prune.export.deployed._data import as_deployed, labelled_file, study_data
 from pareto_prune.export.deployed._folder import opened
+from pareto_prune.export.deployed._overlap import known
 from pareto_prune.export.formats import Examples, check_folder, exporters
 from pareto_prune.export.loading import load, load_tokenizer
 from pareto_prune.export.manifest import Manifest
@@ -76,6 +78,7 @@ class Refresh(Record):
         steps: training steps.
         metric: the study's.
         compared: on the study's test split, and on held-out new data.
+        notes: what makes these numbers better than they are.
     """
 
     folder: str
@@ -84,6 +87,7 @@ class Refresh(Record):
     steps: int
     metric: str
     compared: tuple[Compared, ...]
+    notes: tuple[str, ...] = ()
 
 
 def refresh(
@@ -131,6 +135,7 @@ def refresh(
         steps=steps,
         metric=work.config.metric,
         compared=compared,
+        notes=tuple(work.learned_by_heart()),
     )
     work.write(model, to, exporter, dtype, found)
     return found
@@ -185,6 +190,21 @@ class _Work:
         train = self.old.train
         _, rows = holdout(self.task, train, min(wanted, len(train)), self.config.seed)
         return joined(train.take(rows), self.new_train)
+
+    def learned_by_heart(self) -> Iterator[str]:
+        """Yield which test texts were trained on."""
+        new, name = self.new_train, self.data.name
+        if count := known(new, self.old.test):
+            yield (
+                f"{count} of {len(new)} new training texts are in the study's test split: "
+                "what was gained on it says little."
+            )
+        before = joined(self.old.train, new)
+        if count := known(self.new_test, before):
+            yield (
+                f"{count} of {len(self.new_test)} held-out texts of {name} were trained on, "
+                "now or before: a score on them says little of new ones."
+            )
 
     def steps(self, train: Split) -> int:
         table = self.config.finetune

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ import pydantic
 from pareto_prune.core.cache import replacing
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.paths import public_name
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import Difference, Measurement, Quality
@@ -28,6 +30,7 @@ from pareto_prune.export.dense_model import dense_of
 from pareto_prune.export.deployed._data import as_deployed, labelled_file, study_data
 from pareto_prune.export.deployed._folder import call_of, opened
 from pareto_prune.export.deployed._measuring import measured
+from pareto_prune.export.deployed._overlap import known
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.tasks import Task, tasks
@@ -49,7 +52,8 @@ class Scorecard(Record):
     """What an exported model reached on a test split.
 
     Attributes:
-        folder, format, dtype: what was tested.
+        folder: name of the folder that was tested.
+        format, dtype: of the model in it.
         data: the study's test split, or the name of a file.
         metric: the study's own among the metrics.
         model: quality of the exported model.
@@ -116,11 +120,33 @@ def score(
         if data is None
         else labelled_file(Path(data), folder, manifest, config)
     )
-    name = f"test split of {config.data.path}" if data is None else Path(data).name
+    name = f"test split of {public_name(config.data.path)}" if data is None else Path(data).name
     session = _Session(folder, manifest, origin, config, split, progress)
     card = session.scored(name, measure)
+    if data is not None:
+        notes = (*card.notes, *_seen_before(config, split, name, progress))
+        card = card.model_copy(update={"notes": notes})
     _remember(folder, card)
     return card
+
+
+def _seen_before(config: StudyConfig, split: Split, name: str, progress: Progress) -> Iterator[str]:
+    """Yield how many texts of a file the search has seen; those of its test split are told of."""
+    try:
+        study = study_data(config, progress)
+    except UserError as error:
+        yield f"not compared with the texts that it was trained on: {error.problems[0]}"
+        return
+    if trained := known(split, study.train):
+        yield (
+            f"{trained} of {len(split)} texts of {name} are texts that it was trained on: "
+            "a score on them says little of new ones."
+        )
+    if picked := known(split, study.validation):
+        yield (
+            f"{picked} of {len(split)} texts of {name} are in the study's validation split, "
+            "by which it was picked."
+        )
 
 
 @dataclass(frozen=True)
@@ -140,7 +166,7 @@ class _Session:
         self.progress.stage("scoring the exported model")
         logits = logits_by(call_of(self.folder, self.manifest), self.split)
         card = Scorecard(
-            folder=str(self.folder),
+            folder=self.folder.resolve().name,
             format=self.manifest.format,
             dtype=self.manifest.dtype,
             data=name,

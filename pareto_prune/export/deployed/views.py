@@ -160,4 +160,4 @@ def refresh_view(found: Refresh) -> RenderableType:
         scores = (written(name, q.metrics[name]) for q in (each.dense, each.before, each.after))
         table.add_row(shown(each.data), *scores, *difference_cells(name, each.difference))
     said = f"Trained on {found.trained_on} texts, {found.new} of them new, for {found.steps} steps."
-    return Group(table, Text(said))
+    return Group(table, Text(said), *map(Text, found.notes))
