@@ -114,7 +114,7 @@ def export(
     As the study measured it, unless told otherwise: for its engine, in its number format. What is
     not PyTorch any more is compared with it first.
 
-    Example: pareto-prune export quickstart 7 --to smaller-model --format onnx
+    Example: pareto-prune export quickstart 7 --to smaller-model
     """
     from pareto_prune import api
     from pareto_prune.export.manifest import Manifest
