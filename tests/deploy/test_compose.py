@@ -95,7 +95,7 @@ def test_a_container_may_do_little(services, name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["restart"] in ("on-failure", "unless-stopped")
+    assert service["restart"] in ("on-failure:10", "unless-stopped")
     assert not {"privileged", "cap_add", "network_mode", "pid"} & set(service)
 
 

@@ -55,7 +55,7 @@ def test_the_job_is_a_work_queue():
     assert "completions" not in spec
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
     refused, preempted = spec["podFailurePolicy"]["rules"]
-    assert refused["onExitCodes"]["values"] == [2]
+    assert refused["onExitCodes"]["values"] == [2, 3]
     assert refused["onExitCodes"]["containerName"] == PODS["Job"]["containers"][0]["name"]
     assert preempted == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
 
