@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pareto_prune.inputs.examples import Split
 
 
@@ -17,7 +19,7 @@ def known(split: Split, other: Split) -> int:
 
 
 def _digests(split: Split) -> Iterator[bytes]:
-    arrays = [split.ids] if split.types is None else [split.ids, split.types]
+    arrays: list[NDArray[Any]] = [split.ids] if split.types is None else [split.ids, split.types]
     for begin, end in zip(split.offsets[:-1], split.offsets[1:], strict=True):
         parts = b"|".join(array[begin:end].tobytes() for array in arrays)
         yield blake2b(parts, digest_size=16).digest()
