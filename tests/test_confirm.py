@@ -168,7 +168,12 @@ def test_a_study_is_confirmed_and_goes_on_as_if_nothing_had_been(
     assert list(after.confirmations) == sorted(found, key=lambda one: one.number)
     for one in found:
         assert one.steps == 9
-        assert len(one.metrics) == 3
+        assert len(one.metrics) == len(one.outcomes) == 3
+        kept = after.trials[one.number].result.quality.outcomes
+        assert kept.examples == after.reference.quality.outcomes.examples > 0
+        right = kept.array()[:, 0] == kept.array()[:, 1]
+        assert right.mean() == after.trials[one.number].result.values["accuracy"]
+        assert all(r.quality.outcomes is None for r in after.trials[one.number].result.rungs)
         assert one.values["accuracy"] == pytest.approx(sum(one.metrics) / 3)
         assert one.values["latency_ms"] == after.trials[one.number].result.values["latency_ms"]
     assert api.confirm("small", (), study, output=tmp_path / "out") == []

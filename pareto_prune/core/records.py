@@ -14,6 +14,7 @@ from typing import Literal
 import pydantic
 
 from pareto_prune.core.architecture import Architecture
+from pareto_prune.core.outcomes import Outcomes
 from pareto_prune.core.record import Record
 
 SCHEMA_VERSION = 1
@@ -131,12 +132,15 @@ class Quality(Record):
         intervals: 95 % intervals of the metrics that have one.
         examples: how many examples were scored.
         loss: mean loss.
+        outcomes: what became of each example, by which models are paired; kept with results, not
+            at rungs.
     """
 
     metrics: dict[str, float]
     intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
     examples: int
     loss: float
+    outcomes: Outcomes | None = None
 
 
 class Difference(Record):
@@ -278,6 +282,7 @@ class Confirmation(Record):
         number: of the trial.
         steps: of each retraining.
         metrics: the metric by seed, in the order of the retrainings.
+        outcomes: what became of each validation example, by seed.
         values: objectives by name; the metric is the mean over the seeds.
         intervals: 95 % intervals of ``values``; that of the metric covers both the choice of
             examples and the spread over the seeds.
@@ -291,6 +296,7 @@ class Confirmation(Record):
     number: int
     steps: int
     metrics: tuple[float, ...]
+    outcomes: tuple[Outcomes, ...] = ()
     values: dict[str, float]
     intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
     measurement: Measurement | None = None

@@ -30,6 +30,7 @@ from pareto_prune.results.points_lost import at_points_lost
 from pareto_prune.results.records import Front, FrontObjective, Point
 from pareto_prune.results.selection.knee import knee_of
 from pareto_prune.results.selection.recommendation import dense_error, recommended
+from pareto_prune.results.ties import with_alike
 from pareto_prune.results.yardstick import Yardstick, clipped, yardstick
 
 
@@ -46,7 +47,8 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
     on_front = {trial.number for trial in members_of(study.trials, measure)}
     listed = [t for t in study.trials if all_trials or t.number in on_front]
     trials = [point_of(trial, measure, trial.number in on_front) for trial in listed]
-    trials = with_confirmations(trials, study.confirmations, measure)
+    trials = with_alike(trials, study, measure.metric.name)
+    trials = with_confirmations(trials, study, measure)
     if all_trials:
         trials.sort(key=lambda point: point.number)
     else:

@@ -46,8 +46,10 @@ class Confirmed(Record):
         retrainings: how many, each with a seed of its own; the metric is their mean.
         steps: of each.
         values, intervals, relative: as those of a point.
-        tied: other confirmed points of the front that it cannot be told from: the 95 % intervals
-            overlap in every objective.
+        paired: whether metrics were compared example by example; else by 95 % intervals, since
+            what it or another said to each example was not kept.
+        tied: other confirmed points of the front that it cannot be told from: in the metric, and
+            the 95 % intervals of every cost overlap.
         matched_by: the cheapest other confirmed point of the front that is nowhere dearer beyond
             noise and whose metric is the same within it; ``None`` where there is none cheaper.
     """
@@ -57,6 +59,7 @@ class Confirmed(Record):
     values: dict[str, float]
     intervals: dict[str, Interval]
     relative: dict[str, float]
+    paired: bool = False
     tied: tuple[int, ...] = ()
     matched_by: int | None = None
 
@@ -72,6 +75,11 @@ class Point(Record):
         intervals: 95 % intervals of ``values``.
         relative: cost objectives as shares of the dense model's.
         on_front: whether nothing dominates it.
+        paired: whether what it said to each example was kept, so that it is compared with others
+            example by example.
+        alike: other points of the front whose metric cannot be told from its own: by pairs where
+            both were kept, else since their 95 % intervals overlap.
+        like_dense: whether its metric cannot be told from the dense model's; ``None``: not kept.
         feasible: whether it keeps the study's constraints.
         reason: why it is not complete or not feasible, if so.
     """
@@ -90,6 +98,9 @@ class Point(Record):
     relative: dict[str, float] = pydantic.Field(default_factory=dict)
     architecture: Architecture | None = None
     on_front: bool = False
+    paired: bool = False
+    alike: tuple[int, ...] = ()
+    like_dense: bool | None = None
     feasible: bool = True
     reason: str | None = None
 

@@ -178,6 +178,7 @@ def _confirmed(
         number=number,
         steps=contexts[0].steps,
         metrics=tuple(quality.metrics[metric] for _, quality in trained),
+        outcomes=tuple(quality.outcomes for _, quality in trained if quality.outcomes),
         values=values,
         intervals=intervals,
         measurement=measurement,

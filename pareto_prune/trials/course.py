@@ -79,8 +79,7 @@ class Course:
     def _take_reference(self) -> None:
         """Take the dense model's own numbers, which the study has: measured longer than a trial."""
         self.measurement, self.quality = self.reference.measurement, self.reference.quality
-        self.rungs.append(Rung(step=0, quality=self.quality, seconds=0.0))
-        self.on_rung(self.rungs[-1])
+        self._keep_rung(0, self.quality, 0.0)
 
     def known(self) -> tuple[dict[str, float], dict[str, Interval]]:
         """Return the objectives that are known by now, and their intervals."""
@@ -121,11 +120,15 @@ class Course:
         assert self.pruned is not None
         self.quality = quality = quality_of(context, self.pruned.model)
         spent = sum(context.timings.seconds.values())
-        self.rungs.append(Rung(step=context.used, quality=quality, seconds=spent))
-        self.on_rung(self.rungs[-1])
+        self._keep_rung(context.used, quality, spent)
         if context.used < context.steps and not context.bench.folds:
             progress = self._progress(quality)
             self.referee.ask(lambda rule: rule.on_rung(progress))
+
+    def _keep_rung(self, step: int, quality: Quality, seconds: float) -> None:
+        bare = quality.model_copy(update={"outcomes": None})
+        self.rungs.append(Rung(step=step, quality=bare, seconds=seconds))
+        self.on_rung(self.rungs[-1])
 
     def _progress(self, quality: Quality) -> Progress:
         context = self.context

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pareto_prune.core.config import StudyConfig
-from pareto_prune.trials.evaluation import evaluate, logits_by
+from pareto_prune.trials.evaluation import logits_by, logits_of, with_outcomes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -57,8 +57,9 @@ class Deployment:
     ) -> Quality:
         """Return the quality of a model as it is deployed, on texts of the deployed length."""
         if self.dtype == "float32":
-            return evaluate(model, split, task)
-        return task.quality(logits_by(measurer.session(model, self.dtype).logits, split), split)
+            return with_outcomes(logits_of(model, split), split, task)
+        logits = logits_by(measurer.session(model, self.dtype).logits, split)
+        return with_outcomes(logits, split, task)
 
     def size(self, model: PreTrainedModel) -> dict[str, int]:
         """Return ``parameters`` of a model and the ``bytes`` of its weights as deployed.

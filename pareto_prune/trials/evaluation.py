@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from pareto_prune.core.outcomes import Outcomes
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Quality
 from pareto_prune.inputs.examples import Indices, Split, batches_by_length
@@ -93,3 +94,9 @@ def _by_batches(
 def evaluate(model: PreTrainedModel, split: Split, task: Task, batch_size: int = BATCH) -> Quality:
     """Return every metric of the task on a split, with intervals."""
     return task.quality(logits_of(model, split, batch_size), split)
+
+
+def with_outcomes(logits: NDArray[np.float32], split: Split, task: Task) -> Quality:
+    """Return every metric, and what became of each example."""
+    outcomes = Outcomes.of(task.outcomes(logits, split))
+    return task.quality(logits, split).model_copy(update={"outcomes": outcomes})

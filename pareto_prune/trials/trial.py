@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from pareto_prune.core.records import (
     Candidate,
     DenseReference,
+    Quality,
     Rung,
     TrialResult,
 )
@@ -110,7 +111,7 @@ def _result(course: Course) -> TrialResult:
         plan_digest=pruned.plan.digest() if pruned else None,
         parameters=sizes.get("parameters"),
         bytes=sizes.get("bytes"),
-        quality=course.quality,
+        quality=_bare(course.quality) if stopped else course.quality,
         measurement=course.measurement,
         rungs=tuple(course.rungs),
         values=values,
@@ -123,6 +124,11 @@ def _result(course: Course) -> TrialResult:
         steps=context.used,
         environment=context.bench.environment,
     )
+
+
+def _bare(quality: Quality | None) -> Quality | None:
+    """Return a quality without what became of each example, which only points of a front need."""
+    return quality.model_copy(update={"outcomes": None}) if quality else None
 
 
 def _taught(course: Course) -> dict[str, float]:

@@ -6,10 +6,12 @@ costs, six trials, and exports of its trial 2. They are never written anew.
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +52,18 @@ def _lives_at(folder: Path) -> None:
 
 
 def test_a_study_has_the_same_front(old):
-    assert json.loads(tables.front_json(api.front("small", old, every=True))) == EXPECTED["front"]
+    found = json.loads(tables.front_json(api.front("small", old, every=True)))
+    assert _of_then(found, EXPECTED["front"]) == EXPECTED["front"]
+
+
+def _of_then(found: Any, expected: Any) -> Any:
+    """Return what is found under the keys that there were then; the front may tell more now."""
+    if isinstance(expected, dict):
+        return {key: _of_then(found[key], value) for key, value in expected.items()}
+    if isinstance(expected, list):
+        pairs = itertools.zip_longest(found, expected)
+        return [_of_then(one, other) for one, other in pairs]
+    return found
 
 
 def test_an_exported_model_gives_the_same_logits(old):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.objectives import Objective, metric
-from pareto_prune.core.records import Difference, Quality
+from pareto_prune.core.records import Quality
 from pareto_prune.inputs.examples import Rows, Split
 from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
 from pareto_prune.inputs.tokens import Tokens
@@ -82,7 +82,7 @@ class Regression:
         return 2**0.5 * ((draws < 0.5) * 2 - 1).to(logits)
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
-        pairs = np.column_stack([split.labels, logits[:, 0]])
+        pairs = self.outcomes(logits, split)
         once = np.ones(len(pairs), dtype=np.int64)
         return Quality(
             metrics={"pearson": float(_pearson(pairs, once))},
@@ -91,11 +91,11 @@ class Regression:
             loss=float(np.square(pairs[:, 0] - pairs[:, 1]).mean()),
         )
 
-    def differences(
-        self, logits: NDArray[np.float32], other: NDArray[np.float32], split: Split
-    ) -> dict[str, Difference]:
-        columns = [split.labels, logits[:, 0], split.labels, other[:, 0]]
-        return {"pearson": _scores.difference(np.column_stack(columns), _pearson, 2)}
+    def outcomes(self, logits: NDArray[np.float32], split: Split) -> NDArray[Any]:
+        return np.column_stack([split.labels, logits[:, 0]])
+
+    def score(self, metric: str, outcomes: NDArray[Any], counts: _scores.Counts) -> _scores.Floats:
+        return _pearson(outcomes.astype(np.float64), counts)
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
         off = np.abs(split.labels - logits[:, 0])

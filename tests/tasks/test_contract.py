@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from pareto_prune.core.objectives import COSTS, OBJECTIVES
+from pareto_prune.core.outcomes import Outcomes
 from pareto_prune.core.records import Quality
 from pareto_prune.export.formats.onnx import example_of
 from pareto_prune.inputs.examples import Rows, labelled
+from pareto_prune.inputs.pairs import differences, resampled
 from pareto_prune.inputs.sampling import holdout, spread
 from pareto_prune.inputs.tasks import metrics, tasks
 from pareto_prune.inputs.tokens import Tokens, Word
@@ -204,7 +206,7 @@ def test_better_logits_score_better(case):
 def test_differences_are_paired(case):
     task, split = case[0], case[1].take(np.arange(60) % len(case[1]))
     good = perfect(split)
-    better, same = task.differences(good, -good, split), task.differences(good, good, split)
+    better, same = differences(task, good, -good, split), differences(task, good, good, split)
     assert set(better) == set(same) == set(names_of(task))
     for metric in names_of(task):
         scores = [task.quality(logits, split).metrics[metric] for logits in (good, -good)]
@@ -223,10 +225,25 @@ def test_a_paired_interval_is_narrower_than_two_of_their_own(case):
     logits = rng.normal(size=(targets(large), len(large.label_names))).astype(np.float32)
     nearly = logits.copy()
     nearly[:5] = -nearly[:5]
-    for metric, difference in task.differences(nearly, logits, large).items():
+    for metric, difference in differences(task, nearly, logits, large).items():
         low, high = task.quality(logits, large).intervals[metric]
         assert difference.interval[0] <= difference.value <= difference.interval[1]
         assert difference.interval[1] - difference.interval[0] < 0.5 * (high - low)
+
+
+def test_outcomes_survive_packing_and_score_as_the_logits_did(case):
+    task, split = case[0], case[1].take(np.arange(200) % len(case[1]))
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(targets(split), len(split.label_names))).astype(np.float32)
+    kept = Outcomes.of(task.outcomes(logits, split))
+    again = Outcomes.from_json(json.loads(json.dumps(kept.to_json()))).array()
+    np.testing.assert_allclose(again, task.outcomes(logits, split), rtol=1e-6)
+    quality = task.quality(logits, split)
+    for metric in names_of(task):
+        drawn = resampled(task, metric, [again, again])[:, 0]
+        assert drawn[0] == pytest.approx(quality.metrics[metric], abs=1e-6)
+        low, high = quality.intervals[metric]
+        assert 1.96 * drawn[1:].std() == pytest.approx((high - low) / 2, rel=0.2, abs=1e-4)
 
 
 def test_reports_are_plain_json(case):

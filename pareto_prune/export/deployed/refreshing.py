@@ -32,6 +32,7 @@ from pareto_prune.export.loading import load, load_tokenizer
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.examples import Split, TaskData, joined
+from pareto_prune.inputs.pairs import differences
 from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.trials.evaluation import logits_of
@@ -248,13 +249,13 @@ class _Work:
         self.progress.stage(f"scoring on {name}")
         logits = [logits_of(each, split) for each in models]
         dense, before, after = (self.task.quality(each, split) for each in logits)
-        differences = self.task.differences(logits[2], logits[1], split)
+        found = differences(self.task, logits[2], logits[1], split)
         return Compared(
             data=name,
             dense=dense,
             before=before,
             after=after,
-            difference=differences[self.config.metric],
+            difference=found[self.config.metric],
         )
 
     def write(

@@ -33,6 +33,7 @@ from pareto_prune.export.deployed._measuring import measured
 from pareto_prune.export.deployed._overlap import known
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin
+from pareto_prune.inputs.pairs import differences
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.trials.evaluation import logits_by, logits_of
 
@@ -196,7 +197,7 @@ class _Session:
         return {
             "dense": quality(dense_logits, self.split),
             "cut": quality(logits_of(cut, self.split), self.split),
-            "differences": self.task.differences(logits, dense_logits, self.split),
+            "differences": differences(self.task, logits, dense_logits, self.split),
         }
 
     def _measured(self, dense: DenseModel) -> dict[str, Any]:

@@ -4,7 +4,8 @@
 
     rows ─► label_names, encode ─► split ─► check, strata           labels
     logits ─► loss, divergence, seeds                               training and calibration
-           ├► quality, differences, report, chance, beats_chance    scores
+           ├► quality, report, chance, beats_chance                 scores
+           ├► outcomes ─► score                                     pairs of models
            └► prediction, answer                                    what is said of one text
 
 The other rooms ask a task; none of them tells one from another. A module here loads no torch.
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pareto_prune.core.objectives import Objective
-from pareto_prune.core.records import Difference, Quality
+from pareto_prune.core.records import Quality
 from pareto_prune.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -147,10 +148,30 @@ class Task(Protocol):
             split: the examples they belong to.
         """
 
-    def differences(
-        self, logits: NDArray[np.float32], other: NDArray[np.float32], split: Split
-    ) -> dict[str, Difference]:
-        """Return every metric of ``logits`` less that of ``other``, on the same examples."""
+    def outcomes(self, logits: NDArray[np.float32], split: Split) -> NDArray[Any]:
+        """Return what became of each example, few small numbers that all metrics follow from.
+
+        Args:
+            logits: shape (targets, outputs).
+            split: the examples they belong to.
+
+        Returns:
+            Shape (examples, numbers).
+        """
+
+    def score(
+        self, metric: str, outcomes: NDArray[Any], counts: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return a metric of examples each of which occurs so many times.
+
+        Args:
+            metric: its name.
+            outcomes: of the examples, shape (examples, numbers).
+            counts: shape (…, examples).
+
+        Returns:
+            Shape (…).
+        """
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
         """Return more than the metrics, as plain JSON: one table, or tables by title.

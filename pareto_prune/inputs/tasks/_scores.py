@@ -88,35 +88,42 @@ def difference(
     return Difference(value=float(apart(counts)), interval=interval(counts, apart))
 
 
-def accuracy(counts: Counts) -> Floats:
-    """Return the share on the diagonal of confusions (..., gold, predicted)."""
-    shares: Floats = np.trace(counts, axis1=-2, axis2=-1) / np.maximum(counts.sum((-2, -1)), 1)
-    return shares
-
-
 def macro_f1(counts: Counts) -> Floats:
     """Return the mean F1 of the classes that occur or are predicted; counts (..., gold, predicted).
 
     F1 of a class is 2 TP / (gold + predicted); 0 where it is never right.
     """
-    right = np.diagonal(counts, axis1=-2, axis2=-1)
-    either = counts.sum(-1) + counts.sum(-2)
+    return macro_f1_of(*_tallies(counts))
+
+
+def macro_f1_of(right: Floats, gold: Floats, predicted: Floats) -> Floats:
+    """Return the mean F1 of classes by how often each is right, there, predicted (..., class)."""
+    either = gold + predicted
     f1 = 2 * right / np.maximum(either, 1)
-    return f1.sum(-1) / np.maximum((either > 0).sum(-1), 1)
+    mean: Floats = f1.sum(-1) / np.maximum((either > 0).sum(-1), 1)
+    return mean
 
 
 def mcc(counts: Counts) -> Floats:
-    """Return Matthews' correlation of confusions (..., gold, predicted), in [-1, 1].
+    """Return Matthews' correlation of confusions (..., gold, predicted), in [-1, 1]."""
+    return mcc_of(*_tallies(counts))
+
+
+def mcc_of(right: Floats, gold: Floats, predicted: Floats) -> Floats:
+    """Return Matthews' correlation by how often each class is right, there and predicted.
 
     For any number of classes (Gorodkin 2004, equation 8); 0 where one side never varies.
     """
-    cells = counts.astype(np.float64)
-    total = cells.sum((-2, -1))
-    gold, predicted = cells.sum(-1), cells.sum(-2)
-    right = np.trace(cells, axis1=-2, axis2=-1)
-    cross = right * total - (gold * predicted).sum(-1)
+    total = gold.sum(-1)
+    cross = right.sum(-1) * total - (gold * predicted).sum(-1)
     spread = (total**2 - (gold**2).sum(-1)) * (total**2 - (predicted**2).sum(-1))
     return np.divide(cross, np.sqrt(spread), out=np.zeros_like(cross), where=spread > 0)
+
+
+def _tallies(counts: Counts) -> tuple[Floats, Floats, Floats]:
+    """Return how often each class is right, there, and predicted."""
+    cells = counts.astype(np.float64)
+    return np.diagonal(cells, axis1=-2, axis2=-1), cells.sum(-1), cells.sum(-2)
 
 
 def f1_of_totals(totals: Counts) -> Floats:

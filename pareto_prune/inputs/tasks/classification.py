@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.objectives import Objective, metric
-from pareto_prune.core.records import Difference, Quality
+from pareto_prune.core.records import Quality
 from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
 from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
 from pareto_prune.inputs.tasks._classes import ACCURACY, ClassLogits, probabilities
@@ -103,17 +102,21 @@ class Classification(ClassLogits):
             loss=_scores.cross_entropy(logits, split.labels),
         )
 
-    def differences(
-        self, logits: NDArray[np.float32], other: NDArray[np.float32], split: Split
-    ) -> dict[str, Difference]:
-        """Return every metric of ``logits`` less that of ``other``, paired by example."""
-        classes = logits.shape[-1]
-        cells = [split.labels * classes + found.argmax(-1) for found in (logits, other)]
-        scores = {"accuracy": _scores.accuracy, "f1": _scores.macro_f1, "mcc": _scores.mcc}
-        return {
-            name: _scores.difference(np.column_stack(cells), partial(_of_cells, score, classes), 1)
-            for name, score in scores.items()
-        }
+    def outcomes(self, logits: NDArray[np.float32], split: Split) -> Indices:
+        """Return the class of each example and the predicted one."""
+        return np.column_stack([split.labels, logits.argmax(-1)])
+
+    def score(self, metric: str, outcomes: Indices, counts: _scores.Counts) -> _scores.Floats:
+        """Return a metric of examples, each of which occurs so many times."""
+        gold, predicted = outcomes.astype(np.int64).T
+        right = counts @ (gold == predicted)
+        if metric == "accuracy":
+            shares: _scores.Floats = right / np.maximum(counts.sum(-1), 1)
+            return shares
+        classes = np.arange(1 + outcomes.max(initial=0))
+        hits = [column[:, None] == classes for column in (gold, predicted)]
+        tallies = [counts @ found.astype(np.float64) for found in (hits[0] & hits[1], *hits)]
+        return _OF_TALLIES[metric](*tallies)
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
         """Return the scores of every class, their averages, and the confusions."""
@@ -152,23 +155,7 @@ class Classification(ClassLogits):
         return f"{labels[int(logits.argmax())]} {shares.max() / shares.sum():.3f} {text}"
 
 
-def _of_cells(
-    score: Callable[[_scores.Counts], _scores.Floats],
-    classes: int,
-    cells: _scores.Counts,
-    drawn: _scores.Counts,
-) -> _scores.Floats:
-    """Return the score of draws, given how often each cell of the confusions was drawn.
-
-    Draw by draw, because confusions of many classes are large.
-    """
-
-    def of(counts: _scores.Counts) -> _scores.Floats:
-        flat = np.bincount(cells[:, 0], counts, classes**2)
-        return score(flat.reshape(classes, classes).astype(np.int64))
-
-    scores: _scores.Floats = np.apply_along_axis(of, -1, drawn)
-    return scores
+_OF_TALLIES = {"f1": _scores.macro_f1_of, "mcc": _scores.mcc_of}
 
 
 def _names(rows: Rows) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pareto_prune.core.objectives import Objective, metric
-from pareto_prune.core.records import Difference, Quality
+from pareto_prune.core.records import Quality
 from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
 from pareto_prune.inputs.tasks import _encoding, _labels, _schemes, _scores, tasks
 from pareto_prune.inputs.tasks._classes import ACCURACY, ClassLogits, probabilities
@@ -81,38 +81,30 @@ class Ner(ClassLogits):
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return span F1 and tag accuracy; intervals by bootstrap over sentences."""
-        tagged, sentence = _tagged(split)
-        gold, predicted = split.labels[tagged], logits[tagged].argmax(-1)
-        totals = _totals(gold, predicted, sentence, split.label_names)
+        tagged, _ = _tagged(split)
+        totals = self.outcomes(logits, split)
         outcomes, counts = np.unique(totals, axis=0, return_counts=True)
-        scores = {"span_f1": _scores.f1_of_totals, "accuracy": _accuracy}
-        overall = totals.sum(0)
+        once = np.ones(len(totals), dtype=np.int64)
+        names = [metric.name for metric in self.metrics]
         return Quality(
-            metrics={name: float(score(overall)) for name, score in scores.items()},
+            metrics={name: float(self.score(name, totals, once)) for name in names},
             intervals={
-                name: _scores.interval(counts, partial(_of_drawn, score, outcomes))
-                for name, score in scores.items()
+                name: _scores.interval(counts, partial(self.score, name, outcomes))
+                for name in names
             },
             examples=len(split),
-            loss=_scores.cross_entropy(logits[tagged], gold),
+            loss=_scores.cross_entropy(logits[tagged], split.labels[tagged]),
         )
 
-    def differences(
-        self, logits: NDArray[np.float32], other: NDArray[np.float32], split: Split
-    ) -> dict[str, Difference]:
-        """Return every metric of ``logits`` less that of ``other``, paired by sentence."""
+    def outcomes(self, logits: NDArray[np.float32], split: Split) -> Indices:
+        """Return (right, gold, predicted) spans, right tags and tags of every sentence."""
         tagged, sentence = _tagged(split)
-        gold, names = split.labels[tagged], split.label_names
-        totals = [
-            _totals(gold, found[tagged].argmax(-1), sentence, names) for found in (logits, other)
-        ]
-        scores = {"span_f1": _scores.f1_of_totals, "accuracy": _accuracy}
-        return {
-            name: _scores.difference(
-                np.hstack(totals), partial(_of_drawn, score), totals[0].shape[1]
-            )
-            for name, score in scores.items()
-        }
+        gold, predicted = split.labels[tagged], logits[tagged].argmax(-1)
+        return _totals(gold, predicted, sentence, split.label_names)
+
+    def score(self, metric: str, outcomes: Indices, counts: _scores.Counts) -> _scores.Floats:
+        """Return a metric of sentences, each of which occurs so many times."""
+        return _OF_TOTALS[metric](counts @ outcomes.astype(np.int64))
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
         """Return two reports: ``spans`` by entity type (seqeval), ``tokens`` by tag, with ``O``."""
@@ -258,17 +250,11 @@ def _totals(
     return np.column_stack([spans, right, np.bincount(sentence, minlength=len(spans))])
 
 
-def _of_drawn(
-    score: Callable[[_scores.Counts], _scores.Floats],
-    outcomes: _scores.Counts,
-    drawn: _scores.Counts,
-) -> _scores.Floats:
-    """Return the score of draws of sentences, given how often each distinct outcome was drawn."""
-    return score(drawn @ outcomes)
-
-
 def _accuracy(totals: NDArray[np.int64]) -> NDArray[np.float64]:
     return totals[..., 3] / np.maximum(totals[..., 4], 1)
+
+
+_OF_TOTALS = {"span_f1": _scores.f1_of_totals, "accuracy": _accuracy}
 
 
 def _span_report(

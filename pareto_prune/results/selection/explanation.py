@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import change, written
+from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.results.gains import gains
 from pareto_prune.results.records import Front, Point
 from pareto_prune.results.selection.noise import noise_sentences
 from pareto_prune.results.selection.records import Choice, Selection
 from pareto_prune.results.selection.trades import trade_sentence, trades_of
-from pareto_prune.results.ties import tied
+from pareto_prune.results.ties import same_metric, tied
 from pareto_prune.results.yardstick import Yardstick, yardstick_of
 
 
@@ -20,8 +21,8 @@ def explained(front: Front, choice: Choice) -> Selection:
     point, measure = choice.point, yardstick_of(front)
     others = [p for p in front.members if p.number != point.number]
     trades = tuple(trades_of(point, others, measure))
-    tied_metric = [p for p in others if tied(point, p, [measure.metric.name])]
-    tied_all = [p for p in tied_metric if tied(point, p, measure.names)]
+    tied_metric = [p for p in others if same_metric(point, p, measure.metric.name)]
+    tied_all = [p for p in tied_metric if tied(point, p, [o.name for o in measure.costs])]
     return Selection(
         study=front.study,
         trial=point.number,
@@ -53,7 +54,13 @@ def _standing(front: Front, point: Point, measure: Yardstick) -> Iterable[str]:
         lost = measure.reference[metric.name] - point.values[metric.name]
         side = "below" if lost >= 0 else "above"
         against = f"{change(metric.name, lost)} of {metric.label} {side} the dense model"
-        yield f"That is {against}; {gains(point, measure)}."
+        yield f"That is {against}{_beyond_noise(point)}; {gains(point, measure)}."
+
+
+def _beyond_noise(point: Point) -> str:
+    if point.like_dense is None or point.starter == DENSE_STARTER:
+        return ""
+    return ", within noise of it" if point.like_dense else ", beyond noise"
 
 
 def _warnings(front: Front, point: Point) -> Iterable[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pareto_prune.core.quantities import times
 from pareto_prune.results.records import Point
+from pareto_prune.results.ties import how
 from pareto_prune.results.yardstick import Yardstick
 
 _LISTED = 5
@@ -17,7 +18,7 @@ def noise_sentences(
     """Yield which points are the same as ``point``, and which of those are cheaper."""
     if tied_all:
         yield (
-            f"Within noise of it in every objective: {_trials(tied_all)} (95 % intervals overlap)."
+            f"Within noise of it in every objective: {_trials(tied_all)} ({how(point, tied_all)})."
         )
     if point.values and measure.metric.name in point.intervals:
         only = [p for p in tied_metric if p not in tied_all]
@@ -31,8 +32,8 @@ def _cheaper_sentence(point: Point, cheaper: Sequence[Point], measure: Yardstick
     less = times(measure.cost(point.relative) / measure.cost(best.relative))
     within = f"Its {measure.metric.label} is within noise of that of"
     if len(cheaper) == 1:
-        return f"{within} trial {best.number}, which costs {less} less."
-    listed = f"{len(cheaper)} cheaper points, {_trials(cheaper)}"
+        return f"{within} trial {best.number}, which costs {less} less ({how(point, cheaper)})."
+    listed = f"{len(cheaper)} cheaper points, {_trials(cheaper)} ({how(point, cheaper)})"
     return f"{within} {listed}; the cheapest, trial {best.number}, costs {less} less."
 
 

@@ -23,7 +23,7 @@ class Trade(Record):
         difference: its cost - the selection's.
         metric_difference: its metric - the selection's.
         rate: metric per unit of cost.
-        within_noise: whether the intervals of the two metrics overlap.
+        within_noise: whether the two metrics cannot be told apart.
     """
 
     cost: str
@@ -42,8 +42,8 @@ class Selection(Record):
         how: what chose it.
         sentences: the explanation, for people.
         warnings: what to mind before relying on it.
-        tied: trials of the front whose intervals overlap with its in every objective.
-        tied_metric: trials of the front whose interval of the metric overlaps with its.
+        tied: trials of the front that it cannot be told from in any objective.
+        tied_metric: trials of the front whose metric cannot be told from its own.
         score: F of the weights, if they chose it.
     """
 

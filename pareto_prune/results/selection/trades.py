@@ -9,7 +9,7 @@ from pareto_prune.core.objectives import OBJECTIVES, Objective
 from pareto_prune.core.quantities import change, exchanged
 from pareto_prune.results.records import Point
 from pareto_prune.results.selection.records import Trade
-from pareto_prune.results.ties import tied
+from pareto_prune.results.ties import same_metric
 from pareto_prune.results.yardstick import Yardstick
 
 
@@ -51,7 +51,7 @@ def _trade(
         difference=difference,
         metric_difference=metric_difference,
         rate=metric_difference / difference,
-        within_noise=tied(point, near, [metric]),
+        within_noise=same_metric(point, near, metric),
     )
 
 

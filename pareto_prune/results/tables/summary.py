@@ -52,10 +52,12 @@ def _ties(front: Front) -> list[str]:
         fresh = [n for n in found.tied if frozenset((n, point.number)) not in told]
         told |= {frozenset((n, point.number)) for n in fresh}
         if fresh:
-            lines.append(f"statistically tied: trials {_listed([point.number, *fresh])}")
+            noted = "" if found.paired else " (by 95 % intervals, not paired by example)"
+            lines.append(f"statistically tied: trials {_listed([point.number, *fresh])}{noted}")
         if found.matched_by is not None and found.matched_by not in found.tied:
             than = f"trial {found.matched_by}, which is cheaper"
-            lines.append(f"trial {point.number}: {label} within noise of {than}")
+            noted = "" if found.paired else " (95 % intervals overlap, not paired by example)"
+            lines.append(f"trial {point.number}: {label} within noise of {than}{noted}")
     return lines
 
 
