@@ -24,7 +24,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.results.confirmed import with_confirmations
 from pareto_prune.results.hypervolume import hypervolume
-from pareto_prune.results.members import feasible, members_of
+from pareto_prune.results.members import below_floor, competes, feasible, members_of
 from pareto_prune.results.point import named_reference_of, point_of
 from pareto_prune.results.points_lost import at_points_lost
 from pareto_prune.results.records import Front, FrontObjective, Point
@@ -61,6 +61,10 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
         objectives=tuple(_objective(o, study.reference) for o in measure.objectives),
         constraints=_texts(study.config.get("constraints")),
         counts=_counts(study.trials),
+        floor=measure.floor,
+        below_floor=sum(
+            competes(trial, measure) and below_floor(trial, measure) for trial in study.trials
+        ),
         at_points_lost=at_points_lost(members, measure),
         knee=knee,
         recommended=recommended(members, measure, knee, dense_error(study, measure)),

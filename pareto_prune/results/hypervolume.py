@@ -24,6 +24,11 @@ def metric_side(values: Points, dense: float, chance: float) -> Points:
     return 1 - (dense - values) / (QUALITY_SHARE * (dense - chance))
 
 
+def metric_floor(dense: float, chance: float) -> float:
+    """Return the value of the metric where the box begins; what is at or below it adds nothing."""
+    return dense - QUALITY_SHARE * (dense - chance)
+
+
 def cost_side(values: Points, dense: float, sign: int) -> Points:
     """Return the coordinates of values of a cost in the box, not clipped.
 

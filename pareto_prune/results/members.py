@@ -25,13 +25,23 @@ def competes(trial: Trial, measure: Yardstick) -> bool:
 
 
 def members_of(trials: Sequence[Trial], measure: Yardstick) -> list[Trial]:
-    """Return the trials that nothing dominates; the dense model takes part."""
-    competing = [trial for trial in trials if competes(trial, measure)]
+    """Return the trials that nothing dominates and whose metric is above the floor.
+
+    The dense model takes part.
+    """
+    competing = [t for t in trials if competes(t, measure) and not below_floor(t, measure)]
     rows: list[Mapping[str, float]] = [result_of(trial).values for trial in competing]
     if measure.complete and not any(_starter(trial) == DENSE_STARTER for trial in competing):
         rows.append(measure.reference)
     kept = nondominated(measure.values(rows) * measure.signs())
     return [trial for trial, keep in zip(competing, kept, strict=False) if keep]
+
+
+def below_floor(trial: Trial, measure: Yardstick) -> bool:
+    """Whether a complete trial lost so much that it is no point of a front, however cheap."""
+    if trial.state is not TrialState.COMPLETE or trial.result is None:
+        return False
+    return _starter(trial) != DENSE_STARTER and not measure.useful(trial.result.values)
 
 
 def feasible(result: TrialResult) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pareto_prune.core.quantities import written
 from pareto_prune.core.records import (
     Trial,
     TrialResult,
 )
-from pareto_prune.results.members import feasible
+from pareto_prune.results.members import below_floor, feasible, result_of
 from pareto_prune.results.records import NamedReference, Point
 from pareto_prune.results.yardstick import Yardstick
 
@@ -27,7 +28,9 @@ def point_of(trial: Trial, measure: Yardstick, on_front: bool) -> Point:
         importance=candidate.importance if candidate else None,
         starter=candidate.starter if candidate else None,
         on_front=on_front,
+        below_floor=below_floor(trial, measure),
         **fields,
+        reason=_reason(trial, measure) if result else None,
     )
 
 
@@ -41,11 +44,11 @@ def _result_fields(result: TrialResult, measure: Yardstick) -> dict[str, Any]:
         "relative": measure.relative(finite),
         "architecture": result.architecture,
         "feasible": feasible(result),
-        "reason": _reason(result),
     }
 
 
-def _reason(result: TrialResult) -> str | None:
+def _reason(trial: Trial, measure: Yardstick) -> str | None:
+    result = result_of(trial)
     if result.failure:
         return f"{result.failure.kind}: {result.failure.reason}"
     if result.stop_reason and not result.audited:
@@ -53,6 +56,9 @@ def _reason(result: TrialResult) -> str | None:
     broken = [name for name, violation in result.violations.items() if violation > 0]
     if broken:
         return f"breaks the constraint on {', '.join(broken)}"
+    if below_floor(trial, measure):
+        floor = written(measure.metric.name, measure.floor)
+        return f"its {measure.metric.label} is at or below {floor}, where a front ends"
     return (
         f"an audit ran on, it would have been stopped: {r}" if (r := result.stop_reason) else None
     )

@@ -80,8 +80,9 @@ class Point(Record):
         alike: other points of the front whose metric cannot be told from its own: by pairs where
             both were kept, else since their 95 % intervals overlap.
         like_dense: whether its metric cannot be told from the dense model's; ``None``: not kept.
+        below_floor: whether it lost so much of the metric that it is no point of a front.
         feasible: whether it keeps the study's constraints.
-        reason: why it is not complete or not feasible, if so.
+        reason: why it is not complete, not feasible or below the floor, if so.
     """
 
     number: int
@@ -101,6 +102,7 @@ class Point(Record):
     paired: bool = False
     alike: tuple[int, ...] = ()
     like_dense: bool | None = None
+    below_floor: bool = False
     feasible: bool = True
     reason: str | None = None
 
@@ -153,6 +155,8 @@ class Front(Record):
             model is not there yet or does not beat chance.
         reference: values of the dense model by objective, with ``parameters`` and ``bytes``.
         chance: the metric of a model that learned nothing.
+        floor: the metric above which points of a front are; where the hypervolume begins.
+        below_floor: feasible complete trials that are not above it.
         examples: validation examples behind the metric.
         constraints: of the study file.
         counts: trials by state; ``infeasible`` ones are among ``complete``.
@@ -167,6 +171,8 @@ class Front(Record):
     reference_intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
     reference_architecture: Architecture | None = None
     chance: float | None = None
+    floor: float | None = None
+    below_floor: int = 0
     examples: int | None = None
     constraints: dict[str, str] = pydantic.Field(default_factory=dict)
     counts: dict[str, int] = pydantic.Field(default_factory=dict)

@@ -15,7 +15,7 @@ from pareto_prune.core.records import (
     DenseReference,
     Study,
 )
-from pareto_prune.results.hypervolume import cost_side, metric_side
+from pareto_prune.results.hypervolume import cost_side, metric_floor, metric_side
 from pareto_prune.results.records import Front
 
 _DEFAULT_OBJECTIVES: tuple[str, ...] = StudyConfig.model_fields["objectives"].default
@@ -60,6 +60,18 @@ class Yardstick:
         """Whether there is a metric to lose."""
         return self.complete and self.reference[self.metric.name] > self.chance
 
+    @property
+    def floor(self) -> float | None:
+        """The metric that a point of the front must be above; ``None`` where there is none."""
+        if not self.beats_chance:
+            return None
+        return metric_floor(self.reference[self.metric.name], self.chance)
+
+    def useful(self, values: Mapping[str, float]) -> bool:
+        """Whether the metric is above the floor; True as long as that cannot be told."""
+        floor = self.floor
+        return floor is None or values.get(self.metric.name, math.nan) > floor
+
     def values(self, rows: Iterable[Mapping[str, float]]) -> NDArray[np.float64]:
         """Return the objectives of ``rows``, shape ``(n, objectives)``."""
         table = [[row[name] for name in self.names] for row in rows]
@@ -102,10 +114,10 @@ class Yardstick:
         relative = self.relative(values)
         if not self.beats_chance or not relative:
             return True
-        metric = values.get(self.metric.name, math.nan)
-        kept = self._coordinate(self.metric, np.array([metric]))[0] > 0
         signs = {o.name: o.sign for o in self.costs}
-        return bool(kept) and min(v ** signs[name] for name, v in relative.items()) <= dearest
+        return (
+            self.useful(values) and min(v ** signs[name] for name, v in relative.items()) <= dearest
+        )
 
     def cost(self, relative: Mapping[str, float]) -> float:
         """Return the geometric mean of the costs of a point, 1 for the dense model."""

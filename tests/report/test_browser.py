@@ -87,8 +87,8 @@ def test_it_renders(browser, page, name, width, height, dark):
     assert browser.run("document.documentElement.dataset.theme") == ("dark" if dark else "light")
     assert browser.run("document.documentElement.scrollWidth <= innerWidth")
     assert browser.run("document.querySelectorAll('#plot .scatterlayer .point').length") >= 10
-    assert browser.run("document.querySelectorAll('#lines path').length") >= 10
-    assert browser.run("document.querySelectorAll('#pictures svg').length") == 10
+    assert browser.run("document.querySelectorAll('#lines path').length") >= 8
+    assert browser.run("document.querySelectorAll('#pictures svg').length") == 8
     assert browser.run("document.querySelectorAll('#over-time .scatterlayer path').length") > 0
     browser.picture(ARTEFACTS / f"{name}.png", whole=True)
     assert (ARTEFACTS / f"{name}.png").stat().st_size > 20_000
@@ -98,7 +98,7 @@ def test_every_module_runs_and_the_console_stays_quiet(browser, page):
     browser.open(page)
     assert page.as_uri().startswith("file://")
     assert set(browser.run("Object.keys(modules)")) == set(modules())
-    for control in ("every", "relative", "tab-3d", "tab-2d", "theme"):
+    for control in ("every", "relative", "log", "whole", "tab-3d", "tab-2d", "theme"):
         drawn(browser, f"document.getElementById('{control}').click()")
     assert browser.errors == []
 
@@ -166,12 +166,13 @@ def test_budgets_in_the_address_filter_plot_and_table(browser, page, study):
     assert outputs == ["5.90 ms (2.5×)", "any", "80.0 %"]
 
 
-def test_sliders_filter_by_mouse_and_keyboard(browser, page):
+def test_sliders_filter_by_mouse_and_keyboard(browser, page, study):
     browser.open(page)
+    members = str(len(front_of(study).members))
     slider = "document.querySelector('[data-objective=latency_ms]')"
     drawn(browser, f"{slider}.value = 60, {slider}.dispatchEvent(new Event('input'))")
     fewer = int(browser.data("visiblePoints"))
-    assert 1 <= fewer < 10
+    assert 1 <= fewer < int(members)
     assert len(rows(browser)) == fewer
     assert browser.run("decodeURIComponent(location.hash)").startswith("#latency_ms<=")
     drawn(
@@ -181,10 +182,10 @@ def test_sliders_filter_by_mouse_and_keyboard(browser, page):
     before = browser.data("drawn")
     browser.key("End")
     browser.until(f"Number(document.body.dataset.drawn) > {before}")
-    assert browser.data("visiblePoints") == "10"
+    assert browser.data("visiblePoints") == members
     drawn(browser, f"{slider}.value = 0, {slider}.dispatchEvent(new Event('input'))")
     drawn(browser, "document.querySelector('#budget button').click()")
-    assert browser.data("visiblePoints") == "10"
+    assert browser.data("visiblePoints") == members
     assert browser.run("location.hash") == ""
 
 
@@ -203,6 +204,59 @@ def test_all_trials_can_be_shown(browser, page, study):
     assert browser.data("visiblePoints") == str(len(known))
     assert set(rows(browser)) == set(known) - {0}
     assert "stopped" in browser.run("document.getElementById('table').innerText")
+
+
+def test_costs_are_logarithmic_until_the_reader_says_otherwise(browser, page):
+    axis = "document.getElementById('plot').layout.xaxis.type"
+    browser.open(page)
+    assert browser.run(axis) == "log"
+    drawn(browser, "document.getElementById('log').click()")
+    assert browser.run(axis) == "linear"
+    assert browser.run("location.hash") == "#linear=1"
+    browser.open(page, mark="#linear=1")
+    assert browser.run(axis) == "linear"
+    assert not browser.run("document.getElementById('log').checked")
+
+
+def test_a_model_at_chance_is_an_arrow_at_the_edge(browser, tmp_path):
+    made = study_of(trial(1, values(0.83, 0.5, 0.5)), trial(2, values(0.501, 0.02, 0.02)))
+    lowest = (
+        "Math.min(...document.getElementById('plot').data.filter(t => t.mode === 'markers')"
+        ".flatMap(t => t.y))"
+    )
+    browser.open(written(made, tmp_path / "low.html"), mark="#all=1")
+    assert browser.run(lowest) == pytest.approx(77.4)
+    assert "triangle-down-open" in browser.run(
+        "document.getElementById('plot').data.flatMap(t => t.marker?.symbol ?? [])"
+    )
+    assert "too low" in browser.run("document.querySelector('[data-trial=\"2\"]').innerText")
+    drawn(browser, "document.getElementById('whole').click()")
+    assert browser.run(lowest) == pytest.approx(50.1)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_names_of_references_do_not_meet(browser, tmp_path, width):
+    study = synthetic.study()
+    first = study.references[0]
+    near = [
+        first.model_copy(
+            update={
+                "candidate": first.candidate.model_copy(update={"starter": name}),
+                "values": {k: v * (1 + 0.004 * n) for k, v in first.values.items()},
+            }
+        )
+        for n, name in enumerate(("int8", "float16", "short_texts", "unstructured"))
+    ]
+    crowded = study.model_copy(update={"references": tuple(near)})
+    browser.open(written(crowded, tmp_path / "crowd.html"), width=width)
+    boxes = browser.run(
+        "[...document.querySelectorAll('#plot .annotation-text')].map(e => {"
+        "const b = e.getBoundingClientRect(); return [b.left, b.right, b.top, b.bottom] })"
+    )
+    assert len(boxes) == 5
+    for k, a in enumerate(boxes):
+        for b in boxes[k + 1 :]:
+            assert not (a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3])
 
 
 def test_the_table_sorts_and_says_how(browser, page, study):

@@ -81,6 +81,25 @@ def test_dominated_infeasible_stopped_and_failed_trials_are_not_on_it():
     assert front.counts["complete"] == 5
 
 
+def test_what_adds_no_hypervolume_is_no_point_but_the_dense_model():
+    study = study_of(
+        trial(0, values(0.842, 1.0, 1.0), starter="dense"),
+        trial(1, values(0.80, 0.3, 0.3)),
+        trial(2, values(0.774, 0.2, 0.2)),
+        trial(3, values(0.501, 0.01, 0.01)),
+        trial(4, values(0.501, 0.01, 0.01), violations={"accuracy": 0.1}),
+    )
+    front = front_of(study)
+    assert numbers(front) == [0, 1]
+    assert front.floor == pytest.approx(0.842 - 0.2 * (0.842 - 0.502))
+    assert front.below_floor == 2
+    point = front_of(study, all_trials=True).point(3)
+    assert point.below_floor
+    assert point.reason == "its accuracy is at or below 77.4 %, where a front ends"
+    chance = front_of(study.model_copy(update={"reference": synthetic.reference(accuracy=0.5)}))
+    assert (chance.floor, chance.below_floor) == (None, 0)
+
+
 def test_all_lists_every_trial_with_its_state_and_reason():
     study = synthetic.study()
     every, only = front_of(study, all_trials=True), front_of(study)

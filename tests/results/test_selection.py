@@ -176,8 +176,14 @@ def test_an_empty_front_says_why():
 
 def test_a_front_of_useless_points_has_no_knee():
     useless = front_of(study_of(trial(0, values(0.55, 0.1, 0.1))))
-    with pytest.raises(UserError, match="no knee"):
+    with pytest.raises(UserError, match=r"no point above 77.4 % accuracy, where a front ends"):
         select(useless, knee=True)
+
+
+def test_a_model_at_chance_is_never_offered():
+    made = study_of(trial(0, values(0.83, 0.5, 0.5)), trial(1, values(0.501, 0.05, 0.05)))
+    with pytest.raises(UserError, match="the nearest is trial 0"):
+        select(front_of(made), maximum={"latency_ms": 2})
 
 
 def test_explaining_a_trial_without_result():

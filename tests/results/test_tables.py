@@ -98,6 +98,16 @@ def test_summary_says_what_the_front_amounts_to():
     assert lines[5].startswith("★ recommended: trial 3, the cheapest point within 1.2 points")
 
 
+def test_models_at_chance_are_left_out_and_said():
+    study = study_of(trial(3, values(0.835, 0.25, 0.25)), trial(4, values(0.51, 0.01, 0.01)))
+    said = "1 trial at or below 77.4 % accuracy, where a front ends, is left out (--all shows it)"
+    assert said in drawn(tables.front_summary(front_of(study)), width=200)
+    lines = drawn(tables.front_table(front_of(study, all_trials=True), every=True))
+    assert any(" too low " in line for line in lines)
+    table = rows(tables.front_csv(front_of(study)))
+    assert [row["trial"] for row in table] == ["", "3"]
+
+
 def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 

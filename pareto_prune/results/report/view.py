@@ -69,6 +69,8 @@ def view_of(front: Front, study: Study) -> Json:
         "points": _points(every, study),
         "references": [_reference(reference, front) for reference in front.references],
         "counts": front.counts,
+        "floor": _rounded(front.floor),
+        "below_floor": front.below_floor,
         "hypervolume": _rounded(front.hypervolume),
         "at_points_lost": [at.to_json() for at in front.at_points_lost],
         "knee": front.knee,
@@ -153,7 +155,7 @@ def _export(study: Study, candidate: Candidate | None) -> str:
 def _point(point: Point, names: Sequence[str], candidate: Candidate | None) -> Json:
     fields = {
         "number": point.number,
-        "state": "infeasible" if _infeasible(point) else point.state.value,
+        "state": _state(point),
         "strategy": point.strategy,
         "importance": point.importance,
         "starter": point.starter,
@@ -167,6 +169,12 @@ def _point(point: Point, names: Sequence[str], candidate: Candidate | None) -> J
         **_shape(point.architecture),
     }
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def _state(point: Point) -> str:
+    if _infeasible(point):
+        return "infeasible"
+    return "too low" if point.below_floor else point.state.value
 
 
 def _infeasible(point: Point) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.quantities import written
 from pareto_prune.results.records import Front
 from pareto_prune.results.selection.budget import by_budget
 from pareto_prune.results.selection.explanation import explained
@@ -87,4 +89,7 @@ def _empty(front: Front) -> str:
     if front.counts.get("infeasible"):
         rules = ", ".join(f"{name} {bound}" for name, bound in front.constraints.items())
         return f"study {front.study!r} has no feasible trial (constraints: {rules})"
+    if front.below_floor:
+        label, floor = OBJECTIVES[front.metric].label, written(front.metric, front.floor)
+        return f"study {front.study!r} has no point above {floor} {label}, where a front ends"
     return f"study {front.study!r} has no point on its front yet ({front.finished} trials finished)"

@@ -118,6 +118,8 @@ def made_by(point: Point) -> str:
 def _state(point: Point) -> Text:
     infeasible = point.state is TrialState.COMPLETE and not point.feasible
     state = "infeasible" if infeasible else point.state.value
+    if point.below_floor and not infeasible:
+        state = "too low"
     return Text(state, style=STATE_STYLES.get(state, ""))
 
 

@@ -9,4 +9,5 @@ STATE_STYLES = {
     "stopped": "yellow",
     "failed": "red",
     "infeasible": "magenta",
+    "too low": "magenta",
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from pareto_prune.core.objectives import OBJECTIVES
-from pareto_prune.core.quantities import ESTIMATED, times
+from pareto_prune.core.quantities import ESTIMATED, times, written
 from pareto_prune.results.records import AtPointsLost, Front
 from pareto_prune.results.tables.text import shown_lines
 
@@ -17,6 +17,7 @@ RECOMMENDED = "★"
 def front_summary(front: Front) -> Text:
     """Return hypervolume, what little is lost for how much, and the recommended point."""
     lines = [_counted(front), _volume(front), *map(_at_loss, _known(front.at_points_lost))]
+    lines += _left_out(front)
     lines += _ties(front)
     if front.recommended:
         chosen = front.recommended
@@ -40,6 +41,18 @@ def _volume(front: Front) -> str:
         why = "does not beat chance" if front.reference else "is not measured yet"
         return f"hypervolume: none, the dense model {why}"
     return f"hypervolume {front.hypervolume:.3f}"
+
+
+def _left_out(front: Front) -> list[str]:
+    """Return what is known of trials that lost too much to be points."""
+    if not front.below_floor:
+        return []
+    at = f"at or below {written(front.metric, front.floor)} {OBJECTIVES[front.metric].label}"
+    noun, verb, them = (
+        ("trial", "is", "it") if front.below_floor == 1 else ("trials", "are", "them")
+    )
+    many = f"{front.below_floor} {noun} {at}, where a front ends, {verb} left out"
+    return [f"{many} (--all shows {them})"]
 
 
 def _ties(front: Front) -> list[str]:

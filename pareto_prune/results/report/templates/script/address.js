@@ -24,6 +24,8 @@ function setPlain(key, value) {
   if (key === "trial" && byNumber.has(Number(value))) state.chosen = Number(value);
   if (key === "view") state.three = value === "3d" && canTurn();
   if (key === "theme" && ["light", "dark"].includes(value)) state.theme = value;
+  if (key === "linear") state.log = value !== "1";
+  if (key === "whole") state.whole = value === "1";
   if (key === "all") state.every = value === "1";
 }
 
@@ -32,6 +34,8 @@ export function writeAddress() {
     `${names[i]}${better(i) < 0 ? "<=" : ">="}${+bound.toPrecision(6)}`);
   if (state.chosen != null && state.chosen !== firstChoice()) parts.push(`trial=${state.chosen}`);
   if (state.three) parts.push("view=3d");
+  if (!state.log) parts.push("linear=1");
+  if (state.whole) parts.push("whole=1");
   if (state.every) parts.push("all=1");
   if (state.theme) parts.push(`theme=${state.theme}`);
   try { history.replaceState(null, "", parts.length ? `#${parts.join("&")}` : location.pathname); } catch { /* a page in a frame may not */ }

@@ -24,7 +24,16 @@ function axisUnit(i) {
   return [1 / size, prefix + o.unit];
 }
 
-export const onAxis = (i, value) => (value == null ? null : share(i, value) * axisUnit(i)[0]);
+/** Whether a point lost so much that it stands at the edge of the plot, as an arrow. */
+export const isBelow = (p) => !state.whole && V.floor != null && p.values[metric] < V.floor;
+const within = (i, value) => (i === metric && !state.whole && V.floor != null ? Math.max(V.floor, value) : value);
+
+export const onAxis = (i, value) => (value == null ? null : share(i, within(i, value)) * axisUnit(i)[0]);
+
+/** Costs stand on a logarithmic axis, unless the reader has it otherwise. */
+export const isLog = (i) => state.log && i !== metric && V.points.every((p) => p.values[i] > 0);
+/** Where a value lies on its axis: what Plotly takes for a place beside one. */
+export const place = (i, value) => (isLog(i) ? Math.log10(onAxis(i, value)) : onAxis(i, value));
 
 export function axisTitle(i) {
   const o = V.objectives[i];

@@ -12,7 +12,8 @@ export const follow = () => followers.forEach((tell) => tell());
 export function sliders() {
   const form = $("budget");
   for (const i of [...costs, metric]) {
-    const values = V.points.map((p) => p.values[i]).concat(V.dense ? [V.dense.values[i]] : []);
+    const kept = V.points.filter((p) => p.state !== "too low");
+    const values = kept.map((p) => p.values[i]).concat(V.dense ? [V.dense.values[i]] : []);
     const known = values.filter((v) => v != null);
     if (!known.length) continue;
     form.append(slider(i, Math.min(...known), Math.max(...known)));

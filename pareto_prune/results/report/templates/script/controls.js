@@ -1,8 +1,8 @@
-/** The buttons and boxes of the page: axes, relative, all trials, dimensions, theme, print. */
+/** The buttons and boxes of the page: axes, scales, all trials, dimensions, theme, print. */
 
 import { $, el } from "./elements.js";
 import { changed, PAGE_ROWS, state } from "./state.js";
-import { canTurn, costs, V } from "./study.js";
+import { canTurn, costs, metric, V } from "./study.js";
 
 export function controls(redraw) {
   const option = (value, text, on) => el("option", { value, selected: on }, text);
@@ -12,6 +12,9 @@ export function controls(redraw) {
   $("colour").addEventListener("change", (e) => { state.colour = e.target.value === "" ? null : +e.target.value; changed(); });
   $("relative").addEventListener("change", (e) => { state.relative = e.target.checked; changed(); });
   $("every").addEventListener("change", (e) => { state.every = e.target.checked; state.rows = PAGE_ROWS; changed(); });
+  $("log").addEventListener("change", (e) => { state.log = e.target.checked; changed(); });
+  $("whole").addEventListener("change", (e) => { state.whole = e.target.checked; changed(); });
+  $("whole").parentElement.hidden = V.floor == null || ![...V.points, ...V.references].some((p) => p.values[metric] < V.floor);
   $("relative").disabled = !V.dense;
   for (const three of [false, true]) $(three ? "tab-3d" : "tab-2d").addEventListener("click", () => turn(three));
   document.querySelector(".tabs").addEventListener("keydown", (e) => {

@@ -1,9 +1,9 @@
 /** The front in two dimensions: the metric over one cost. */
 
-import { onAxis } from "./axes.js";
+import { isBelow, onAxis, place } from "./axes.js";
 import { css } from "./elements.js";
 import { denseFits, fits, visible } from "./filters.js";
-import { labelSides } from "./labels.js";
+import { labelPlaces, spanOf } from "./labels.js";
 import { bars, hollow, hover, marker, thinned } from "./markers.js";
 import { axis, narrow, PAPER, paper, sheet } from "./sheets.js";
 import { state } from "./state.js";
@@ -35,7 +35,7 @@ export function flatTraces(shown) {
   const traces = [{
     ...base, mode: "markers", x: others.map(x), y: others.map(y), text: others.map((p) => hover(p, pointTitle(p))),
     customdata: others.map((p) => p.number), opacity: 0.7,
-    marker: { size: 7, color: faint, symbol: others.map((p) => ({ stopped: "x-thin-open", infeasible: "diamond-open" })[p.state] ?? hollow("circle")), line: { width: 1.5 } },
+    marker: { size: 7, color: faint, symbol: others.map((p) => (isBelow(p) ? "triangle-down-open" : ({ stopped: "x-thin-open", infeasible: "diamond-open" })[p.state] ?? hollow("circle"))), line: { width: 1.5 } },
   }];
   const lined = denseFits() ? members.concat([V.dense]) : members;
   traces.push(frontLine(lined));
@@ -53,15 +53,29 @@ export function flatTraces(shown) {
   return traces;
 }
 
-/** The dense model, named references and starters, with their names beside. */
+/** The dense model and the named references that keep the budgets: each with its name and symbol. */
+function named() {
+  const found = V.references.filter((r) => r.values[state.x] != null && r.values[metric] != null && fits(r))
+    .map((r) => [r, r.name, isBelow(r) ? "triangle-down" : "triangle-up"]);
+  if (denseFits()) found.push([V.dense, "dense", "diamond"]);
+  return found;
+}
+
+/** The names of the dense model and the references; those that find no room beside it, with a line. */
+function names() {
+  const known = named();
+  const places = labelPlaces(known.map(([p, name]) => [place(state.x, p.values[state.x]), place(metric, p.values[metric]), name]));
+  return known.map(([p, name], k) => ({
+    x: place(state.x, p.values[state.x]), y: place(metric, p.values[metric]), text: esc(name), name: "label",
+    ax: places[k].dx, ay: places[k].dy, xanchor: places[k].side, showarrow: true, arrowhead: 0, standoff: 8,
+    arrowwidth: 1, arrowcolor: places[k].far ? css("--dim") : "rgba(0,0,0,0)", font: { color: css("--ink"), size: 12 },
+  }));
+}
+
+/** Markers of the dense model and the references; the names of starters. */
 function namedTraces(base, x, y) {
-  const named = V.references.filter((r) => r.values[state.x] != null && r.values[metric] != null && fits(r))
-    .map((r) => [r, r.name, "triangle-up"]);
-  if (denseFits()) named.push([V.dense, "dense", "diamond"]);
-  const sides = labelSides(named.map(([p, name]) => [x(p), y(p), name]));
-  const traces = named.map(([p, name, symbol], k) => ({
-    ...base, mode: "markers+text", x: [x(p)], y: [y(p)], text: [esc(name)], textposition: sides[k],
-    textfont: { color: css("--ink"), size: 12 }, hovertext: [hover(p, name === "dense" ? "dense model" : name)], hovertemplate: "%{hovertext}<extra></extra>",
+  const traces = named().map(([p, name, symbol]) => ({
+    ...base, mode: "markers", x: [x(p)], y: [y(p)], hovertext: [hover(p, name === "dense" ? "dense model" : name)], hovertemplate: "%{hovertext}<extra></extra>",
     marker: { size: 13, symbol: hollow(symbol), color: css("--ink"), line: { width: 2 } },
   }));
   const starters = visible().filter((p) => p.front && p.starter && p.starter !== "dense");
@@ -74,7 +88,7 @@ function namedTraces(base, x, y) {
 
 export function flatLayout() {
   return sheet({
-    ...paper(PAPER), xaxis: axis(state.x), yaxis: axis(metric),
-    margin: { l: 56, r: 12, t: 12, b: narrow() ? 110 : 48 }, uirevision: `${state.x}${state.relative}`,
+    ...paper(PAPER), xaxis: axis(state.x, { range: spanOf(state.x) }), yaxis: axis(metric, { range: spanOf(metric) }), annotations: names(),
+    margin: { l: 56, r: 12, t: 12, b: narrow() ? 110 : 48 }, uirevision: `${state.x}${state.relative}${state.log}${state.whole}${state.every}`,
   });
 }

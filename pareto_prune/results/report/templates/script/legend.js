@@ -14,6 +14,7 @@ export function legend() {
   if (front.some((p) => p.starter && !isDense(p))) entries.push(mark(svg("rect", { x: 3, y: 3, width: 10, height: 10, ...outline }), "from a starter"));
   if (V.references.length) entries.push(mark(svg("path", { d: "M8 3l6 10H2z", ...outline }), "named reference"));
   if (V.points.some((p) => p.state === "stopped")) entries.push(mark(svg("path", { d: "M3 3l10 10M13 3L3 13", stroke: "currentColor", "stroke-width": 1.5 }), "stopped early"));
+  if (V.below_floor) entries.push(mark(svg("path", { d: "M2 4h12l-6 9z", fill: "none", stroke: "currentColor", "stroke-width": 1.5 }), "below the edge: too much lost"));
   entries.push(mark(svg("circle", { cx: 8, cy: 8, r: 7, fill: "none", stroke: "var(--mark)", "stroke-width": 2 }), "selected"));
   entries.push(el("span", {}, "bars: 95 % intervals"));
   $("legend").append(...entries);

@@ -49,9 +49,13 @@ function drawForPaper() {
   drawFront();
 }
 
+function boxes() {
+  for (const box of ["every", "log", "whole"]) $(box).checked = state[box];
+}
+
 function followAddress() {
   readAddress();
-  $("every").checked = state.every;
+  boxes();
   tabs();
   follow();
   redraw();
@@ -88,7 +92,7 @@ async function start() {
   paint();
   once();
   tabs();
-  $("every").checked = state.every;
+  boxes();
   follow();
   describe();
   progress();

@@ -1,6 +1,6 @@
 /** What all plots share: the library's options, the sheet they are drawn on, its axes. */
 
-import { axisTitle } from "./axes.js";
+import { axisTitle, isLog } from "./axes.js";
 import { css, page } from "./elements.js";
 import { state } from "./state.js";
 
@@ -17,7 +17,7 @@ export const narrow = () => innerWidth < 700;
 export function axis(i, extra = {}) {
   return {
     title: { text: axisTitle(i), standoff: 8 }, gridcolor: css("--grid"), zeroline: false, linecolor: css("--line"),
-    tickfont: { color: css("--dim") }, automargin: true, ...extra,
+    tickfont: { color: css("--dim") }, automargin: true, type: isLog(i) ? "log" : "linear", ...extra,
   };
 }
 

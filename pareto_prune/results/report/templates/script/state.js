@@ -5,7 +5,7 @@ import { costs } from "./study.js";
 export const PAGE_ROWS = 200;
 
 export const state = {
-  bounds: new Map(), every: false, relative: false, three: false,
+  bounds: new Map(), every: false, relative: false, log: true, whole: false, three: false,
   x: costs[0], colour: costs[1] ?? null, chosen: null, sort: null, down: false,
   rows: PAGE_ROWS, theme: null, printing: false,
 };
