@@ -70,7 +70,7 @@ def test_deployment_knobs_come_along_only_where_they_are_searched() -> None:
 
 
 def test_a_long_front_gives_at_most_a_first_population_with_both_ends() -> None:
-    many = [member(number, 0.60 + number / 250, 0.1 + number / 70) for number in range(3, 53)]
+    many = [member(number, 0.78 + number / 1000, 0.1 + number / 70) for number in range(3, 53)]
     found = warm_candidates(source(*many), config(), DENSE)
     known = [one.sublayers[0] for one in found if one.starter == "from other"]
     assert len(known) == 12

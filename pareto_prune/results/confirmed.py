@@ -9,6 +9,7 @@ from pareto_prune.core.objectives import Objective
 from pareto_prune.core.records import Confirmation, Study
 from pareto_prune.results.pairing import alike, told_by
 from pareto_prune.results.records import Confirmed, Point
+from pareto_prune.results.repeats import widened
 from pareto_prune.results.ties import interval_of, tied
 from pareto_prune.results.yardstick import Yardstick
 
@@ -56,7 +57,7 @@ def _confirmed(one: Confirmation, measure: Yardstick) -> Confirmed:
         retrainings=len(one.metrics),
         steps=one.steps,
         values=one.values,
-        intervals=one.intervals,
+        intervals=widened(one.intervals, one.values, measure.spreads),
         relative=measure.relative(one.values),
     )
 

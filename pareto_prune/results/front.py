@@ -23,13 +23,15 @@ from pareto_prune.core.records import (
     TrialState,
 )
 from pareto_prune.results.confirmed import with_confirmations
+from pareto_prune.results.doubts import doubts_of
 from pareto_prune.results.hypervolume import hypervolume
 from pareto_prune.results.members import below_floor, competes, feasible, members_of
 from pareto_prune.results.point import named_reference_of, point_of
 from pareto_prune.results.points_lost import at_points_lost
 from pareto_prune.results.records import Front, FrontObjective, Point
 from pareto_prune.results.selection.knee import knee_of
-from pareto_prune.results.selection.recommendation import dense_error, recommended
+from pareto_prune.results.selection.recommendation import recommended
+from pareto_prune.results.standard_error import dense_error
 from pareto_prune.results.ties import with_alike
 from pareto_prune.results.yardstick import Yardstick, clipped, yardstick
 
@@ -46,7 +48,8 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
     measure = yardstick(study)
     on_front = {trial.number for trial in members_of(study.trials, measure)}
     listed = [t for t in study.trials if all_trials or t.number in on_front]
-    trials = [point_of(trial, measure, trial.number in on_front) for trial in listed]
+    references = tuple(named_reference_of(result, measure) for result in study.references)
+    trials = [point_of(trial, measure, trial.number in on_front, references) for trial in listed]
     trials = with_alike(trials, study, measure.metric.name)
     trials = with_confirmations(trials, study, measure)
     if all_trials:
@@ -54,7 +57,8 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
     else:
         trials.sort(key=lambda point: (-point.values[measure.metric.name], point.number))
     members = [point for point in trials if point.on_front]
-    knee = knee_of(members, measure)
+    knee, doubts = knee_of(members, measure), doubts_of(study, measure)
+    star = None if doubts else recommended(members, measure, knee, dense_error(study, measure))
     return Front(
         study=study.name,
         hypervolume=_hypervolume(members, measure),
@@ -67,8 +71,9 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
         ),
         at_points_lost=at_points_lost(members, measure),
         knee=knee,
-        recommended=recommended(members, measure, knee, dense_error(study, measure)),
-        references=tuple(named_reference_of(result, measure) for result in study.references),
+        recommended=star,
+        doubts=doubts,
+        references=references,
         trials=tuple(trials),
         **_dense_fields(study.reference, measure),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from pareto_prune.core.quantities import written
@@ -12,11 +13,15 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.results.members import below_floor, feasible, result_of
 from pareto_prune.results.records import NamedReference, Point
+from pareto_prune.results.repeats import widened
+from pareto_prune.results.rivals import beating
 from pareto_prune.results.yardstick import Yardstick
 
 
-def point_of(trial: Trial, measure: Yardstick, on_front: bool) -> Point:
-    """Return a trial as the front holds it."""
+def point_of(
+    trial: Trial, measure: Yardstick, on_front: bool, references: Sequence[NamedReference] = ()
+) -> Point:
+    """Return a trial as the front holds it, beside the named references."""
     candidate, result = trial.candidate, trial.result
     if candidate is None and result is not None:
         candidate = result.candidate
@@ -28,6 +33,7 @@ def point_of(trial: Trial, measure: Yardstick, on_front: bool) -> Point:
         importance=candidate.importance if candidate else None,
         starter=candidate.starter if candidate else None,
         on_front=on_front,
+        beaten_by=beating(result.values, references, measure) if result else (),
         below_floor=below_floor(trial, measure),
         **fields,
         reason=_reason(trial, measure) if result else None,
@@ -40,7 +46,11 @@ def _result_fields(result: TrialResult, measure: Yardstick) -> dict[str, Any]:
         "parameters": result.parameters,
         "bytes": result.bytes,
         "values": finite,
-        "intervals": {name: i for name, i in result.intervals.items() if name in finite},
+        "intervals": widened(
+            {name: i for name, i in result.intervals.items() if name in finite},
+            finite,
+            measure.spreads,
+        ),
         "relative": measure.relative(finite),
         "architecture": result.architecture,
         "feasible": feasible(result),
@@ -70,7 +80,7 @@ def named_reference_of(result: TrialResult, measure: Yardstick) -> NamedReferenc
         name=result.candidate.starter or result.candidate.strategy,
         parameters=result.parameters,
         values=result.values,
-        intervals=result.intervals,
+        intervals=widened(result.intervals, result.values, measure.spreads),
         relative=measure.relative(result.values),
         architecture=result.architecture,
     )

@@ -72,9 +72,10 @@ class Point(Record):
         confirmed: whether the trial was retrained and measured again after the search.
         confirmation: what it was found to be then; ``values`` stay those of the search.
         values: the objectives; of a trial stopped early, as far as they are known.
-        intervals: 95 % intervals of ``values``.
+        intervals: 95 % intervals of ``values``; those of costs are for a second run.
         relative: cost objectives as shares of the dense model's.
-        on_front: whether nothing dominates it.
+        on_front: whether no other trial dominates it.
+        beaten_by: named references that are nowhere worse and somewhere better.
         paired: whether what it said to each example was kept, so that it is compared with others
             example by example.
         alike: other points of the front whose metric cannot be told from its own: by pairs where
@@ -99,6 +100,7 @@ class Point(Record):
     relative: dict[str, float] = pydantic.Field(default_factory=dict)
     architecture: Architecture | None = None
     on_front: bool = False
+    beaten_by: tuple[str, ...] = ()
     paired: bool = False
     alike: tuple[int, ...] = ()
     like_dense: bool | None = None
@@ -161,6 +163,7 @@ class Front(Record):
         constraints: of the study file.
         counts: trials by state; ``infeasible`` ones are among ``complete``.
         knee: number of the trial at the knee.
+        doubts: why no point is recommended although there may be some.
         trials: the front's members, best metric first; or every trial by number.
     """
 
@@ -179,6 +182,7 @@ class Front(Record):
     at_points_lost: tuple[AtPointsLost, ...] = ()
     knee: int | None = None
     recommended: Recommendation | None = None
+    doubts: tuple[str, ...] = ()
     references: tuple[NamedReference, ...] = ()
     trials: tuple[Point, ...] = ()
 

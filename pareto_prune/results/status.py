@@ -28,6 +28,7 @@ class Status(Record):
         trials_asked: finished trials it is to have.
         trials_per_hour, seconds_left: at the present rate, where there is one.
         front: points on the front.
+        cautions: what to know before the front is believed.
         early_stopping: what stopping early saved and how often it was wrong.
     """
 
@@ -39,6 +40,7 @@ class Status(Record):
     hypervolume: float | None = None
     front: int = 0
     recommended: str | None = None
+    cautions: tuple[str, ...] = ()
     early_stopping: Savings | None = None
     workers: tuple[WorkerStatus, ...] = ()
 

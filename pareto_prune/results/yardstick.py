@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.results.hypervolume import cost_side, metric_floor, metric_side
 from pareto_prune.results.records import Front
+from pareto_prune.results.repeats import spreads_of
 
 _DEFAULT_OBJECTIVES: tuple[str, ...] = StudyConfig.model_fields["objectives"].default
 
@@ -29,11 +30,13 @@ class Yardstick:
         objectives: in the study's order.
         reference: values of the dense model; empty until it was measured.
         chance: the metric of a model that learned nothing.
+        spreads: how far two runs of one model are apart, by cost; empty where it does not matter.
     """
 
     objectives: tuple[Objective, ...]
     reference: dict[str, float]
     chance: float
+    spreads: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def metric(self) -> Objective:
@@ -128,7 +131,8 @@ class Yardstick:
 def yardstick(study: Study) -> Yardstick:
     """Return what the values of ``study`` are held against."""
     names = study.config.get("objectives") or _DEFAULT_OBJECTIVES
-    return yardstick_for([str(name) for name in names], study.reference)  # type: ignore[attr-defined]
+    found = yardstick_for([str(name) for name in names], study.reference)  # type: ignore[attr-defined]
+    return replace(found, spreads=spreads_of(study))
 
 
 def yardstick_for(names: Iterable[str], reference: DenseReference | None) -> Yardstick:

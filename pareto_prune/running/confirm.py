@@ -33,7 +33,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.export.kept_models.store import CONFIRMED, Artifacts
 from pareto_prune.results.front import front_of
-from pareto_prune.results.selection.recommendation import standard_error
+from pareto_prune.results.standard_error import standard_error
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker import default_name
 from pareto_prune.storage import StoredStudy

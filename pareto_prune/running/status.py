@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 from pareto_prune.core.records import Study, Trial, TrialState
+from pareto_prune.results.cautions import cautions
 from pareto_prune.results.front import front_of
 from pareto_prune.results.records import Front
 from pareto_prune.results.savings import savings
@@ -29,6 +30,7 @@ def status_of(stored: StoredStudy, study: Study) -> Status:
         hypervolume=found.hypervolume,
         front=len(found.members),
         recommended=_recommended(found),
+        cautions=cautions(found),
         early_stopping=savings(study, {point.number for point in found.members}),
         workers=tuple(
             WorkerStatus(name=w.name, trial=w.number, lease_seconds=w.lease or 0.0) for w in workers

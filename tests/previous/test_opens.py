@@ -53,7 +53,27 @@ def _lives_at(folder: Path) -> None:
 
 def test_a_study_has_the_same_front(old):
     found = json.loads(tables.front_json(api.front("small", old, every=True)))
-    assert _of_then(found, EXPECTED["front"]) == EXPECTED["front"]
+    then = EXPECTED["front"] | {"recommended": None}
+    assert found["doubts"][0].startswith("24 validation examples tell the accuracy to ± ")
+    for was in [*then["trials"], *then["references"]]:
+        _narrowed(was, next(now for now in _points(found) if _key(now) == _key(was)))
+    assert _of_then(found, then) == then
+
+
+def _points(front: Any) -> Any:
+    return [*front["trials"], *front["references"]]
+
+
+def _key(point: Any) -> Any:
+    return point.get("number", point.get("name"))
+
+
+def _narrowed(was: Any, now: Any) -> None:
+    """Put what was the interval of a cost, in one run, in place of what holds for a second run."""
+    for name, (low, high) in was["intervals"].items():
+        wide = now["intervals"][name]
+        assert wide[0] <= low <= high <= wide[1]
+        now["intervals"][name] = [low, high]
 
 
 def _of_then(found: Any, expected: Any) -> Any:

@@ -29,7 +29,8 @@ def drawn(renderable, width: int = 80) -> list[str]:
 def test_the_dense_model_comes_first_and_once():
     lines = drawn(tables.front_table(front_of(synthetic.study())))
     assert lines[1].split() == ["0", "dense", "84.2", "%", "15.0", "ms", "≈80.0", "mJ", "22.5", "M"]
-    assert sum("dense" in line for line in lines) == 1
+    assert [line.split()[0] for line in lines[2:4]] == ["△", "△"]
+    assert sum("dense" in line for line in lines if "△" not in line) == 1
 
 
 def test_values_stand_with_points_lost_speed_up_and_energy_ratio():
@@ -60,7 +61,7 @@ def test_tables_fit_80_columns_without_losing_a_column(every):
 def test_all_trials_stand_with_their_state():
     front = front_of(synthetic.study(), all_trials=True)
     lines = drawn(tables.front_table(front, every=True))
-    assert len(lines) == 2 + len(front.trials)
+    assert len(lines) == 2 + len(front.references) + len(front.trials)
     for state in ("reference", "complete", "stopped", "failed", "running", "waiting"):
         assert any(f" {state} " in line for line in lines)
 
@@ -144,7 +145,7 @@ def test_json_is_the_front():
 
 
 def test_selection_shows_its_warnings_last():
-    text = drawn(tables.selection_view(select(front_of(synthetic.study()), knee=True)), width=200)
+    text = drawn(tables.selection_view(select(front_of(synthetic.study()), knee=True)), width=400)
     assert text[0].startswith("Trial 27: the knee")
     assert [line[0] for line in text[-2:]] == ["!", "!"]
 

@@ -33,6 +33,7 @@ from pareto_prune.core.records import (
     Trial,
     TrialState,
 )
+from pareto_prune.results.cautions import cautions
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
 from pareto_prune.results.hypervolume import box_told
@@ -75,6 +76,7 @@ def view_of(front: Front, study: Study) -> Json:
         "at_points_lost": [at.to_json() for at in front.at_points_lost],
         "knee": front.knee,
         "recommended": front.recommended.to_json() if front.recommended else None,
+        "cautions": list(cautions(front)),
         "explained": _explained(every),
         "history": _thinned(
             [[s.trials, _rounded(s.seconds), _rounded(s.hypervolume)] for s in steps]
@@ -296,6 +298,10 @@ def _notes(front: Front, study: Study) -> list[str]:
         "Latency and energy are the ratio to the dense model, taken in turn with it in the same "
         "process, times the dense model's own value."
     )
+    notes.append(
+        "Intervals of costs hold for a second run: the spread between runs of this machine is in "
+        "them, as far as it is known."
+    )
     if front.chance is not None and front.hypervolume is not None:
         notes.append(box_told(label, written(front.metric, front.chance)))
     return notes
@@ -307,14 +313,15 @@ def _noise_note(front: Front, label: str) -> Iterable[str]:
     if interval is not None:
         half = points((interval[1] - interval[0]) / 2)
         yield (
-            f"The {label} of one model{seen} is known to ± {half} (95 %). Points closer than that "
-            "are the same within noise."
+            f"The {label} of one model{seen} is known to ± {half} (95 %). Two models on the same "
+            "examples are compared example by example, which tells smaller differences."
         )
     unconfirmed = sum(not point.confirmed for point in front.members)
     if unconfirmed:
         yield (
             f"The front is the best of many trials on the same validation examples, so its {label} "
-            f"is optimistic; {unconfirmed} of its points are not confirmed by a longer retraining."
+            f"is optimistic, and its costs are a little; {unconfirmed} of its points are not "
+            "confirmed by a longer retraining."
         )
 
 

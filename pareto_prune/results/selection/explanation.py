@@ -9,6 +9,7 @@ from pareto_prune.core.quantities import change, written
 from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.results.gains import gains
 from pareto_prune.results.records import Front, Point
+from pareto_prune.results.rivals import described
 from pareto_prune.results.selection.noise import noise_sentences
 from pareto_prune.results.selection.records import Choice, Selection
 from pareto_prune.results.selection.trades import trade_sentence, trades_of
@@ -35,6 +36,7 @@ def explained(front: Front, choice: Choice) -> Selection:
         sentences=(
             f"Trial {point.number}: {choice.why}.",
             *_standing(front, point, measure),
+            *_better(front, point),
             *(trade_sentence(trade, measure) for trade in trades),
             *noise_sentences(point, tied_all, tied_metric, measure),
         ),
@@ -57,6 +59,15 @@ def _standing(front: Front, point: Point, measure: Yardstick) -> Iterable[str]:
         yield f"That is {against}{_beyond_noise(point)}; {gains(point, measure)}."
 
 
+def _better(front: Front, point: Point) -> Iterable[str]:
+    for reference in front.references:
+        if reference.name in point.beaten_by:
+            yield (
+                f"The reference {reference.name} is better in every objective: "
+                f"{described(reference, front)}."
+            )
+
+
 def _beyond_noise(point: Point) -> str:
     if point.like_dense is None or point.starter == DENSE_STARTER:
         return ""
@@ -68,11 +79,13 @@ def _warnings(front: Front, point: Point) -> Iterable[str]:
     if not point.on_front:
         reason = point.reason or "another point is nowhere worse and somewhere better"
         yield f"Trial {point.number} is not on the front: {reason}."
+    yield from (f"This says little: {doubt}." for doubt in front.doubts)
     if not point.confirmed:
         seen = f" on {front.examples} validation examples" if front.examples else ""
         yield (
-            f"Its {label} was picked among many trials{seen}, so it is optimistic: "
-            "score what is exported on data that the search has not seen."
+            f"Its {label} was picked among many trials{seen}, so it is optimistic, and so are its "
+            "costs, a little: `confirm` it, and score what is exported on data that the search has "
+            "not seen."
         )
     for objective in front.objectives:
         if objective.grade == "estimated":

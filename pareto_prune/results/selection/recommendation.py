@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import change, points
-from pareto_prune.core.records import (
-    Quality,
-    Study,
-)
 from pareto_prune.results.gains import gains
 from pareto_prune.results.records import Point, Recommendation
+from pareto_prune.results.standard_error import LEAST_LOST, MOST_LOST
 from pareto_prune.results.yardstick import Yardstick
 
 
-def dense_error(study: Study, measure: Yardstick) -> float:
-    """Return the standard error of the dense model's metric; 0 where it is not known."""
-    if study.reference is None:
-        return 0.0
-    return standard_error(study.reference.quality, measure.metric.name)
-
-
-def standard_error(quality: Quality, metric: str) -> float:
-    """Return the standard error of a metric; 0 where it is not known."""
-    if metric in quality.intervals:
-        low, high = quality.intervals[metric]
-        return (high - low) / (2 * 1.96)
-    share = quality.metrics.get(metric, 0.0)
-    if not OBJECTIVES[metric].share or not 0 <= share <= 1:
-        return 0.0
-    return math.sqrt(share * (1 - share) / max(1, quality.examples))
-
-
 def recommended(
+    members: Sequence[Point], measure: Yardstick, knee: int | None, error: float
+) -> Recommendation | None:
+    """Recommend a point, and say where a named reference is better."""
+    found = _recommended(members, measure, knee, error)
+    point = next((p for p in members if found and p.number == found.trial), None)
+    if found is None or point is None or not point.beaten_by:
+        return found
+    better = f"{' and '.join(point.beaten_by)} is better in every objective"
+    return found.model_copy(update={"reason": f"{found.reason}; but {better}"})
+
+
+def _recommended(
     members: Sequence[Point], measure: Yardstick, knee: int | None, error: float
 ) -> Recommendation | None:
     """Recommend the cheapest point that is as good as the dense model, else the knee.
@@ -45,7 +34,7 @@ def recommended(
     if not measure.complete:
         return None
     metric = measure.metric
-    allowed = min(max(0.01, error), 0.02)
+    allowed = min(max(LEAST_LOST, error), MOST_LOST)
     floor = measure.reference[metric.name] - allowed - 1e-9
     cheaper = [point for point in members if measure.cost(point.relative) < 1]
     good = [point for point in cheaper if point.values[metric.name] >= floor]

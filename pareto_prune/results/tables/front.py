@@ -10,7 +10,7 @@ from rich.text import Text
 from pareto_prune.core.objectives import OBJECTIVES, Objective
 from pareto_prune.core.quantities import ESTIMATED, count, times, written
 from pareto_prune.core.records import DENSE_STARTER, TrialState
-from pareto_prune.results.records import Confirmed, Front, Point
+from pareto_prune.results.records import Confirmed, Front, NamedReference, Point
 from pareto_prune.results.tables.states import STATE_STYLES
 from pareto_prune.results.tables.summary import RECOMMENDED, front_summary
 from pareto_prune.results.tables.text import plain_table, shown
@@ -41,6 +41,8 @@ def front_table(front: Front, every: bool = False) -> Table:
         table.add_column("params", justify="right", no_wrap=True)
     if front.reference:
         table.add_row(*_dense_row(front, every), style="bold")
+    for reference in front.references:
+        table.add_row(*_reference_row(front, reference, every))
     listed = front.trials if every else front.members
     for point in listed:
         if every or point.starter != DENSE_STARTER or not front.reference:
@@ -75,6 +77,20 @@ def _dense_row(front: Front, every: bool) -> list[RenderableType]:
         cells += [written(objective.name, reference.get(objective.name), estimated), ""]
     if _with_size(front, every):
         cells.append(written("parameters", reference.get("parameters")))
+    return cells
+
+
+def _reference_row(front: Front, reference: NamedReference, every: bool) -> list[RenderableType]:
+    """Return a well-known alternative, which stands beside the front."""
+    cells: list[RenderableType] = ["△", "", shown(reference.name)]
+    if every:
+        cells.append("reference")
+    for objective in _objectives(front):
+        value, estimated = reference.values.get(objective.name), front.estimated(objective.name)
+        cells.append("–" if value is None else written(objective.name, value, estimated))
+        cells.append(_against(front, value, objective))
+    if _with_size(front, every):
+        cells.append("–" if reference.parameters is None else count(reference.parameters))
     return cells
 
 

@@ -30,6 +30,8 @@ def status_view(status: Status) -> RenderableType:
         grid.add_row("early stops", _stops(status.early_stopping))
     if status.recommended:
         grid.add_row("recommended", shown(status.recommended))
+    for caution in status.cautions:
+        grid.add_row(Text("mind", style="yellow"), shown(caution))
     return Group(grid, Padding(workers_table(status.workers), (1, 0, 0, 0)))
 
 

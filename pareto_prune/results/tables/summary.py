@@ -8,6 +8,7 @@ from rich.text import Text
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import ESTIMATED, times, written
+from pareto_prune.results.cautions import cautions
 from pareto_prune.results.records import AtPointsLost, Front
 from pareto_prune.results.tables.text import shown_lines
 
@@ -19,6 +20,7 @@ def front_summary(front: Front) -> Text:
     lines = [_counted(front), _volume(front), *map(_at_loss, _known(front.at_points_lost))]
     lines += _left_out(front)
     lines += _ties(front)
+    lines += [f"! {caution}" for caution in cautions(front)]
     if front.recommended:
         chosen = front.recommended
         lines.append(f"{RECOMMENDED} recommended: trial {chosen.trial}, {chosen.reason}")

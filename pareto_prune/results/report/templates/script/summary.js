@@ -1,4 +1,4 @@
-/** The tiles at the top: the dense model, what a few points buy, the hypervolume. */
+/** The top: tiles of the dense model, of what a few points buy, of the hypervolume; what to mind. */
 
 import { $, el } from "./elements.js";
 import { plural, times, written } from "./quantities.js";
@@ -21,6 +21,8 @@ export function summary() {
   tiles.push(tile(V.hypervolume == null ? "–" : V.hypervolume.toFixed(3),
     V.hypervolume == null ? `hypervolume: ${why}` : `hypervolume of ${plural(front.length, "point")}`));
   $("summary").append(...tiles);
+  $("cautions").hidden = !V.cautions.length;
+  $("cautions").append(...V.cautions.map((text) => el("li", {}, text)));
 }
 
 const tile = (value, text) => el("div", { class: "tile" }, el("b", {}, value), el("span", { class: "dim" }, text));

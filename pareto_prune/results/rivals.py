@@ -1,0 +1,33 @@
+"""Named references against points: a well-known alternative may be better than what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.quantities import written
+from pareto_prune.results.records import Front, NamedReference
+from pareto_prune.results.yardstick import Yardstick
+
+
+def beating(
+    values: dict[str, float], references: Iterable[NamedReference], measure: Yardstick
+) -> tuple[str, ...]:
+    """Return the names of the references that are nowhere worse than ``values``, and not equal."""
+    return tuple(r.name for r in references if _beats(r.values, values, measure))
+
+
+def _beats(one: dict[str, float], other: dict[str, float], measure: Yardstick) -> bool:
+    if any(name not in one or name not in other for name in measure.names):
+        return False
+    less = [o.sign * (one[o.name] - other[o.name]) for o in measure.objectives]
+    return max(less) <= 0 and min(less) < 0
+
+
+def described(reference: NamedReference, front: Front) -> str:
+    """Return the objectives of a reference, as ``"accuracy 83.9 %, latency 9.30 ms"``."""
+    return ", ".join(
+        f"{OBJECTIVES[o.name].label} "
+        f"{written(o.name, reference.values.get(o.name), front.estimated(o.name))}"
+        for o in front.objectives
+    )
