@@ -192,16 +192,19 @@ def confirm(
     trials: Sequence[int] = (),
     storage: str = DEFAULT_STORAGE,
     *,
-    output: str | Path = DEFAULT_OUTPUT,
+    output: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Confirmation]:
     """Retrain trials with three seeds and three times the steps, and measure them afresh.
+
+    The page is written anew with what was found, also where a retraining failed.
 
     Args:
         name: of the study.
         trials: their numbers; by default those on the front that are not confirmed yet.
         storage: URL of the database.
-        output: folder for models, in a folder of the study's name, where the study has none.
+        output: folder for the page, in a folder of the study's name, and for models where the study
+            has no place for them; by default where its page is.
         progress: told what is going on.
 
     Raises:
@@ -211,9 +214,36 @@ def confirm(
     from pareto_prune.running.confirm import confirm_study
 
     stored = open_storage(storage).open_study(name)
+    page = page_of(name, storage, output)
     if not stored.artifacts:
-        stored.keep_artifacts_at(str(writable(Path(output).expanduser().resolve() / name)))
-    return confirm_study(stored, trials, progress)
+        stored.keep_artifacts_at(str(writable(page.parent)))
+    try:
+        return confirm_study(stored, trials, progress)
+    finally:
+        if stored.read().confirmations:
+            writable(page.parent)
+            _write_page(stored, page)
+
+
+def page_of(name: str, storage: str = DEFAULT_STORAGE, output: str | Path | None = None) -> Path:
+    """Return where the page of a study is, or is to be written.
+
+    Args:
+        name: of the study.
+        storage: URL of the database.
+        output: folder in which it is, in a folder of the study's name; by default that of the
+            study's models, where a page is there, else the usual one.
+
+    Raises:
+        UserError: no such study, or the storage does not open.
+    """
+    from pareto_prune.export.kept_models.places import local_path
+
+    if output is None:
+        models = local_path(open_storage(storage).open_study(name).artifacts or "")
+        if models is not None and (models / "report.html").is_file():
+            return models / "report.html"
+    return Path(output or DEFAULT_OUTPUT).expanduser().resolve() / name / "report.html"
 
 
 def status(name: str, storage: str = DEFAULT_STORAGE) -> Status:

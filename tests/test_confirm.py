@@ -17,6 +17,7 @@ from pareto_prune.core.errors import ParetoPruneError, TrialError, UserError
 from pareto_prune.core.records import Confirmation, Interval, Quality, TrialState
 from pareto_prune.results import tables
 from pareto_prune.results.front import front_of
+from pareto_prune.results.selection import explain
 from pareto_prune.running import confirm
 from pareto_prune.running.confirm import to_confirm, together
 from pareto_prune.storage import open_storage
@@ -177,6 +178,28 @@ def test_a_study_is_confirmed_and_goes_on_as_if_nothing_had_been(
         assert one.values["accuracy"] == pytest.approx(sum(one.metrics) / 3)
         assert one.values["latency_ms"] == after.trials[one.number].result.values["latency_ms"]
     assert api.confirm("small", (), study, output=tmp_path / "out") == []
+
+
+def test_the_page_is_written_anew_with_what_was_confirmed(tmp_path: Path, study: str) -> None:
+    page = tmp_path / "out/small/report.html"
+    assert api.page_of("small", study) == page
+    assert '"again":{' not in page.read_text(encoding="utf-8")
+    (found,) = api.confirm("small", [1], study)
+    seen = page.read_text(encoding="utf-8")
+    assert '"again":{"retrainings":3,"values":[' in seen
+    accuracy = float(f"{found.values['accuracy']:.6g}")
+    assert f'"values":[{accuracy},' in seen
+    api.confirm("small", [1], study, output=tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere/small/report.html").is_file()
+
+
+def test_a_selection_says_what_was_confirmed() -> None:
+    sentences = explain(confirmed_front(), 3).sentences
+    assert (
+        "Retrained 3 times and measured afresh it has accuracy 80.5 %, latency 8.00 ms, "
+        "energy ≈40.0 mJ." in sentences
+    )
+    assert any(s.startswith("Its confirmed accuracy is within noise of") for s in sentences)
 
 
 def test_a_trial_whose_weights_are_gone_gets_new_ones(tmp_path: Path, study: str) -> None:

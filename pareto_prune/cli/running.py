@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,7 +41,10 @@ Threads = Annotated[
 
 @app.command()
 def validate(study: StudyPath) -> None:
-    """Check a study file and report all its problems at once.
+    """Check a study file and what it names, all problems at once.
+
+    Files and folders of this host are read, with their columns and labels; what is on the hub is
+    not looked at.
 
     Example: pareto-prune validate studies/quickstart.toml
     """
@@ -138,7 +142,10 @@ def confirm(
         typer.Argument(metavar="[TRIAL…]", help="Numbers of trials; by default the front's."),
     ] = None,
     storage: StorageUrl = DEFAULT_STORAGE,
-    output: Output = DEFAULT_OUTPUT,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the page is written anew; by default where it is."),
+    ] = None,
 ) -> None:
     """Retrain the front longer, and measure it afresh.
 
@@ -158,7 +165,10 @@ def confirm(
             api.confirm(name, trials or (), storage, output=output, progress=display)
         except KeyboardInterrupt:
             interrupted = True
-    show(front_view(api.front(name, storage)))
+    found = api.front(name, storage)
+    show(front_view(found))
+    if any(point.confirmed for point in found.members):
+        print(f"\nThe page: {api.page_of(name, storage, output)}")
     if interrupted:
         print("Interrupted; the same command goes on.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pareto_prune.core.records import Confirmation
 from pareto_prune.results.front import front_of
 from pareto_prune.results.report import write_report
 from pareto_prune.results.report.script import modules
@@ -257,6 +258,21 @@ def test_names_of_references_do_not_meet(browser, tmp_path, width):
     for k, a in enumerate(boxes):
         for b in boxes[k + 1 :]:
             assert not (a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3])
+
+
+def test_confirmed_values_stand_beside_the_searched_ones(browser, tmp_path):
+    known = values(0.812, 0.45, 0.45)
+    made = study_of(
+        trial(1, values(0.83, 0.5, 0.5)),
+        confirmations=(Confirmation(number=1, steps=9, metrics=(0.812,) * 3, values=known),),
+    )
+    browser.open(written(made, tmp_path / "confirmed.html"))
+    row = browser.run("document.querySelector('[data-trial=\"1\"]').innerText")
+    for part in ("83.0 %", "81.2 %", "7.50 ms", "6.75 ms", "confirmed ×3"):
+        assert part in row
+    assert "measured afresh it has accuracy 81.2 %" in browser.run(
+        "document.getElementById('choice').innerText"
+    )
 
 
 def test_the_table_sorts_and_says_how(browser, page, study):

@@ -38,7 +38,7 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
 from pareto_prune.results.hypervolume import box_told
 from pareto_prune.results.measured_as import measured_as
-from pareto_prune.results.records import Front, NamedReference, Point
+from pareto_prune.results.records import Confirmed, Front, NamedReference, Point
 from pareto_prune.results.savings import savings
 from pareto_prune.results.selection import explain
 from pareto_prune.results.yardstick import yardstick_of
@@ -163,6 +163,7 @@ def _point(point: Point, names: Sequence[str], candidate: Candidate | None) -> J
         "starter": point.starter,
         "front": point.on_front,
         "confirmed": point.confirmed or None,
+        "again": _again(point.confirmation, names) if point.confirmation else None,
         "values": [_rounded(point.values[name]) for name in names],
         **_bounds(names, point.intervals, point.values),
         "parameters": point.parameters,
@@ -171,6 +172,15 @@ def _point(point: Point, names: Sequence[str], candidate: Candidate | None) -> J
         **_shape(point.architecture),
     }
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def _again(found: Confirmed, names: Sequence[str]) -> Json:
+    """Return what a point was found to be when it was retrained and measured afresh."""
+    return {
+        "retrainings": found.retrainings,
+        "values": [_rounded(found.values.get(name)) for name in names],
+        **_bounds(names, found.intervals, found.values),
+    }
 
 
 def _state(point: Point) -> str:

@@ -37,6 +37,7 @@ def explained(front: Front, choice: Choice) -> Selection:
             f"Trial {point.number}: {choice.why}.",
             *_standing(front, point, measure),
             *_better(front, point),
+            *_again(front, point),
             *(trade_sentence(trade, measure) for trade in trades),
             *noise_sentences(point, tied_all, tied_metric, measure),
         ),
@@ -66,6 +67,25 @@ def _better(front: Front, point: Point) -> Iterable[str]:
                 f"The reference {reference.name} is better in every objective: "
                 f"{described(reference, front)}."
             )
+
+
+def _again(front: Front, point: Point) -> Iterable[str]:
+    """Yield what a confirmed point was found to be, and what is as good for less."""
+    found = point.confirmation
+    if found is None:
+        return
+    values = ", ".join(
+        f"{OBJECTIVES[o.name].label} {written(o.name, value, front.estimated(o.name))}"
+        for o in front.objectives
+        if (value := found.values.get(o.name)) is not None
+    )
+    yield f"Retrained {found.retrainings} times and measured afresh it has {values}."
+    if found.matched_by is not None:
+        by = "paired by example" if found.paired else "95 % intervals overlap; not paired"
+        yield (
+            f"Its confirmed {OBJECTIVES[front.metric].label} is within noise of that of trial "
+            f"{found.matched_by}, which is cheaper ({by})."
+        )
 
 
 def _beyond_noise(point: Point) -> str:

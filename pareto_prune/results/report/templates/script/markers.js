@@ -2,19 +2,20 @@
 
 import { onAxis, ticks } from "./axes.js";
 import { css } from "./elements.js";
-import { count, digits } from "./quantities.js";
+import { count, digits, written } from "./quantities.js";
 import { colourTitle, ranges, shade } from "./shades.js";
 import { narrow } from "./sheets.js";
 import { state } from "./state.js";
 import { anyEstimate, metric, names, V } from "./study.js";
 import { colours } from "./theme.js";
-import { esc, valueText } from "./words.js";
+import { againText, esc, valueText } from "./words.js";
 
 export const MOST_OTHERS = 1500;
 
 export function hover(point, title) {
   const lines = [`<b>${esc(title)}</b>`];
   for (let i = 0; i < names.length; i++) lines.push(`${V.objectives[i].label} ${esc(valueText(point, i))}`);
+  if (point.again) lines.push(`${againText(point)}: ${names.map((_, i) => esc(written(i, point.again.values[i]))).join(", ")}`);
   if (point.parameters) lines.push(`${count(point.parameters)} parameters`);
   if (point.layers) {
     lines.push(...wrapped("heads", point.layers.map((l) => l[0])), ...wrapped("neurons", point.layers.map((l) => l[1])));

@@ -5,19 +5,23 @@ import { denseFits, visible } from "./filters.js";
 import { count, written } from "./quantities.js";
 import { choose, PAGE_ROWS, state } from "./state.js";
 import { better, isDense, metric, names, recommended, V } from "./study.js";
-import { beside, depth, madeBy, stateText, valueText } from "./words.js";
+import { againText, beside, depth, madeBy, stateText, valueText } from "./words.js";
 
 const COLUMNS = [
   { title: "trial", key: (p) => p.number, cell: pickCell },
-  { title: "made by", text: true, key: madeBy, cell: (p) => madeBy(p) },
+  { title: "made by", text: true, key: madeBy, cell: (p) => el("div", {}, madeBy(p), p.again ? el("div", { class: "again" }, againText(p)) : "") },
   ...names.map((_, i) => ({
     title: V.objectives[i].label + (V.objectives[i].estimated ? " (est.)" : ""), key: (p) => p.values[i], down: better(i) > 0,
-    cell: (p) => el("span", { title: valueText(p, i) }, written(i, p.values[i]), " ", el("span", { class: "aside" }, beside(i, p.values[i]))),
+    cell: (p) => el("div", {}, valueCell(p, i), p.again ? el("div", { class: "again" }, valueCell(p.again, i)) : ""),
   })),
   { title: "parameters", key: (p) => p.parameters ?? Infinity, cell: (p) => count(p.parameters) },
   { title: "layers", key: (p) => (p.layers ? depth(p) : 0), cell: (p) => (p.layers ? String(depth(p)) : "–") },
   { title: "state", text: true, key: (p) => p.state, cell: (p) => stateText(p) },
 ];
+
+function valueCell(p, i) {
+  return el("span", { title: valueText(p, i) }, written(i, p.values[i]), " ", el("span", { class: "aside" }, beside(i, p.values[i])));
+}
 
 function pickCell(p) {
   const label = p.number === recommended ? `${p.number} ★` : String(p.number);

@@ -23,6 +23,8 @@ export function valueText(point, i) {
   return `${written(i, point.values[i])}${aside ? ` (${aside}${range})` : range}`;
 }
 
+export const againText = (p) => `confirmed ×${p.again.retrainings}`;
+
 export function madeBy(point) {
   if (point.starter) return point.starter;
   return [...new Set([point.strategy, point.importance].filter(Boolean))].join("/") || "–";
