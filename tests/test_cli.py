@@ -62,6 +62,7 @@ def test_list_says_what_each_member_is(call, family):
     [
         (("list", "strategy"), "did you mean 'strategies'"),
         (("front", "gone"), "unknown study 'gone'"),
+        (("front", "gone"), "another database is named by --storage"),
         (("status", "gone"), "unknown study 'gone'"),
         (("export", "gone", "0", "--to", "x"), "unknown study 'gone'"),
         (("report", "gone", "--to", "x.html"), "unknown study 'gone'"),

@@ -51,7 +51,12 @@ def validate(study: StudyPath) -> None:
     from pareto_prune.running.study_file import read_study
 
     config = read_study(study)
+    from pareto_prune.running.study_inputs import check_inputs
+
+    notes = check_inputs(config)
     print(f"{study}: study {config.name!r} is valid")
+    for note in notes:
+        print(note, file=sys.stderr)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from pareto_prune.core.records import TrialState
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.checkpoint import Checkpoint, names_of
 from pareto_prune.inputs.examples import TaskData
+from pareto_prune.inputs.notes import notes_on
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.models.families import architecture
 from pareto_prune.search.space import SearchSpace
@@ -53,6 +54,7 @@ class Estimate:
         model_bytes: weights of the dense model.
         starters: names of the candidates that come first.
         genes: parameters that the sampler draws.
+        notes: what to know of the texts.
     """
 
     study: str
@@ -67,6 +69,7 @@ class Estimate:
     genes: int
     examples: tuple[int, int, int]
     output: Path
+    notes: tuple[str, ...] = ()
 
     @property
     def total(self) -> float:
@@ -94,7 +97,7 @@ class Estimate:
             f"in all      about {duration(self.total)}{limit}",
             f"disk        about {self.disk / 1e6:.0f} MB in {self.output}",
         ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"texts       {note}" for note in self.notes)])
 
 
 def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
@@ -131,6 +134,7 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
         genes=len(space.genes),
         examples=(len(data.train), len(data.validation), len(data.test)),
         output=folder,
+        notes=tuple(notes_on(data, config.data.max_length)),
     )
 
 

@@ -123,7 +123,9 @@ class Storage:
     def _unknown(self, name: str) -> Problem:
         known = [study.name for study in self.studies()]
         problem = unknown_name("study", name, known, self.name)
-        return problem if known else Problem(problem.where, problem.wrong, "there are none")
+        there = problem.allowed if known else "there are none"
+        hint = "another database is named by --storage or PARETO_PRUNE_STORAGE"
+        return Problem(problem.where, problem.wrong, f"{there}; {hint}")
 
     def _opened(self, identity: Identity, config: StudyConfig) -> StoredStudy:
         return StoredStudy(self._database, identity, config, self._lease_seconds)

@@ -276,7 +276,7 @@ def test_a_study_that_optuna_made_is_not_taken_over(optunas: RDBStorage, storage
 
 
 def test_an_unknown_study_names_the_nearest(storage: Storage) -> None:
-    with pytest.raises(UserError, match="unknown study 'nothing', there are none"):
+    with pytest.raises(UserError, match=r"unknown study 'nothing', there are none; .*--storage"):
         storage.open_study("nothing")
     storage.create(study_config("quickstart"))
     with pytest.raises(UserError, match="did you mean 'quickstart'"):
