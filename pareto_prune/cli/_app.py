@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 INTERRUPTED = 130
+PIPED = 200
+"""Columns of a table that goes into a pipe or a file."""
 
 PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
 app = typer.Typer(
@@ -46,10 +49,13 @@ Output = Annotated[
 
 
 def show(renderable: RenderableType) -> None:
-    """Print a table or a page of text to stdout."""
+    """Print a table or a page of text to stdout; into a pipe or a file without breaking lines."""
     from rich.console import Console
 
-    Console().print(renderable)
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=PIPED)
+    console.print(renderable)
 
 
 def print_json(text: str) -> None:

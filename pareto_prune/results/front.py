@@ -64,6 +64,7 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
         hypervolume=_hypervolume(members, measure),
         objectives=tuple(_objective(o, study.reference) for o in measure.objectives),
         constraints=_texts(study.config.get("constraints")),
+        broken=_broken(study.trials),
         counts=_counts(study.trials),
         floor=measure.floor,
         below_floor=sum(
@@ -114,6 +115,13 @@ def _counts(trials: Sequence[Trial]) -> dict[str, int]:
         for t in trials
     )
     return {state.value: states[state.value] for state in TrialState} | {"infeasible": infeasible}
+
+
+def _broken(trials: Sequence[Trial]) -> dict[str, int]:
+    """Return how many complete trials break each constraint, those most broken first."""
+    complete = [t.result for t in trials if t.state is TrialState.COMPLETE and t.result]
+    found = Counter(name for r in complete for name, over in r.violations.items() if over > 0)
+    return dict(found.most_common())
 
 
 def _hypervolume(members: Sequence[Point], measure: Yardstick) -> float | None:

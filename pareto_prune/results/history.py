@@ -78,6 +78,19 @@ def _grown(
     return volume + max(0.0, gain(front, added)), np.concatenate((kept, added[None]))
 
 
+def trials_per_second(trials: Sequence[Trial], recent: int = 20) -> float | None:
+    """Return finished trials a second over the last ones, long pauses left out."""
+    ended = sorted(
+        (t for t in trials if t.state.finished and t.ended and t.started),
+        key=lambda t: t.ended or 0,
+    )[-recent:]
+    if not ended:
+        return None
+    begun = min(trial.started or 0.0 for trial in ended)
+    span = max(_active_seconds(begun, ended))
+    return len(ended) / span if span > 0 else None
+
+
 def _active_seconds(created: float, finished: Sequence[Trial]) -> list[float]:
     """Return the seconds from ``created`` to the end of each trial, without the long pauses."""
     ends = [trial.ended or created for trial in finished]

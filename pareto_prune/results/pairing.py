@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.core.config import DataTable
+from pareto_prune.core.data_table import DataTable
 from pareto_prune.core.outcomes import Outcomes
 from pareto_prune.core.records import Study
 from pareto_prune.inputs.pairs import resampled

@@ -161,6 +161,7 @@ class Front(Record):
         below_floor: feasible complete trials that are not above it.
         examples: validation examples behind the metric.
         constraints: of the study file.
+        broken: complete trials that break each constraint.
         counts: trials by state; ``infeasible`` ones are among ``complete``.
         knee: number of the trial at the knee.
         doubts: why no point is recommended although there may be some.
@@ -178,6 +179,7 @@ class Front(Record):
     below_floor: int = 0
     examples: int | None = None
     constraints: dict[str, str] = pydantic.Field(default_factory=dict)
+    broken: dict[str, int] = pydantic.Field(default_factory=dict)
     counts: dict[str, int] = pydantic.Field(default_factory=dict)
     at_points_lost: tuple[AtPointsLost, ...] = ()
     knee: int | None = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from pareto_prune.core.records import Study, Trial, TrialState
+from pareto_prune.core.records import Study, TrialState
 from pareto_prune.results.cautions import cautions
 from pareto_prune.results.front import front_of
+from pareto_prune.results.history import trials_per_second
 from pareto_prune.results.records import Front
 from pareto_prune.results.savings import savings
 from pareto_prune.results.status import Status, StudyRow, WorkerStatus
@@ -17,7 +18,7 @@ from pareto_prune.storage import StoredStudy
 def status_of(stored: StoredStudy, study: Study) -> Status:
     """Return how a study stands, of which ``study`` was read."""
     found = front_of(study)
-    rate = _rate(study.trials)
+    rate = trials_per_second(study.trials)
     counts = Counter(trial.state for trial in study.trials)
     left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
     workers = [worker for worker in stored.workers() if worker.at_work(time.time())]
@@ -52,17 +53,6 @@ def study_row(stored: StoredStudy, study: Study) -> StudyRow:
         model=stored.config.model.path,
         data=stored.config.data.path,
     )
-
-
-def _rate(trials: tuple[Trial, ...]) -> float | None:
-    """Return finished trials a second, over the last twenty of them."""
-    ends = sorted((t.ended, t.started) for t in trials if t.state.finished and t.ended)
-    recent = ends[-20:]
-    starts = [started for _, started in recent if started is not None]
-    if not recent or not starts or recent[-1][0] is None:
-        return None
-    span = recent[-1][0] - min(starts)
-    return len(recent) / span if span > 0 else None
 
 
 def _recommended(found: Front) -> str | None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
 from pareto_prune.results.front import front_of
-from pareto_prune.results.history import history, plateaued
+from pareto_prune.results.history import history, plateaued, trials_per_second
 from pareto_prune.results.hypervolume import hypervolume
 from pareto_prune.results.members import competes
 from pareto_prune.results.records import Front
@@ -306,6 +306,16 @@ def test_history_does_not_count_the_night_between_two_runs():
     night = 8 * 3600
     two = two.model_copy(update={"started": two.started + night, "ended": two.ended + night})
     assert [step.seconds for step in history(study_of(one, two))] == [70.0, 80.0]
+
+
+def test_a_rate_does_not_count_the_night_between_two_runs():
+    trials = [trial(i, values(0.8, 0.5, 0.5)) for i in range(4)]
+    steady = trials_per_second(trials)
+    assert steady == pytest.approx(0.1)
+    moved = {"started": trials[3].started + 8 * 3600, "ended": trials[3].ended + 8 * 3600}
+    night = [*trials[:3], trials[3].model_copy(update=moved)]
+    assert trials_per_second(night) == pytest.approx(0.1)
+    assert trials_per_second([]) is None
 
 
 def test_history_follows_the_order_of_the_ends():

@@ -109,6 +109,19 @@ def test_models_at_chance_are_left_out_and_said():
     assert [row["trial"] for row in table] == ["", "3"]
 
 
+def test_a_front_of_nothing_says_which_constraint_left_none():
+    broken = [trial(n, values(0.8, 0.1, 0.1), violations={"accuracy": 0.1}) for n in range(3)]
+    lines = drawn(tables.front_summary(front_of(study_of(*broken))), width=200)
+    assert "no point keeps the constraints (accuracy >= 0.6: 3 trials break it)" in lines
+
+
+def test_candidates_that_no_trial_is_left_for_are_not_waiting():
+    done = Status(study="s", states={"complete": 3, "waiting": 3}, trials_asked=3)
+    assert "waiting" not in "\n".join(drawn(tables.status_view(done)))
+    more = done.model_copy(update={"trials_asked": 6})
+    assert "3 waiting" in "\n".join(drawn(tables.status_view(more)))
+
+
 def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 

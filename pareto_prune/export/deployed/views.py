@@ -16,6 +16,8 @@ from pareto_prune.export.deployed.refreshing import Refresh
 from pareto_prune.export.deployed.scoring import Scorecard
 from pareto_prune.results.tables import shown
 
+_WHOLE = ("95 %", "against dense", "new against old", "this model")
+"""Columns whose numbers no narrow table breaks."""
 MOST_CLASSES = 12
 """Classes up to which confusions are shown."""
 
@@ -46,11 +48,13 @@ def _metrics(card: Scorecard) -> Table:
 
 
 def difference_cells(name: str, difference: Difference | None) -> tuple[str, str]:
-    """Return a difference with its sign, and its interval."""
+    """Return a difference with its sign, and its interval in the same unit."""
     if difference is None:
         return "", ""
     low, high = difference.interval
-    return _signed(name, difference.value), f"{_signed(name, low)} … {_signed(name, high)}"
+    return _signed(name, difference.value), " … ".join(
+        _signed(name, end).partition(" ")[0] for end in (low, high)
+    )
 
 
 def _signed(name: str, value: float) -> str:
@@ -62,7 +66,13 @@ def _metric(name: str, quality: Quality | None) -> str:
 
 
 def _interval(name: str, interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else " … ".join(written(name, end) for end in interval)
+    return "" if interval is None else _span(*(written(name, end) for end in interval))
+
+
+def _span(low: str, high: str) -> str:
+    """Return an interval; a unit that both ends have stands once."""
+    number, _, unit = low.partition(" ")
+    return f"{number if unit and high.endswith(f' {unit}') else low} … {high}"
 
 
 def _costs(card: Scorecard) -> Iterator[RenderableType]:
@@ -148,7 +158,7 @@ def _table(first: str, *others: str | Text) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(first)
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name in _WHOLE)
     return table
 
 

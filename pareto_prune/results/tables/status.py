@@ -20,7 +20,7 @@ def status_view(status: Status) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_row("study", shown(status.study))
     grid.add_row("trials", f"{status.finished} of {status.trials_asked} finished")
-    grid.add_row("states", _states(status.states))
+    grid.add_row("states", _states(_to_come(status)))
     rate = status.trials_per_hour
     grid.add_row("rate", "–" if rate is None else f"{rate:.0f} trials/h")
     grid.add_row("time left", "–" if status.seconds_left is None else duration(status.seconds_left))
@@ -40,6 +40,12 @@ def _stops(found: Savings) -> str:
     if not found.audited:
         return f"{saved}; none audited yet"
     return f"{saved}; {len(found.wrong)} of {found.audited} audited ones were wrong"
+
+
+def _to_come(status: Status) -> dict[str, int]:
+    """Return the states; candidates that wait are not told where no trial is left to run them."""
+    over = status.finished >= status.trials_asked
+    return {s: n for s, n in status.states.items() if not (over and s == "waiting")}
 
 
 def _states(states: dict[str, int]) -> Text:

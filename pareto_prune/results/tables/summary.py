@@ -18,6 +18,7 @@ RECOMMENDED = "★"
 def front_summary(front: Front) -> Text:
     """Return hypervolume, what little is lost for how much, and the recommended point."""
     lines = [_counted(front), _volume(front), *map(_at_loss, _known(front.at_points_lost))]
+    lines += [_why_none(front)] if not front.members and front.finished else []
     lines += _left_out(front)
     lines += _ties(front)
     lines += [f"! {caution}" for caution in cautions(front)]
@@ -43,6 +44,18 @@ def _volume(front: Front) -> str:
         why = "does not beat chance" if front.reference else "is not measured yet"
         return f"hypervolume: none, the dense model {why}"
     return f"hypervolume {front.hypervolume:.3f}"
+
+
+def _why_none(front: Front) -> str:
+    """Say which constraints left no point, where they did."""
+    if not front.counts.get("infeasible"):
+        return ""
+    broken = ", ".join(
+        f"{OBJECTIVES[name].label} {front.constraints[name]}: {count} trials break it"
+        for name, count in front.broken.items()
+        if name in front.constraints
+    )
+    return f"no point keeps the constraints ({broken})"
 
 
 def _left_out(front: Front) -> list[str]:
