@@ -65,7 +65,8 @@ def select(
 ) -> None:
     """Choose one point of the front and explain it.
 
-    Says what its neighbours would buy and cost, and what is within noise.
+    The recommended one, unless something is asked for. Says what its neighbours would buy and
+    cost, and what is within noise.
 
     Example: pareto-prune select quickstart --max latency_ms=5 --min accuracy=0.82
     """

@@ -114,7 +114,7 @@ def run(
             workers=chosen,
             artifacts=artifacts,
         )
-    _end(outcome)
+    _end(outcome, storage)
 
 
 @app.command()
@@ -136,7 +136,7 @@ def worker(
     chosen = api.Workers(workers, launcher, gpus_per_worker, threads_per_worker)
     with _display(open_storage(storage).open_study(name).config) as display:
         outcome = api.work(name, storage, watcher=display, workers=chosen)
-    _end(outcome)
+    _end(outcome, storage)
 
 
 @app.command()
@@ -187,14 +187,17 @@ def _display(config: StudyConfig) -> Display:
     return Display(time_limit=limit)
 
 
-def _end(outcome: Outcome) -> None:
+def _end(outcome: Outcome, storage: str) -> None:
     """Show what a run came to, and exit as it ended."""
     from pareto_prune.api import INTERRUPTED as BY_SIGNAL
+    from pareto_prune.cli._next import next_commands
     from pareto_prune.results.tables import front_view
 
     show(front_view(outcome.front))
     if outcome.page is not None:
         print(f"\nThe page: {outcome.page}")
+    if commands := list(next_commands(outcome.front, storage)):
+        print("\nNext:", *commands, sep="\n  ")
     if outcome.stopped_by is not None:
         print(f"{outcome.stopped_by}; the same command goes on.", file=sys.stderr)
     if outcome.stopped_by == BY_SIGNAL:

@@ -83,6 +83,15 @@ def test_all_weight_on_one_objective_takes_its_best(front):
     assert select(front, weights={"energy_j": 1, "accuracy": 0}).trial == 3
 
 
+def test_without_a_wish_the_recommended_point_is_taken(front):
+    chosen = select(front)
+    assert (chosen.trial, chosen.how) == (front.recommended.trial, "recommended")
+    assert front.recommended.reason in chosen.sentences[0]
+    doubted = front.model_copy(update={"recommended": None, "doubts": ("too few texts",)})
+    with pytest.raises(UserError, match=r"nothing to choose by.*recommended: too few texts"):
+        select(doubted)
+
+
 def test_knee_and_starter(front):
     assert select(front, knee=True).trial == front.knee
     assert select(front, starter="half_depth").trial == 3
@@ -151,7 +160,6 @@ def test_selection_survives_json(front):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, "nothing to choose by"),
         ({"knee": True, "starter": "dense"}, "--knee and --starter exclude each other"),
         ({"maximum": {"speed": 1}}, "'speed' is not an objective of this study, allowed: accuracy"),
         ({"minimum": {"accuracy": 82}}, "accuracy = 82 is above 1, allowed: a fraction"),

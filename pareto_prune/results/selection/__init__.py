@@ -16,6 +16,7 @@ from pareto_prune.results.selection.budget import by_budget
 from pareto_prune.results.selection.explanation import explained
 from pareto_prune.results.selection.knee import by_knee
 from pareto_prune.results.selection.records import Choice, Selection
+from pareto_prune.results.selection.star import by_star
 from pareto_prune.results.selection.starter import by_starter
 from pareto_prune.results.selection.weights import by_weights
 
@@ -29,7 +30,7 @@ def select(
     knee: bool = False,
     starter: str | None = None,
 ) -> Selection:
-    """Choose one point of ``front`` and explain it.
+    """Choose one point of ``front`` and explain it; the recommended one if nothing is asked.
 
     Args:
         front: made with ``all_trials`` where a starter may be asked for that is not on it.
@@ -43,8 +44,8 @@ def select(
         starter: take the trial that this starter put in.
 
     Raises:
-        UserError: nothing or too much was asked for, a name is unknown, or nothing fits (the
-            nearest point is named).
+        UserError: too much was asked for, or nothing and no point is recommended; a name is
+            unknown, or nothing fits (the nearest point is named).
     """
     asked = {
         "--max or --min": bool(maximum or minimum),
@@ -61,6 +62,8 @@ def select(
         return explained(front, by_weights(front, weights))
     if knee:
         return explained(front, by_knee(front))
+    if not any(asked.values()):
+        return explained(front, by_star(front))
     return explained(front, by_budget(front, maximum or {}, minimum or {}))
 
 
@@ -79,9 +82,9 @@ def explain(front: Front, number: int) -> Selection:
 
 def _one_way(asked: Mapping[str, bool]) -> None:
     chosen = [name for name, given in asked.items() if given]
-    if len(chosen) == 1:
+    if len(chosen) <= 1:
         return
-    wrong = f"{' and '.join(chosen)} exclude each other" if chosen else "nothing to choose by"
+    wrong = f"{' and '.join(chosen)} exclude each other"
     raise UserError(Problem("select", wrong, f"allowed: one of {', '.join(asked)}"))
 
 

@@ -10,7 +10,7 @@ import pydantic
 from pareto_prune.core.record import Record
 from pareto_prune.results.records import Point
 
-Mode = Literal["budget", "weights", "knee", "starter", "trial"]
+Mode = Literal["recommended", "budget", "weights", "knee", "starter", "trial"]
 
 
 class Trade(Record):
