@@ -34,7 +34,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format $(SOURCES)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 -m "not slow and not demo"
+	$(BIN)/pytest -m "slow or demo"
 
 test-fast: $(VENV)/.dev
 	$(BIN)/pytest -n 2 -m "not slow and not demo"
