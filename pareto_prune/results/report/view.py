@@ -27,7 +27,6 @@ from pareto_prune.core.quantities import (
 from pareto_prune.core.records import (
     DENSE_STARTER,
     Candidate,
-    Environment,
     Reading,
     Study,
     Trial,
@@ -39,6 +38,7 @@ from pareto_prune.results.history import history
 from pareto_prune.results.hypervolume import box_told
 from pareto_prune.results.measured_as import measured_as
 from pareto_prune.results.records import Confirmed, Front, NamedReference, Point
+from pareto_prune.results.report.environment import environment_rows
 from pareto_prune.results.savings import savings
 from pareto_prune.results.selection import explain
 from pareto_prune.results.yardstick import yardstick_of
@@ -88,7 +88,7 @@ def view_of(front: Front, study: Study) -> Json:
         "stops": _stops(study, every),
         "failures": _failures(study),
         "notes": _notes(front, study),
-        "environment": _environment(study),
+        "environment": environment_rows(study),
         "config": [[key, _text(value)] for key, value in flatten(study.config).items()],
     }
 
@@ -351,38 +351,6 @@ def _reading_note(name: str, reading: Reading) -> str:
 
 def _readings(study: Study) -> dict[str, Reading]:
     return study.reference.measurement.readings if study.reference else {}
-
-
-def _environment(study: Study) -> list[list[str]]:
-    """Return the machine and the versions behind the numbers, and what else took part."""
-    rows = _machine(study.reference.environment) if study.reference else []
-    results = [trial.result for trial in study.trials if trial.result]
-    devices = Counter(r.environment.device for r in results if r.environment)
-    if len(devices) > 1:
-        rows.append(["trials by device", ", ".join(f"{d}: {n}" for d, n in devices.most_common())])
-    workers = Counter(trial.worker for trial in study.trials if trial.worker)
-    if workers:
-        rows.append(["workers", str(len(workers))])
-    spent = sum(r.timings.get("total", 0.0) for r in results)
-    if spent:
-        rows.append(["time in trials", duration(spent)])
-    return rows
-
-
-def _machine(environment: Environment) -> list[list[str]]:
-    versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
-    rows = [
-        ["device", environment.device],
-        ["cores", str(environment.cores)],
-        ["threads", str(environment.threads)],
-        ["memory", f"{environment.memory_gib:.1f} GiB"],
-        ["system", environment.system],
-        ["python", environment.python],
-        ["versions", versions],
-        ["commit", environment.commit or ""],
-        *([key, value] for key, value in environment.details.items()),
-    ]
-    return [row for row in rows if row[1]]
 
 
 def _thinned(steps: list[list[Any]]) -> list[list[Any]]:
