@@ -110,7 +110,7 @@ def export(
     ] = None,
     storage: StorageUrl = DEFAULT_STORAGE,
 ) -> None:
-    """Write the model of a trial, or the dense model, into a folder that loads.
+    """Write the model of a trial, or the dense one, into a folder.
 
     As the study measured it, unless told otherwise: for its engine, in its number format. What is
     not PyTorch any more is compared with it first.

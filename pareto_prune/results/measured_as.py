@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.records import Study
 
 _FORMATS = {"onnxruntime": "onnx", "eager": "huggingface"}
@@ -31,7 +31,7 @@ class MeasuredAs:
 
 def measured_as(study: Study, deployment: Mapping[str, str | int]) -> MeasuredAs:
     """Return how a candidate with these knobs of deployment was measured."""
-    table = StudyConfig.from_json(study.config).measure
+    table = MeasureTable.from_json(study.config.get("measure") or {})
     noted = study.reference.environment.details.get("engine") if study.reference else None
     asked = None if table.engine == "auto" else table.engine
     return MeasuredAs(noted or asked, str(deployment.get("dtype", table.dtype)))
