@@ -33,8 +33,8 @@ def full_disk(room: int = 4096) -> Iterator[None]:
 
 
 def keep_on_full_disk(self, number, *arguments):
-    """Keep a model; there is no room for that of the first trial."""
-    with full_disk() if number == 0 else contextlib.nullcontext():
+    """Keep a model; there is no room for that of the second trial."""
+    with full_disk() if number == 1 else contextlib.nullcontext():
         return _keep(self, number, *arguments)
 
 
@@ -50,10 +50,11 @@ def test_a_full_disk_costs_the_model_and_not_the_trial(tmp_path, monkeypatch, po
     stored = open_storage(url).open_study("small")
     trials = stored.read().trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
-    assert trials[0].result.artifact is None
-    assert not list((tmp_path / "out/small/trials").glob("0*"))
+    assert trials[0].result.artifact is not None
+    assert trials[1].result.artifact is None
+    assert not list((tmp_path / "out/small/trials").glob("1*"))
     assert [path for path in (tmp_path / "out").rglob("*") if path.name.startswith(".")] == []
     assert [event.kind for event in stored.events()] == ["not_kept"]
-    assert "the model of trial 0 is not kept" in stored.events()[0].text
-    with pytest.raises(UserError, match="confirm small 0"):
-        api.export("small", 0, tmp_path / "to", storage=url)
+    assert "the model of trial 1 is not kept" in stored.events()[0].text
+    with pytest.raises(UserError, match="confirm small 1"):
+        api.export("small", 1, tmp_path / "to", storage=url)
