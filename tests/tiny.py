@@ -24,6 +24,9 @@ from transformers import (
     GPT2Config,
     GPT2ForSequenceClassification,
     GPT2ForTokenClassification,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+    ModernBertForTokenClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     RobertaConfig,
@@ -94,6 +97,17 @@ def _gpt2(**sizes: Any) -> GPT2Config:
     return GPT2Config(**(given | {names.get(k, k): v for k, v in sizes.items()}))
 
 
+_modernbert = _bert(
+    ModernBertConfig,
+    bos_token_id=2,
+    eos_token_id=3,
+    cls_token_id=2,
+    sep_token_id=3,
+    local_attention=4,
+    global_attn_every_n_layers=2,
+)
+"""Layer 1 is local, 0 and 2 are global."""
+
 _MAKERS: dict[str, tuple[Callable[..., Any], type, type]] = {
     "bert": (_bert(BertConfig), BertForSequenceClassification, BertForTokenClassification),
     "roberta": (
@@ -122,6 +136,11 @@ _MAKERS: dict[str, tuple[Callable[..., Any], type, type]] = {
         DistilBertForTokenClassification,
     ),
     "gpt2": (_gpt2, GPT2ForSequenceClassification, GPT2ForTokenClassification),
+    "modernbert": (
+        _modernbert,
+        ModernBertForSequenceClassification,
+        ModernBertForTokenClassification,
+    ),
 }
 
 MODEL_TYPES = tuple(_MAKERS)

@@ -115,6 +115,17 @@ class Writer:
         mixed = g.op("Transpose", g.op("MatMul", weights, value), perm=[0, 2, 1, 3])
         return g.reshape(mixed, [-1, width])
 
+    def turned(self, x: str, theta: float) -> str:
+        """Return queries or keys turned by their positions.
+
+        Rotary positions, the two numbers of a pair half a head apart (Su et al. 2021, section
+        3.2); ``theta`` is their base.
+        """
+        g, cosine, sine = self.graph, self._angles("Cos", theta), self._angles("Sin", theta)
+        first, second = g.ops("Split", x, outputs=2, axis=-1, num_outputs=2)
+        half = g.op("Concat", g.op("Neg", second), first, axis=-1)
+        return g.op("Add", g.op("Mul", x, cosine), g.op("Mul", half, sine))
+
     def mask(self, causal: bool = False, window: int | None = None) -> str:
         """Return what is added to the scores: 0, or hugely negative where nothing is attended to.
 
@@ -144,6 +155,18 @@ class Writer:
         end = g.op("Squeeze", g.op("Shape", "input_ids", start=1, end=2))
         return g.op("Range", g.constant(0), end, g.constant(1))
 
+    def _angles(self, name: str, theta: float) -> str:
+        """Return cosine or sine of every position's angles, (tokens, head size)."""
+        g = self.graph
+        angles = self.once(("angles", theta), lambda: self._turns(theta))
+        return self.once((name, theta), lambda: g.to_real(g.op(name, angles)))
+
+    def _turns(self, theta: float) -> str:
+        g, size = self.graph, self.head_size
+        frequencies = 1.0 / theta ** (np.arange(0, size, 2, dtype=np.float32) / size)
+        positions = g.op("Unsqueeze", g.op("Cast", self.range, to=_FLOAT), g.constant([1]))
+        return g.op("Mul", positions, g.constant(np.tile(frequencies, 2), np.float32))
+
     def _mask(self, causal: bool, window: int | None) -> str:
         g = self.graph
         kept = g.op("Cast", "attention_mask", to=_BOOL)
@@ -167,7 +190,7 @@ def _stack(modules: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None]:
     return stacked, torch.cat(biases).detach().clone() if biases else None
 
 
-_INT64, _BOOL = 7, 9
+_FLOAT, _INT64, _BOOL = 1, 7, 9
 _ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "GELUActivation": ("Gelu", {}),
     "GELU": ("Gelu", {}),

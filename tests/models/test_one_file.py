@@ -1,18 +1,15 @@
 """A family that is not BERT's twin, in one file: every contract holds, and nothing else is edited.
 
-The contracts of all families run here over ModernBERT, which only these tests register.
+The contracts of all families run here over Nomic BERT, which only these tests register.
 """
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
-from transformers import ModernBertForSequenceClassification
 
 from pareto_prune.core.architecture import LayerKind
 from pareto_prune.export.loading import load
@@ -24,25 +21,18 @@ from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.repair import repair
 from pareto_prune.pruning.strategies import strategies
-from pareto_prune.pruning.surgery import cut, cut_copy, is_plain
+from pareto_prune.pruning.surgery import cut, cut_copy
 from pareto_prune.search.early_stopping._prediction import removed
 from tests.calibration import test_sensitivity, test_sweep
 from tests.export import test_huggingface as exporting
 from tests.models import test_models
-from tests.modernbert import ModernBert, registered
+from tests.nomic_bert import TYPE, NomicBert, registered
 from tests.onnx_graph import test_exact
 from tests.pruning import test_importance, test_repair, test_strategies, test_surgery
 from tests.pruning.plans import plans
-from tests.tiny import HEADS, HIDDEN, LAYERS, NEURONS, tiny_batch, tiny_batches, tiny_model
+from tests.tiny import HEADS, LAYERS, NEURONS, tiny_batch, tiny_batches, tiny_model
 
-TYPE = "modernbert"
 TASKS = ("classification", "ner")
-WHOLE = (range(HEADS), range(NEURONS))
-DROPPED = {
-    "the local layer": PruningPlan.of([WHOLE, ([], []), WHOLE]),
-    "the last layer": PruningPlan.of([WHOLE, WHOLE, ([], [])]),
-    "the first layer": PruningPlan.of([([], []), WHOLE, WHOLE]),
-}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -53,9 +43,7 @@ def _family():
 
 def test_the_package_does_not_know_it():
     package = Path(test_models.__file__).parents[2] / "pareto_prune"
-    known = [
-        path for path in package.rglob("*.py") if re.search("modern.?bert", path.read_text(), re.I)
-    ]
+    known = [path for path in package.rglob("*.py") if re.search("nomic", path.read_text(), re.I)]
     assert not known
 
 
@@ -78,55 +66,11 @@ def test_cut_equals_masked(attention, data):
     )
 
 
-@pytest.mark.parametrize(
-    "biases", [{"norm_bias": True}, {"mlp_bias": True, "attention_bias": True}]
-)
-@pytest.mark.parametrize("plan", exporting.PLANS)
-def test_with_biases_too(plan, biases):
-    model = tiny_model(TYPE, **biases)
-    test_surgery.assert_equal_to_masked(model, exporting.PLANS[plan], tiny_batch())
-    smaller = cut_copy(model, exporting.PLANS[plan])
-    check(smaller, build(smaller))
-
-
-class Apart(nn.Module):
-    """The same FFN with two projections in place of the fused one."""
-
-    def __init__(self, fused):
-        super().__init__()
-        self.active, self.gate = (nn.Linear(HIDDEN, NEURONS, bias=False) for _ in range(2))
-        for part, rows in zip((self.active, self.gate), fused.Wi.weight.chunk(2), strict=True):
-            part.weight = nn.Parameter(rows.detach().clone())
-        self.act, self.Wo = fused.act, fused.Wo
-
-    def forward(self, hidden_states):
-        return self.Wo(self.act(self.active(hidden_states)) * self.gate(hidden_states))
-
-
-@pytest.mark.parametrize("plan", exporting.PLANS)
-def test_a_gate_in_a_projection_of_its_own(plan, monkeypatch):
-    fused, model = tiny_model(TYPE), tiny_model(TYPE)
-    expected = cut_copy(fused, exporting.PLANS[plan])
-    for layer in model.model.layers:
-        layer.mlp = Apart(layer.mlp)
-    paths = ModernBert.paths
-    apart = replace(paths, ffn=replace(paths.ffn, inputs=("mlp.active", "mlp.gate")))
-    monkeypatch.setattr(ModernBert, "paths", apart)
-    test_surgery.assert_equal_to_masked(model, exporting.PLANS[plan], tiny_batch())
-    smaller = cut_copy(model, exporting.PLANS[plan])
-    check(smaller, build(smaller))
-    assert architecture(smaller) == architecture(expected)
-    torch.testing.assert_close(
-        exporting.logits(smaller, exporting.inputs()),
-        exporting.logits(expected, exporting.inputs()),
-    )
-
-
 def test_a_family_without_sdpa_takes_what_it_has():
-    class Eager(ModernBert):
+    class Eager(NomicBert):
         attentions = ("eager",)
 
-    assert ModernBert().attention_kind("sdpa") == "sdpa"
+    assert NomicBert().attention_kind("sdpa") == "sdpa"
     assert Eager().attention_kind("sdpa") == Eager().attention_kind("eager") == "eager"
 
 
@@ -154,7 +98,7 @@ def test_gradients(plan):
 
 @pytest.mark.parametrize("name", strategies.names())
 def test_every_strategy(name):
-    # a model of noise disagrees with itself after any cut: whatever was lost is tolerated
+    # a gated model of noise disagrees with itself after any cut: whatever was lost is tolerated
     options = {"tolerance": 1.0} if name == "adaptive" else None
     test_strategies.assert_contract(name, TYPE, options)
 
@@ -177,11 +121,14 @@ def test_repair_recovers_units_that_others_repeat():
     """Twins of heads and neurons go: their outputs are a matter of the weights that stay."""
     dense, unseen = tiny_model(TYPE), test_repair.inputs(2, seed=9)
     with torch.no_grad():
-        for layer in dense.model.layers:
-            q_k_v = layer.attn.Wqkv.weight.view(3, HEADS // 2, 2, -1)
-            q_k_v[:, :, 1] = q_k_v[:, :, 0]
-            halves = layer.mlp.Wi.weight.view(2, NEURONS // 2, 2, -1)
-            halves[:, :, 1] = halves[:, :, 0]
+        for layer in dense.nomic_bert.layers:
+            attention, mlp = layer.self_attn, layer.mlp
+            for part in (attention.q_proj, attention.k_proj, attention.v_proj):
+                heads = part.weight.view(HEADS // 2, 2, -1)
+                heads[:, 1] = heads[:, 0]
+            for part in (mlp.gate_proj, mlp.up_proj):
+                neurons = part.weight.view(NEURONS // 2, 2, -1)
+                neurons[:, 1] = neurons[:, 0]
     plan = PruningPlan.of([(range(0, HEADS, 2), range(0, NEURONS, 2))] * LAYERS)
     smaller = cut_copy(dense, plan)
     before = test_repair.distance(smaller, dense, unseen)
@@ -189,13 +136,12 @@ def test_repair_recovers_units_that_others_repeat():
     assert test_repair.distance(smaller, dense, unseen) < 1e-4 * before
 
 
-def test_a_norm_of_the_gate_is_of_both_halves():
+def test_a_norm_of_a_neuron_is_of_its_gate_too():
     model = tiny_model(TYPE)
-    mlp = model.model.layers[1].mlp
-    rows = mlp.Wi.weight[[7, NEURONS + 7]].flatten()
-    neuron = torch.cat([rows, mlp.Wo.weight[:, 7]])
+    mlp = model.nomic_bert.layers[1].mlp
+    parts = [mlp.gate_proj.weight[7], mlp.up_proj.weight[7], mlp.down_proj.weight[:, 7]]
     found = test_importance.unit_norms(model, 1).neurons[1][7]
-    torch.testing.assert_close(found, neuron.abs().mean())
+    torch.testing.assert_close(found, torch.cat(parts).abs().mean())
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -221,28 +167,13 @@ def test_what_early_stopping_predicts_is_what_a_cut_removes(plan):
     assert removed(plan.architecture(dense), dense) == count[0] - count[1]
 
 
-def test_multiply_accumulates_know_gate_and_window():
+def test_multiply_accumulates_know_the_gate():
     dense = architecture(tiny_model(TYPE))
-    assert [kind.span for kind in dense.kinds] == [None, 5, None]
     d, size, tokens = dense.hidden, dense.head_size, 12
     units = tokens * (4 * HEADS * d * size + 3 * NEURONS * d)
-    scores = tokens * 2 * HEADS * size * (12 + 5 + 12)
-    assert dense.macs(tokens) == LAYERS * units + scores
-    assert dense.kinds[0] == LayerKind(head_biases=0, neuron_matrices=3, neuron_biases=0, vectors=1)
-
-
-@pytest.mark.parametrize("plan", DROPPED)
-def test_a_dropped_layer_leaves_every_other_one_its_kind(plan, tmp_path):
-    dense = tiny_model(TYPE)
-    model, batch = cut_copy(dense, DROPPED[plan]), exporting.inputs()
-    test_surgery.assert_equal_to_masked(dense, DROPPED[plan], batch)
-    assert is_plain(model) == (plan != "the first layer")
-    model.save_pretrained(tmp_path)
-    if is_plain(model):
-        stock = ModernBertForSequenceClassification.from_pretrained(tmp_path)
-        torch.testing.assert_close(
-            exporting.logits(stock, batch), exporting.logits(model, batch), atol=0, rtol=0
-        )
+    scores = tokens * 2 * HEADS * size * tokens
+    assert dense.macs(tokens) == LAYERS * (units + scores)
+    assert dense.kinds[0] == LayerKind(head_biases=0, neuron_matrices=3, neuron_biases=0, vectors=4)
 
 
 @pytest.mark.parametrize("plan", exporting.PLANS)
@@ -279,9 +210,9 @@ def test_the_written_graph_gives_the_models_logits(task, plan):
 
 
 @settings(max_examples=10, deadline=None)
-@given(plan=plans(channels=True), pooling=st.sampled_from(["cls", "mean"]))
-def test_the_written_graph_of_any_plan(plan, pooling):
-    model = cut_copy(tiny_model(TYPE, classifier_pooling=pooling), plan)
+@given(plan=plans(channels=True))
+def test_the_written_graph_of_any_plan(plan):
+    model = cut_copy(tiny_model(TYPE), plan)
     check(model, build(model))
 
 
@@ -291,7 +222,7 @@ def test_smaller_dtypes(dtype, share):
 
 
 def test_stock_sizes():
-    test_exact.test_stock_sizes(TYPE)
+    test_exact.test_stock_sizes(TYPE, hidden_act="gelu")
 
 
 def test_batch_and_length_are_dynamic_and_padding_is_not_seen():
@@ -300,6 +231,7 @@ def test_batch_and_length_are_dynamic_and_padding_is_not_seen():
     running = session(graph)
     for rows, tokens in ((1, 3), (2, 17), (5, 31)):
         batch = tiny_batch(rows, tokens, seed=tokens)
+        batch["token_type_ids"] = batch["input_ids"] % 2
         given_ = {name: batch[name].numpy() for name in graph.inputs}
         found = torch.from_numpy(running.run(None, given_)[0])
         expected = torch.from_numpy(torch_logits(model, given_))

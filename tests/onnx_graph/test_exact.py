@@ -91,7 +91,13 @@ def test_an_exported_model_is_complete_and_standard() -> None:
 
 @pytest.mark.parametrize(
     ("model_type", "more"),
-    [("bert", ("token_type_ids",)), ("roberta", ()), ("distilbert", ()), ("gpt2", ())],
+    [
+        ("bert", ("token_type_ids",)),
+        ("roberta", ()),
+        ("distilbert", ()),
+        ("gpt2", ()),
+        ("modernbert", ()),
+    ],
 )
 def test_token_types_are_an_input_where_there_are_two(model_type: str, more: Any) -> None:
     sizes = {"type_vocab_size": 1} if model_type == "roberta" else {}
@@ -149,11 +155,11 @@ def test_written_and_traced_graphs_are_of_one_opset(model_type: str) -> None:
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
-def test_stock_sizes(model_type: str) -> None:
+def test_stock_sizes(model_type: str, **more: Any) -> None:
     """The vocabulary, padding token and positions that a family's checkpoints have."""
     made = tiny_model(model_type)
     sizes = {"num_hidden_layers": 1, "hidden_size": HIDDEN, "num_attention_heads": HEADS}
-    config: Any = type(made.config)(**sizes)
+    config: Any = type(made.config)(**sizes, **more)
     if config.pad_token_id is None:
         config.pad_token_id = config.eos_token_id
     model = type(made)(config).eval()

@@ -90,14 +90,21 @@ def test_cutting_twice_is_cutting_once(model_type, first, second):
 @settings(max_examples=10, deadline=None)
 @given(plan=plans())
 def test_parameter_arithmetic(model_type, plan):
-    """A head holds 4 d d_h weights and 3 d_h biases, a neuron 2 d and 1, a layer the rest."""
+    """A head holds 4 d d_h weights and 3 d_h biases, a neuron 2 d and 1, a layer the rest.
+
+    ModernBERT has no biases, a gate (3 d), and no norm before its first attention.
+    """
     model = tiny_model(model_type)
     smaller, shape = cut_copy(model, plan), plan.architecture(architecture(model))
     size = shape.head_size
     heads, neurons = LAYERS * HEADS - shape.heads, LAYERS * NEURONS - shape.neurons
-    dropped = sum(layer.dropped for layer in shape.layers)
-    removed = heads * (4 * HIDDEN * size + 3 * size) + neurons * (2 * HIDDEN + 1)
-    removed += dropped * (2 * HIDDEN + 4 * HIDDEN)  # two output biases, two LayerNorms
+    dropped = [i for i, layer in enumerate(shape.layers) if layer.dropped]
+    if model_type == "modernbert":
+        removed = heads * 4 * HIDDEN * size + neurons * 3 * HIDDEN
+        removed += (2 * len(dropped) - (0 in dropped)) * HIDDEN  # two norms, but in the first layer
+    else:
+        removed = heads * (4 * HIDDEN * size + 3 * size) + neurons * (2 * HIDDEN + 1)
+        removed += len(dropped) * (2 * HIDDEN + 4 * HIDDEN)  # two output biases, two LayerNorms
     count = [sum(p.numel() for p in m.parameters()) for m in (model, smaller)]
     assert count[1] == count[0] - removed
     assert all(parameter.numel() for parameter in smaller.parameters())
@@ -281,7 +288,7 @@ def test_channels_of_an_unknown_head_are_refused():
         cut(BertForMaskedLM(config), NARROW)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2"])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert"])
 def test_traces_to_onnx_without_empty_tensors(model_type, tmp_path):
     """Empty sublayers and a cut hidden size, at another batch size and length than traced."""
     onnx = pytest.importorskip("onnx")
