@@ -80,6 +80,12 @@ class TestTheWholeBody:
         changed(tmp_path / "m", **{counted: 2}, **kinds)
         assert "nothing reads" in refused(lambda: self.load(tmp_path / "m")).wrong
 
+    def test_settings_that_contradict_each_other(self, tmp_path):
+        tiny_model("modernbert").save_pretrained(tmp_path / "m")
+        changed(tmp_path / "m", num_hidden_layers=2)
+        problem = refused(lambda: self.load(tmp_path / "m"))
+        assert "config.json cannot be read (`num_hidden_layers` (2) must be equal" in problem.wrong
+
     @pytest.mark.parametrize("prefix", ["", "bert."])
     def test_relative_positions(self, tmp_path, prefix):
         model = tiny_model()

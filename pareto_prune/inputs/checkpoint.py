@@ -235,15 +235,17 @@ def _loading(path: str, file: str) -> Iterator[None]:
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise _explained(path, file, error) from error
         except Exception as error:
-            # Neither library exports these two from a place that does not move.
+            # Neither library exports these three from a place that does not move.
             if type(error).__name__ == "StrictDataclassFieldValidationError":
                 raise _explained(path, file, error) from error
+            if type(error).__name__ == "StrictDataclassClassValidationError" and error.__cause__:
+                raise _explained(path, file, error.__cause__) from error
             if type(error).__name__ != "SafetensorError":
                 raise
             raise _refused(f"{path}: damaged weights ({error})", "whole safetensors") from error
 
 
-def _explained(path: str, file: str, error: Exception) -> StudyFileError:
+def _explained(path: str, file: str, error: BaseException) -> StudyFileError:
     if Path(path).is_dir():
         if not any(Path(path).glob("*.safetensors")) and file == "model.safetensors":
             return _no_weights(Path(path))
