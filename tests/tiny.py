@@ -27,6 +27,9 @@ from transformers import (
     ModernBertConfig,
     ModernBertForSequenceClassification,
     ModernBertForTokenClassification,
+    MPNetConfig,
+    MPNetForSequenceClassification,
+    MPNetForTokenClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     RobertaConfig,
@@ -36,6 +39,8 @@ from transformers import (
     XLMRobertaForSequenceClassification,
     XLMRobertaForTokenClassification,
 )
+
+from pareto_prune.models.families import family_of
 
 VOCABULARY, HIDDEN, LAYERS, HEADS, NEURONS, POSITIONS = 100, 32, 3, 4, 64, 40
 PAD = 1
@@ -141,6 +146,7 @@ _MAKERS: dict[str, tuple[Callable[..., Any], type, type]] = {
         ModernBertForSequenceClassification,
         ModernBertForTokenClassification,
     ),
+    "mpnet": (_bert(MPNetConfig), MPNetForSequenceClassification, MPNetForTokenClassification),
 }
 
 MODEL_TYPES = tuple(_MAKERS)
@@ -161,7 +167,7 @@ def tiny_model(
     """
     config_of, classification, ner = _MAKERS[model_type]
     config = config_of(num_labels=labels, **sizes)
-    config._attn_implementation = attention
+    config._attn_implementation = family_of(config).attention_kind(attention)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

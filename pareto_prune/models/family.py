@@ -41,12 +41,14 @@ class ModelFamily:
         pre_norm: whether norms stand before their sublayers, inside of the residual connection,
             or behind the sum.
         attentions: implementations of the attention that it has in transformers, best first.
+        gives_tuples: whether a layer returns a tuple, with the residual stream as its first.
     """
 
     model_types: ClassVar[tuple[str, ...]]
     paths: ClassVar[Paths]
     pre_norm: ClassVar[bool] = False
     attentions: ClassVar[tuple[str, ...]] = ("sdpa", "eager")
+    gives_tuples: ClassVar[bool] = False
 
     def layers(self, model: PreTrainedModel) -> list[nn.Module]:
         """Return the layers that are there, bottom up; dropped ones are not among them."""

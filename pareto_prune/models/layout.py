@@ -26,6 +26,8 @@ class SublayerPaths:
         residual: the module whose first input is what the output is added to; "" is the layer.
         counts: attributes that hold the number of units.
         widths: attributes that hold units × features of one.
+        shared: the argument of ``module`` that is one tensor for all layers, with an entry for
+            each head of a dense one in its second dimension; "" if there is none.
     """
 
     module: str
@@ -36,6 +38,7 @@ class SublayerPaths:
     residual: str = ""
     counts: tuple[str, ...] = ()
     widths: tuple[str, ...] = ()
+    shared: str = ""
 
 
 @dataclass(frozen=True)

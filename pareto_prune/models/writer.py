@@ -48,6 +48,10 @@ class Writer:
             self._made[key] = make()
         return self._made[key]
 
+    def made(self, key: Any) -> str:
+        """Return what :meth:`once` added for ``key``, before the layer that asks."""
+        return self._made[key]
+
     def linear(self, x: str, module: nn.Module) -> str:
         """Return what a projection makes of a two-dimensional ``x``."""
         bias: Any = getattr(module, "bias", None)
@@ -149,6 +153,12 @@ class Writer:
         """Return, for every token, 0 where it is the token ``pad`` and else 1."""
         g = self.graph
         return g.op("Cast", g.op("Not", g.op("Equal", "input_ids", g.constant(pad))), to=_INT64)
+
+    def positions_behind(self, pad: int) -> str:
+        """Return positions that start behind the token ``pad`` and stand still at padding."""
+        g, real = self.graph, self.is_real(pad)
+        counted = g.op("Mul", g.op("CumSum", real, g.constant(1)), real)
+        return g.op("Add", counted, g.constant(pad))
 
     def _range(self) -> str:
         g = self.graph

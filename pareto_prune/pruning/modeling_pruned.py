@@ -8,6 +8,7 @@ configuration under ``pareto_prune``.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -71,6 +72,12 @@ def narrow(module: Any, outputs: Kept | None = None, inputs: Kept | None = None)
     _restate(module)
 
 
+def indices(ranges: str) -> list[int]:
+    """Return the indices of runs such as ``"0-2,7"``."""
+    runs = [run.split("-") for run in ranges.split(",") if run]
+    return [i for run in runs for i in range(int(run[0]), int(run[-1]) + 1)]
+
+
 def carve(
     model: PreTrainedModel,
     paths: dict[str, Any],
@@ -126,6 +133,25 @@ def _carve_units(
         narrow(module, outputs=[block * width + i for block in blocks for i in kept])
     _set(layer, paths["counts"], len(units))
     _set(layer, paths["widths"], len(kept))
+    if paths["shared"]:
+        _keep_shared(layer.get_submodule(paths["module"]), paths["shared"], units)
+
+
+def _keep_shared(module: Any, argument: str, units: Kept) -> None:
+    """Let a sublayer read its own units of an argument that all layers share."""
+    if hasattr(module, "kept_heads"):
+        module.kept_heads = [module.kept_heads[unit] for unit in units]
+        return
+    module.kept_heads = list(units)
+    module.shared_argument = list(signature(module.forward).parameters).index(argument)
+    module.register_forward_pre_hook(_read_own)
+
+
+def _read_own(module: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    place = module.shared_argument
+    # slices, not an index, which would be sent to a GPU in every pass
+    own = torch.stack([args[place][:, head] for head in module.kept_heads], 1)
+    return (*args[:place], own, *args[place + 1 :])
 
 
 def _empty(layer: nn.Module, paths: dict[str, Any], stand_in: type[NoNeurons]) -> None:
@@ -243,9 +269,9 @@ def _state(config: PreTrainedConfig, values: dict[str, Any]) -> None:
 
 def _carve_as_configured(model: PreTrainedModel) -> None:
     record = model.config.pareto_prune
-    layers = [(range(shape["heads"]), range(shape["neurons"])) for shape in record["layers"]]
-    cut = model.config.hidden_size < record["dense"]["hidden"]
-    channels = range(model.config.hidden_size) if cut else None
+    plan = record["plan"]
+    layers = [(indices(kept["heads"]), indices(kept["neurons"])) for kept in plan["layers"]]
+    channels = None if plan["channels"] is None else indices(plan["channels"])
     carve(model, record["paths"], record["dense"]["head_size"], layers, channels)
 
 

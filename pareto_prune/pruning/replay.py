@@ -158,8 +158,9 @@ class Ascent:
     def through(self, layer: nn.Module) -> Tensor:
         """Return what ``layer`` makes of the hidden states."""
         args, kwargs = self.given[layer]
-        output: Tensor = layer(self.hidden, *args, **kwargs)
-        return output
+        output: Any = layer(self.hidden, *args, **kwargs)
+        found: Tensor = output[0] if isinstance(output, tuple) else output
+        return found
 
 
 class _Reached(Exception):  # noqa: N818
@@ -182,14 +183,14 @@ def start(model: PreTrainedModel, family: ModelFamily, batch: Batch) -> Ascent:
     layers, real = family.layers(model), batch["attention_mask"].bool()
     ascent = Ascent(torch.empty(0), {}, real)
 
-    def skip(layer: nn.Module, hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def skip(layer: nn.Module, hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
         # a key-value cache would remember the calls of earlier passes
         others = tuple(None if isinstance(value, Cache) else value for value in args)
         named = {k: None if isinstance(v, Cache) else v for k, v in kwargs.items()}
         ascent.hidden, ascent.given[layer] = hidden, (others, named)
         if layer is layers[-1]:
             raise _Reached
-        return hidden
+        return (hidden,) if family.gives_tuples else hidden
 
     with ExitStack() as patches, suppress(_Reached):
         for layer in layers:

@@ -28,6 +28,7 @@ from pareto_prune.models.families import (
 )
 from pareto_prune.models.family import ModelFamily
 from pareto_prune.pruning import modeling_pruned
+from pareto_prune.pruning.modeling_pruned import indices
 from pareto_prune.pruning.plan import LayerPlan, PruningPlan
 
 RECORD_VERSION = 1
@@ -128,8 +129,8 @@ def plan_from_ranges(data: dict[str, Any]) -> PruningPlan:
     """Read what :func:`plan_to_ranges` wrote."""
     channels = data["channels"]
     return PruningPlan.of(
-        ((_indices(layer["heads"]), _indices(layer["neurons"])) for layer in data["layers"]),
-        None if channels is None else _indices(channels),
+        ((indices(layer["heads"]), indices(layer["neurons"])) for layer in data["layers"]),
+        None if channels is None else indices(channels),
     )
 
 
@@ -138,11 +139,6 @@ def _ranges(indices: Sequence[int]) -> str:
     ends = [*(k - 1 for k in starts[1:]), len(indices) - 1]
     runs = ((indices[a], indices[b]) for a, b in zip(starts, ends, strict=False))
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
-
-
-def _indices(ranges: str) -> list[int]:
-    runs = [run.split("-") for run in ranges.split(",") if run]
-    return [i for run in runs for i in range(int(run[0]), int(run[-1]) + 1)]
 
 
 def _relative(
@@ -265,8 +261,9 @@ def _mask_layer(family: ModelFamily, layer: nn.Module, kept: LayerPlan, size: in
         yield sublayer.output.register_forward_pre_hook(_keep_inputs(features))
 
 
-def _skip(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], __: Any) -> Any:
-    return args[0] if args else kwargs["hidden_states"]
+def _skip(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    hidden = args[0] if args else kwargs["hidden_states"]
+    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
 
 def _keep_inputs(kept: Sequence[int]) -> Any:

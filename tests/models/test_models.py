@@ -88,8 +88,16 @@ def test_architecture_of_dense_and_cut(model_type):
 
 
 def test_unknown_type_is_refused_by_name():
-    with pytest.raises(UserError, match=r"'t5' are not supported, allowed: bert, camembert.*gpt2"):
-        family_of(SimpleNamespace(model_type="t5"))
+    with pytest.raises(UserError, match=r"'xlm' are not supported, allowed: bert, camembert.*gpt2"):
+        family_of(SimpleNamespace(model_type="xlm"))
+
+
+@pytest.mark.parametrize(("model_type", "why"), [("albert", "layers are one"), ("t5", "decode")])
+def test_a_type_that_looks_alike_is_refused_with_the_reason(model_type, why):
+    wrong = rf"'{model_type}' are not supported: .*{why}.*, allowed:"
+    with pytest.raises(UserError, match=wrong) as raised:
+        family_of(SimpleNamespace(model_type=model_type))
+    assert "\n" not in str(raised.value)
 
 
 def test_gpt2_without_padding_token_is_refused():

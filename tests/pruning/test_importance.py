@@ -24,7 +24,7 @@ def score(name, model, seed=0):
     return member.scores(*given), member.channels(*given)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert"])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert", "mpnet"])
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name, model_type):
     model = tiny_model(model_type)
@@ -104,5 +104,5 @@ def _last_w_2(model_type):
         "gpt2": "transformer.h.2.mlp.c_proj",
         "modernbert": "model.layers.2.mlp.Wo",
     }
-    prefix = {"electra": "electra", "bert": "bert"}.get(model_type, "roberta")
+    prefix = {"electra": "electra", "bert": "bert", "mpnet": "mpnet"}.get(model_type, "roberta")
     return paths.get(model_type, f"{prefix}.encoder.layer.2.output.dense")

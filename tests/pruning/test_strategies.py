@@ -33,7 +33,7 @@ def prune(name, model_type="bert", options=None, genes=None, dense=None, **conte
     return strategy.prune(copy.deepcopy(dense), wanted, context), dense, context
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert"])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert", "mpnet"])
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name, model_type):
     # a gated model of noise disagrees with itself after any cut: whatever was lost is tolerated

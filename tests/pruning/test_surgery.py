@@ -288,7 +288,7 @@ def test_channels_of_an_unknown_head_are_refused():
         cut(BertForMaskedLM(config), NARROW)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert"])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert", "mpnet"])
 def test_traces_to_onnx_without_empty_tensors(model_type, tmp_path):
     """Empty sublayers and a cut hidden size, at another batch size and length than traced."""
     onnx = pytest.importorskip("onnx")

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 RECORD = "pareto_prune"
 
+_WHY_NOT = {
+    "albert": ": all layers are one, and cannot lose different units",
+    "t5": ": they decode, and their encoder is no classifier",
+}
+"""Why some types that look alike are not supported."""
+
 families: Registry[ModelFamily] = Registry("model family", __name__)
 
 
@@ -38,9 +44,10 @@ def family_of(model: PreTrainedModel | PreTrainedConfig) -> ModelFamily:
     model_type = str(config.model_type).removeprefix(PREFIX)
     known = supported()
     if model_type not in known:
+        why = _WHY_NOT.get(model_type, "")
         allowed = f"allowed: {', '.join(sorted(known))}"
         raise UserError(
-            Problem("model", f"models of type {model_type!r} are not supported", allowed)
+            Problem("model", f"models of type {model_type!r} are not supported{why}", allowed)
         )
     return families.create(known[model_type])
 

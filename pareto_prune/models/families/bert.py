@@ -69,7 +69,7 @@ class Bert(ModelFamily):
     def write_rows(self, model: PreTrainedModel, w: Writer) -> Sequence[str | None]:
         """Return the rows of words, token types and positions."""
         pad, types = model.config.pad_token_id, _tells_types(model)
-        positions = _counted(w, pad) if _from_padding(model.config) else w.range
+        positions = w.positions_behind(pad) if _from_padding(model.config) else w.range
         return ("input_ids", "token_type_ids" if types else None, positions)
 
     def write_sentence(self, model: PreTrainedModel, w: Writer, x: str) -> Written:
@@ -91,10 +91,3 @@ def _from_padding(config: PreTrainedConfig) -> bool:
 def _tells_types(model: PreTrainedModel) -> bool:
     table: Any = find(model.base_model, _TYPES)
     return len(table.weight) > 1
-
-
-def _counted(w: Writer, pad: int) -> str:
-    """Return positions that start behind ``pad`` and stand still at padding."""
-    g, real = w.graph, w.is_real(pad)
-    counted = g.op("Mul", g.op("CumSum", real, g.constant(1)), real)
-    return g.op("Add", counted, g.constant(pad))
