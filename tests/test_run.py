@@ -185,7 +185,7 @@ def test_an_exported_model_loads_and_scores_the_same(tmp_path, url):
         folder = api.export("small", point.number, tmp_path / f"to-{point.number}", storage=url)
         model = pareto_prune.load(folder)
         assert sum(p.numel() for p in model.parameters()) == point.parameters
-        kept = pareto_prune.load(tmp_path / "out/small/trials" / str(point.number))
+        kept = pareto_prune.load(model_of(tmp_path / "out/small/trials", point.number))
         ids = torch.tensor([[2, 5, 6, 3]])
         assert torch.equal(model(input_ids=ids).logits, kept(input_ids=ids).logits)
 
@@ -317,7 +317,7 @@ def test_the_command_line_from_run_to_export(tmp_path):
     chosen = json.loads(call("select", "small", "--knee", "--json").stdout)
     number = str(chosen["point"]["number"])
     to = tmp_path / "exported"
-    exported = call("export", "small", number, "--to", str(to))
+    exported = call("export", "small", number, "--to", str(to), "--format", "huggingface")
     assert exported.returncode == 0, exported.stderr
     assert Path(exported.stdout.strip()) == to
     assert pareto_prune.load(to).config.hidden_size == 32

@@ -73,7 +73,7 @@ def _model(
     """Yield the model of a trial, its tokenizer and its plan."""
     from pareto_prune.export.loading import load, load_tokenizer
 
-    if is_dense(trial):
+    if is_dense(trial) and result_of(trial).artifact is None:
         from pareto_prune.export.dense_model import dense_of
         from pareto_prune.pruning.surgery import plan_of
 

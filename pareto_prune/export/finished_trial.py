@@ -55,14 +55,15 @@ def is_dense(trial: Trial) -> bool:
 
 
 def _dense(study: Study) -> Trial:
-    """Return the dense model's trial; one without a number where it was none."""
+    """Return the trial of the dense model that the study made; one made up where there is none."""
     reference = study.reference
     if reference is None:
         wrong = "has not made its dense model yet"
         raise UserError(Problem(f"study {study.name!r}", wrong, "allowed: after its first trial"))
     own = next((t for t in study.trials if t.result and t.result.values and is_dense(t)), None)
     if own is not None:
-        return own
+        weights = {"artifact": None, "artifact_digest": None}
+        return own.model_copy(update={"result": result_of(own).model_copy(update=weights)})
     result = TrialResult(
         candidate=Candidate(strategy="none", importance="none", starter=DENSE_STARTER),
         architecture=reference.architecture,

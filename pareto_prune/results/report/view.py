@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -68,6 +68,7 @@ def view_of(front: Front, study: Study) -> Json:
         "metric": front.metric,
         "dense": _dense(front),
         "points": _points(every, study),
+        "export": _export(study, {}),
         "references": [_reference(reference, front) for reference in front.references],
         "counts": front.counts,
         "floor": _rounded(front.floor),
@@ -142,15 +143,21 @@ def _points(every: Front, study: Study) -> list[Json]:
     candidates = {t.number: t.candidate for t in study.trials if t.candidate}
     return [
         _point(point, names, candidates.get(point.number))
-        | {"export": _export(study, candidates.get(point.number))}
+        | _own_export(study, candidates.get(point.number))
         for point in every.trials
         if all(name in point.values for name in names)
     ]
 
 
-def _export(study: Study, candidate: Candidate | None) -> str:
+def _own_export(study: Study, candidate: Candidate | None) -> Json:
+    """Return the options of a point that was deployed otherwise than the study says."""
+    deployment = candidate.deployment if candidate else {}
+    return {"export": _export(study, deployment)} if deployment else {}
+
+
+def _export(study: Study, deployment: Mapping[str, str | int]) -> str:
     """Return the options that export a model as it was measured."""
-    measured = measured_as(study, candidate.deployment if candidate else {})
+    measured = measured_as(study, deployment)
     return f"--format {measured.format} --dtype {measured.dtype}"
 
 

@@ -33,7 +33,7 @@ function sentences(point, explained) {
 
 function takeHome(point) {
   const study = /^[\w.-]+$/.test(V.study) ? V.study : `'${V.study.replace(/'/g, "'\\''")}'`;
-  const lines = [`pareto-prune export ${study} ${point.number} --to model ${point.export}`];
+  const lines = [`pareto-prune export ${study} ${point.number} --to model ${point.export ?? V.export}`];
   return lines.map((line) => {
     const button = el("button", { type: "button", "aria-label": `Copy: ${line}` }, "Copy");
     button.addEventListener("click", async () => {
