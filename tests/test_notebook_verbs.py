@@ -57,7 +57,8 @@ def test_a_frame_holds_what_the_front_holds(folder):
         assert row.latency_ms_relative == point.relative["latency_ms"]
         assert (row.strategy, row.parameters) == (point.strategy, point.parameters)
     assert table.attrs["hypervolume"] == found.hypervolume
-    assert table.attrs["recommended"] == found.recommended.trial
+    assert found.recommended is None  # too few validation texts for a star
+    assert table.attrs["recommended"] is None
 
 
 def test_figures_take_names_fronts_and_frames(folder):

@@ -52,6 +52,8 @@ CASES = [
     ("electra", "ner", ONE, "right"),
     ("distilbert", "classification", ONE, "left"),
     ("gpt2", "classification", ONE, "right"),
+    ("modernbert", "ner", ONE, "right"),
+    ("mpnet", "classification", TWO, "left"),
 ]
 
 ODD = [

@@ -12,6 +12,7 @@ from transformers import (
     DistilBertTokenizerFast,
     ElectraTokenizerFast,
     GPT2TokenizerFast,
+    MPNetTokenizerFast,
     RobertaTokenizerFast,
     XLMRobertaTokenizerFast,
 )
@@ -29,8 +30,8 @@ def tokenizer_for(model_type: str) -> Any:
     return _MAKERS[model_type]()
 
 
-def _pieces(kind: Any) -> Any:
-    pieces = (*SPECIAL, *WORDS, *PIECES, *LETTERS, *(f"##{letter}" for letter in LETTERS))
+def _pieces(kind: Any, special: tuple[str, ...] = tuple(SPECIAL)) -> Any:
+    pieces = (*special, *WORDS, *PIECES, *LETTERS, *(f"##{letter}" for letter in LETTERS))
     return kind(vocab={piece: index for index, piece in enumerate(pieces)})
 
 
@@ -50,6 +51,8 @@ _MAKERS = {
     "bert": lambda: _pieces(BertTokenizerFast),
     "electra": lambda: _pieces(ElectraTokenizerFast),
     "distilbert": lambda: _pieces(DistilBertTokenizerFast),
+    "modernbert": lambda: _pieces(BertTokenizerFast),
+    "mpnet": lambda: _pieces(MPNetTokenizerFast, ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")),
     "roberta": lambda: _bytes(RobertaTokenizerFast, _FAIRSEQ),
     "gpt2": lambda: _bytes(GPT2TokenizerFast, ("<|endoftext|>",)),
     "xlm-roberta": lambda: _unigrams(XLMRobertaTokenizerFast, _FAIRSEQ),

@@ -100,7 +100,8 @@ def test_hopeless_trials_end_at_a_rung_and_keep_no_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is dear and bad is dominated by what is cheap and good, once one of those is there."""
-    monkeypatch.setattr(deployment, "evaluate", cheap_is_better)
+    monkeypatch.setattr(deployment, "logits_of", lambda model, _split: model)
+    monkeypatch.setattr(deployment, "with_outcomes", cheap_is_better)
     early = {"after": 1, "quantile": 0.0, "audit": 0.0, "rungs": [0.5], "rung_cost": 100.0}
     trials = run(
         tmp_path,
@@ -121,7 +122,7 @@ def test_hopeless_trials_end_at_a_rung_and_keep_no_weights(
         assert result.steps == result.rungs[-1].step < 4
         assert result.values["accuracy"] == result.rungs[-1].quality.metrics["accuracy"]
         assert result.values["accuracy"] <= (result.optimistic or 0.0)
-        assert not (tmp_path / "out/small/trials" / str(trial.number)).exists()
+        assert not list((tmp_path / "out/small/trials").glob(f"{trial.number}-*"))
     rungs = [[rung.step for rung in t.result.rungs] for t in complete[1:] if t.result]
     assert rungs == [[0, 2]] * len(rungs)
     page = (tmp_path / "out/small/report.html").read_text(encoding="utf-8")

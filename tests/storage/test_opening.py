@@ -438,7 +438,7 @@ import sys
 from pareto_prune.storage import open_storage
 study = open_storage({storage_url!r}).open_study("scripted").read()
 assert study.trials_asked == 12
-print([name for name in ("optuna", "torch", "numpy") if name in sys.modules])
+print([name for name in ("optuna", "torch", "transformers") if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ended.stdout.strip() == "[]"
