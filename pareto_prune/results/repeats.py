@@ -16,6 +16,8 @@ from pareto_prune.core.records import Interval, Study
 USUAL_SPREAD = 0.05
 """Standard deviation of the logarithm of the ratio of two runs, where nothing is known."""
 WORTH = 4
+FARTHEST = 4 * USUAL_SPREAD
+"""What a pair that is farther apart counts as: it must not blur all others (Huber's bound)."""
 _Z = 1.96
 _EXACT = ("parameters", "bytes")
 
@@ -26,7 +28,7 @@ def spreads_of(study: Study) -> dict[str, float]:
 
 
 def _spread(logs: list[float]) -> float:
-    squares = WORTH * USUAL_SPREAD**2 + sum(log**2 for log in logs)
+    squares = WORTH * USUAL_SPREAD**2 + sum(min(abs(log), FARTHEST) ** 2 for log in logs)
     return math.sqrt(squares / (WORTH + len(logs)))
 
 
