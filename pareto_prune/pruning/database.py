@@ -30,7 +30,7 @@ from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.surgery import cut, present_layers
-from pareto_prune.pruning.sweep import projections
+from pareto_prune.pruning.sweep import Gradients, projections
 
 _PARTS = [field.name for field in dataclasses.fields(NestedSolutions)]
 
@@ -120,6 +120,7 @@ def build_database(
     task: Task,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
+    units: Gradients | None = None,
 ) -> PruningDatabase:
     """Return the pruning database of a dense model.
 
@@ -129,6 +130,7 @@ def build_database(
         task: says what predictions feel.
         generator: of random signs (see :class:`pareto_prune.pruning.seeds.PredictionSeeds`).
         progress: told of two stages: the pass over the data, and the sublayers solved.
+        units: shown the pass over the data too, as by :func:`pareto_prune.pruning.sweep.sweep`.
 
     Raises:
         TrialError: what the model computes is not finite.
@@ -136,7 +138,7 @@ def build_database(
     progress = progress or Silent()
     progress.stage("statistics of every sublayer", len(batches))
     generator = generator or torch.Generator().manual_seed(0)
-    moments = collect_moments(model, batches, task, generator, progress)
+    moments = collect_moments(model, batches, task, generator, progress, units)
     progress.stage("pruning database", len(moments))
     solved = []
     for index, module in enumerate(projections(model)):

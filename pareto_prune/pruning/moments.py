@@ -15,7 +15,7 @@ from pareto_prune.inputs.batch import Batch
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.layout import weight
 from pareto_prune.pruning.seeds import PredictionSeeds
-from pareto_prune.pruning.sweep import projections, sweep
+from pareto_prune.pruning.sweep import Gradients, projections, sweep
 
 RIDGE = 0.01
 """Added to the diagonals, as a share of their mean: inputs may be fewer than features."""
@@ -74,10 +74,12 @@ def collect_moments(
     task: Task,
     generator: torch.Generator,
     progress: Progress | None = None,
+    units: Gradients | None = None,
 ) -> list[Moments]:
     """Return the moments of every sublayer, bottom up, attention before FFN, on the CPU.
 
-    One forward and one backward pass over the batches.
+    One forward and one backward pass over the batches; ``units`` is shown it too, as by
+    :func:`pareto_prune.pruning.sweep.sweep`.
 
     Raises:
         TrialError: a sum is not a finite number, as weights that are not make it.
@@ -93,7 +95,7 @@ def collect_moments(
         found[index].fisher.addmm_(gradient.T, gradient)
 
     seeds = PredictionSeeds(task, generator)
-    sweep(model, batches, seeds, inputs=inputs, outputs=outputs, progress=progress)
+    sweep(model, batches, seeds, inputs=inputs, outputs=outputs, units=units, progress=progress)
     for index, moments in enumerate(found):
         _check(moments, index)
     return [Moments(moments.second.cpu(), moments.fisher.cpu()) for moments in found]

@@ -39,7 +39,7 @@ def removal_order(weight: Tensor, covariance: Tensor, size: int = 1) -> Tensor:
     """
     weight, inverse = weight.double().cpu(), _inverse(covariance.double().cpu())
     if size == 1:
-        return _column_order(weight, inverse)
+        return _column_order(weight.float(), inverse.float())
     return _block_order(weight, inverse, size)
 
 
@@ -51,40 +51,41 @@ def _column_order(weight: Tensor, inverse: Tensor) -> Tensor:
     """Remove columns in blocks; what is left shrinks after each block.
 
     Within a block, weights and inverse stay as they were at its start and the rank-one changes
-    are kept as factors: a step costs matrix-vector products, the block one matrix product.
+    are kept as factors: a step costs matrix-vector products, the block one matrix product. Most
+    of the time goes into reading both, so they are float32, and columns lie in rows.
     """
-    alive, order = torch.arange(weight.shape[1]), []
+    rows = weight.T.contiguous()
+    alive, order = torch.arange(len(rows)), []
     while len(alive):
-        gone, left, u, v = _remove_columns(weight, inverse, min(BLOCK, len(alive)))
+        gone, left, u, v = _remove_columns(rows, inverse, min(BLOCK, len(alive)))
         order.append(alive[gone])
         alive, u_left = alive[left], u[left]
-        inverse = inverse[left][:, left] - u_left @ u_left.T
-        weight = weight[:, left] - v @ u_left.T
+        inverse = inverse[left].index_select(1, left).addmm_(u_left, u_left.T, alpha=-1)
+        rows = rows[left].addmm_(u_left, v.T, alpha=-1)
     return torch.cat(order)
 
 
 def _remove_columns(
-    weight: Tensor, inverse: Tensor, count: int
+    rows: Tensor, inverse: Tensor, count: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the columns that go, those that are left, and the factors of the change.
 
-    After it the inverse is ``inverse − u uᵀ`` and the weight ``weight − v uᵀ``.
+    After it the inverse is ``inverse − u uᵀ`` and the columns, in rows, are ``rows − u vᵀ``.
     """
-    u, v = inverse.new_zeros(len(inverse), count), weight.new_zeros(len(weight), count)
-    diagonal, norms = inverse.diagonal().clone(), weight.square().sum(0)
+    u, v = inverse.new_zeros(len(inverse), count), rows.new_zeros(rows.shape[1], count)
+    diagonal, norms = inverse.diagonal().clone(), rows.square().sum(1)
     gone = torch.zeros(count, dtype=torch.long)
     for step in range(count):
         column = gone[step] = (norms / diagonal).argmin()
         root = diagonal[column].sqrt()
         mine = u[column, :step]
-        u_new = (inverse[:, column] - u[:, :step] @ mine) / root
-        v_new = (weight[:, column] - v[:, :step] @ mine) / root
-        overlap = weight.T @ v_new - u[:, :step] @ (v[:, :step].T @ v_new)
+        u_new = (inverse[column] - u[:, :step] @ mine) / root
+        v_new = (rows[column] - v[:, :step] @ mine) / root
+        overlap = rows @ v_new - u[:, :step] @ (v[:, :step].T @ v_new)
         norms = norms - 2 * u_new * overlap + u_new.square() * (v_new @ v_new)
         diagonal = diagonal - u_new.square()
         u[:, step], v[:, step] = u_new, v_new
-        norms[gone[: step + 1]] = math.inf
-        diagonal[gone[: step + 1]] = 1.0
+        norms[column], diagonal[column] = math.inf, 1.0
     left = torch.ones(len(inverse), dtype=torch.bool)
     left[gone] = False
     return gone, left.nonzero()[:, 0], u, v
@@ -174,7 +175,7 @@ class NestedSolutions:
             loading=loading.float(),
             mean=mean[columns].float(),
             output=(bias.double() + weight @ mean).float(),
-            losses=_losses(weighted[:, columns] @ factor, size),
+            losses=_losses(loading if metric is None else metric @ loading, size),
         )
 
     @property

@@ -24,6 +24,34 @@ from pareto_prune.pruning.sweep import Seeds, resting, run, sweep
 Reduce = Callable[[Tensor], Tensor]
 
 
+class UnitSums:
+    """Sums over samples of each unit's mask gradient, reduced, from what a sweep shows.
+
+    Args:
+        model: dense.
+        reduce: element by element, of gradients of shape (batch, units).
+    """
+
+    def __init__(self, model: PreTrainedModel, reduce: Reduce) -> None:
+        shape, self._size, self._reduce = architecture(model), head_size(model.config), reduce
+        counts = [count for layer in shape.layers for count in (layer.heads, layer.neurons)]
+        self._sums = [
+            torch.zeros(count, dtype=torch.float64, device=model.device) for count in counts
+        ]
+
+    def add(self, index: int, x: Tensor, gradient: Tensor) -> None:
+        """Add one batch of projection ``index``: what a sweep calls ``units`` with."""
+        own = (x * gradient).sum(1)
+        if index % 2 == 0:
+            own = own.view(len(own), -1, self._size).sum(-1)
+        self._sums[index] += self._reduce(own.double()).sum(0)
+
+    def scores(self, samples: int) -> UnitScores:
+        """Return the means, on the CPU."""
+        means = [(total / samples).float().cpu() for total in self._sums]
+        return UnitScores(heads=tuple(means[::2]), neurons=tuple(means[1::2]))
+
+
 def unit_scores(
     model: PreTrainedModel, batches: Sequence[Batch], seeds: Seeds, reduce: Reduce
 ) -> UnitScores:
@@ -35,20 +63,9 @@ def unit_scores(
         seeds: what the backward pass starts from.
         reduce: element by element, of gradients of shape (batch, units).
     """
-    shape, size, device = architecture(model), head_size(model.config), model.device
-    counts = [count for layer in shape.layers for count in (layer.heads, layer.neurons)]
-    sums = [torch.zeros(count, dtype=torch.float64, device=device) for count in counts]
-
-    def add(index: int, x: Tensor, gradient: Tensor) -> None:
-        own = (x * gradient).sum(1)
-        if index % 2 == 0:
-            own = own.view(len(own), -1, size).sum(-1)
-        sums[index] += reduce(own.double()).sum(0)
-
-    sweep(model, batches, seeds, units=add)
-    samples = sum(len(batch["attention_mask"]) for batch in batches)
-    means = [(total / samples).float().cpu() for total in sums]
-    return UnitScores(heads=tuple(means[::2]), neurons=tuple(means[1::2]))
+    sums = UnitSums(model, reduce)
+    sweep(model, batches, seeds, units=sums.add)
+    return sums.scores(sum(len(batch["attention_mask"]) for batch in batches))
 
 
 def channel_scores(

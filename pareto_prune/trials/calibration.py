@@ -51,8 +51,10 @@ from pareto_prune.pruning.context import CostTable
 from pareto_prune.pruning.cost_tables import MacsCost, MeasuredCost
 from pareto_prune.pruning.database import PruningDatabase, build_database
 from pareto_prune.pruning.importance import importances
+from pareto_prune.pruning.importance.fisher import Fisher
 from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.sensitivity import sensitivities
+from pareto_prune.pruning.unit_gradients import UnitSums
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -150,9 +152,7 @@ class StudyCalibration:
         found = self._kept(
             "database",
             self._key(self._split, context, database, moments, nested, seeds, sweep),
-            lambda: build_database(
-                self._model, self._batches, self._task, self._generator(), self._progress
-            ).tensors(),
+            self._make_database,
         )
         return PruningDatabase.of_tensors(found)
 
@@ -195,19 +195,30 @@ class StudyCalibration:
             return {"latency_ms": counted, "energy_j": counted}
         return _measured(self._model, self._costs, self._progress)
 
+    def _make_database(self) -> Tensors:
+        """Return the database; its pass over the data gives the Fisher scores along."""
+        fisher, examples = Fisher(), len(self._split)
+        sums = UnitSums(self._model, fisher.reduce)
+        made = build_database(
+            self._model, self._batches, self._task, self._generator(), self._progress, sums.add
+        )
+        key = self._key_of(fisher)
+        self._kept("importance-fisher", key, lambda: _by_layer(sums.scores(examples)))
+        return made.tensors()
+
     def _make_scores(self, name: str) -> UnitScores:
         member = importances.create(name)
         if getattr(member, "needs_database", False):
             return member.of_database(self.database)
         if not member.needs_data:
             return member.scores(self._model, (), self._generator(), self._task)
-        self._progress.stage(f"importance {name}")
         found = self._kept(
             f"importance-{name}",
-            self._key(self._split, _module_of(member), seeds, sweep, unit_gradients),
+            self._key_of(member),
             lambda: _by_layer(
                 member.scores(self._model, self._batches, self._generator(), self._task)
             ),
+            f"importance {name}",
         )
         layers = range(len(found) // 2)
         return UnitScores(
@@ -219,20 +230,23 @@ class StudyCalibration:
         member = importances.create(name)
         if not member.needs_data:
             return member.channels(self._model, (), self._generator(), self._task)
-        self._progress.stage(f"importance {name} of channels")
         found = self._kept(
             f"channels-{name}",
-            self._key(self._split, _module_of(member), seeds, sweep, unit_gradients),
+            self._key_of(member),
             lambda: {
                 "channels": member.channels(
                     self._model, self._batches, self._generator(), self._task
                 )
             },
+            f"importance {name} of channels",
         )
         return found["channels"]
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self._seed)
+
+    def _key_of(self, importance: object) -> dict[str, Any]:
+        return self._key(self._split, _module_of(importance), seeds, sweep, unit_gradients)
 
     def _key(self, split: Split, *code: ModuleType) -> dict[str, Any]:
         return {
@@ -242,7 +256,9 @@ class StudyCalibration:
             "code": [_source_digest(module) for module in (*code, *_modules_of(self._task))],
         }
 
-    def _kept(self, kind: str, key: Any, make: Callable[[], Tensors]) -> Tensors:
+    def _kept(
+        self, kind: str, key: Any, make: Callable[[], Tensors], stage: str | None = None
+    ) -> Tensors:
         """Return the tensors of a cache entry, made and stored if it is not there or damaged."""
         path = cache_entries.calibration(kind, key)
         with cache.locked(path):
@@ -250,6 +266,8 @@ class StudyCalibration:
             if found is None:
                 if path.exists():
                     self._progress.note(f"{path} is damaged, it is made again")
+                if stage is not None:
+                    self._progress.stage(stage)
                 found = make()
                 save_tensors(path, found)
                 give_back()

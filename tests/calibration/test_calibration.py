@@ -129,13 +129,24 @@ def test_a_second_worker_finds_all_of_it(monkeypatch):
 def test_another_model_or_data_is_made_anew(change, cache_root):
     for one in (calibrated(), calibrated(**change)):
         one.database  # noqa: B018
-    assert len(list(cache_root.rglob("*.safetensors"))) == 2
+    assert len(list(cache_root.rglob("*.database.safetensors"))) == 2
+
+
+def test_the_pass_of_the_database_gives_the_fisher_scores_along():
+    alone, beside = calibrated(), Notes()
+    wanted = alone.importance("fisher")
+    made = calibrated(digest="same weights", progress=beside)
+    made.database  # noqa: B018
+    found = made.importance("fisher")
+    assert not any("fisher" in stage for stage in beside.stages)
+    torch.testing.assert_close(found.heads, wanted.heads, atol=0, rtol=0)
+    torch.testing.assert_close(found.neurons, wanted.neurons, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
 def test_a_damaged_file_is_made_again(damage, cache_root):
     wanted = calibrated().database.tensors()
-    (file,) = cache_root.rglob("*.safetensors")
+    (file,) = cache_root.rglob("*.database.safetensors")
     content = bytearray(file.read_bytes())
     content[-9] ^= 1
     file.write_bytes({"cut": content[:-100], "flip": content, "empty": b""}[damage])

@@ -40,9 +40,7 @@ class Fisher:
         from pareto_prune.pruning.seeds import PredictionSeeds
         from pareto_prune.pruning.unit_gradients import unit_scores
 
-        return unit_scores(
-            model, batches, PredictionSeeds(task, generator), lambda own: own.square()
-        )
+        return unit_scores(model, batches, PredictionSeeds(task, generator), self.reduce)
 
     def channels(
         self,
@@ -55,6 +53,9 @@ class Fisher:
         from pareto_prune.pruning.seeds import PredictionSeeds
         from pareto_prune.pruning.unit_gradients import channel_scores
 
-        return channel_scores(
-            model, batches, PredictionSeeds(task, generator), lambda own: own.square()
-        )
+        return channel_scores(model, batches, PredictionSeeds(task, generator), self.reduce)
+
+    @staticmethod
+    def reduce(own: Tensor) -> Tensor:
+        """Return what is averaged of the mask gradients of each sample."""
+        return own.square()
