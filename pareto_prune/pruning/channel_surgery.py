@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from pareto_prune.inputs.batch import Batch
 from pareto_prune.models.families import family_of
-from pareto_prune.pruning.moments import Moments
+from pareto_prune.pruning.moments import InputMoments
 from pareto_prune.pruning.sweep import resting, run
 
 
@@ -52,18 +52,15 @@ class _Reader:
 
     def __init__(self, weights: Tensor) -> None:
         self.weights = weights
-        width = weights.shape[1] + 1
-        self.second = torch.zeros(width, width, dtype=torch.float64, device=weights.device)
+        self.inputs = InputMoments(weights.shape[1], weights.device)
 
     def watch(self, _: nn.Module, args: tuple[Any, ...]) -> None:
         """Add one batch, shape (batch, tokens, hidden)."""
-        x = args[0][self.real].float()
-        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
-        self.second += x.T @ x
+        self.inputs.add(args[0][self.real])
 
     def losses(self) -> Tensor:
         """Return each channel's share of the reader's output, shape (hidden,), on the CPU."""
-        covariance, _ = Moments(self.second.cpu(), torch.zeros(1, 1)).covariance()
+        covariance, _ = self.inputs.covariance()
         weights = self.weights.double().cpu()
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
         total = (weights @ covariance * weights).sum()

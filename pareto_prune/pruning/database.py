@@ -150,7 +150,7 @@ def build_database(
 
 def _solve(module: nn.Module, moments: Moments, size: int) -> NestedSolutions:
     bias: Any = module.bias
-    covariance, mean = moments.covariance(centred=bias is not None)
+    covariance, mean = moments.inputs.covariance(centred=bias is not None)
     dense = weight(module).detach().cpu()
     bias = dense.new_zeros(len(dense)) if bias is None else bias.detach().cpu()
     return NestedSolutions.of(dense, bias, covariance, mean, size, moments.metric())

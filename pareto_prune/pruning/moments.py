@@ -21,34 +21,64 @@ RIDGE = 0.01
 """Added to the diagonals, as a share of their mean: inputs may be fewer than features."""
 LEVEL = 0.05
 """What an output that no prediction depends on still weighs, as a share of the mean."""
+STRIP = 768
+"""Columns of a product with itself that are made at once, from the diagonal down."""
 
 
-@dataclass(eq=False)
-class Moments:
-    """Sums over calibration tokens for one projection, in float32.
+class InputMoments:
+    """Sums over calibration tokens of what a projection reads, in float32.
 
     A ridge of 1 % is far above what float32 loses over some hundred batches; float64 would double
     what is most of the memory that calibrating takes.
 
-    Attributes:
-        second: of its inputs with a 1 appended, shape (in + 1, in + 1).
-        fisher: of the gradients at its outputs, shape (out, out).
+    Args:
+        width: of the inputs.
+        device: where they are.
     """
 
-    second: Tensor
-    fisher: Tensor
+    def __init__(self, width: int, device: torch.device) -> None:
+        self._second = torch.zeros(width, width, device=device)  # its lower triangle
+        self._first = torch.zeros(width, device=device)
+        self._tokens = 0
+
+    def add(self, x: Tensor) -> None:
+        """Add inputs, shape (tokens, in)."""
+        x = x.float()
+        for begin in range(0, len(self._first), STRIP):
+            end = begin + STRIP
+            self._second[begin:, begin:end].addmm_(x[:, begin:].T, x[:, begin:end])
+        self._first += x.sum(0)
+        self._tokens += len(x)
 
     def covariance(self, centred: bool = True) -> tuple[Tensor, Tensor]:
-        """Return covariance, with the ridge added, and mean of the inputs.
+        """Return covariance, with the ridge added, and mean of the inputs, float64, on the CPU.
 
         Args:
             centred: whether a bias makes up for the mean; without it the moment stays about 0.
         """
-        second = self.second.double()
-        tokens, sums = second[-1, -1], second[:-1, -1]
-        mean = sums / tokens if centred else torch.zeros_like(sums)
-        covariance = second[:-1, :-1] / tokens - mean[:, None] * mean
+        lower, first = self._second.cpu().tril().double(), self._first.cpu().double()
+        second = lower + lower.tril(-1).T
+        mean = first / self._tokens if centred else torch.zeros_like(first)
+        covariance = second / self._tokens - mean[:, None] * mean
         return _raised(covariance, RIDGE), mean
+
+    @property
+    def finite(self) -> bool:
+        """Whether every sum is a finite number."""
+        return bool(self._second.isfinite().all())
+
+
+@dataclass(eq=False)
+class Moments:
+    """Sums over calibration tokens for one projection.
+
+    Attributes:
+        inputs: of what it reads.
+        fisher: of the gradients at its outputs, float32, shape (out, out).
+    """
+
+    inputs: InputMoments
+    fisher: Tensor
 
     def metric(self) -> Tensor:
         """Return M such that ``‖M δ‖²`` weighs an output change δ by what predictions feel.
@@ -56,7 +86,7 @@ class Moments:
         ``MᵀM`` is the Fisher matrix at the output (the Kronecker factor of Martens and Grosse
         2015, section 3), scaled to a mean diagonal of 1, raised by :data:`LEVEL`. Shape (out, out).
         """
-        fisher = self.fisher.double()
+        fisher = self.fisher.cpu().double()
         scale = fisher.diagonal().mean()
         if scale <= 0:
             return torch.eye(len(fisher), dtype=fisher.dtype)
@@ -76,7 +106,7 @@ def collect_moments(
     progress: Progress | None = None,
     units: Gradients | None = None,
 ) -> list[Moments]:
-    """Return the moments of every sublayer, bottom up, attention before FFN, on the CPU.
+    """Return the moments of every sublayer, bottom up, attention before FFN.
 
     One forward and one backward pass over the batches; ``units`` is shown it too, as by
     :func:`pareto_prune.pruning.sweep.sweep`.
@@ -87,8 +117,7 @@ def collect_moments(
     found = [_empty(module, model.device) for module in projections(model)]
 
     def inputs(index: int, x: Tensor) -> None:
-        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1).float()
-        found[index].second.addmm_(x.T, x)
+        found[index].inputs.add(x)
 
     def outputs(index: int, _: Tensor, gradient: Tensor) -> None:
         gradient = gradient.float().flatten(0, 1)
@@ -98,19 +127,16 @@ def collect_moments(
     sweep(model, batches, seeds, inputs=inputs, outputs=outputs, units=units, progress=progress)
     for index, moments in enumerate(found):
         _check(moments, index)
-    return [Moments(moments.second.cpu(), moments.fisher.cpu()) for moments in found]
+    return found
 
 
 def _empty(module: nn.Module, device: torch.device) -> Moments:
     out, width = weight(module).shape
-    return Moments(
-        second=torch.zeros(width + 1, width + 1, device=device),
-        fisher=torch.zeros(out, out, device=device),
-    )
+    return Moments(InputMoments(width, device), torch.zeros(out, out, device=device))
 
 
 def _check(moments: Moments, index: int) -> None:
-    if not bool(moments.second.isfinite().all() and moments.fisher.isfinite().all()):
+    if not (moments.inputs.finite and bool(moments.fisher.isfinite().all())):
         kind = "FFN" if index % 2 else "attention"
         reason = f"layer {index // 2}: what its {kind} computes is not finite"
         raise TrialError("not_finite", reason)
