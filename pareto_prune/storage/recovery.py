@@ -55,6 +55,7 @@ def _put_back(connection: Connection, moment: Moment, lease: Row[Any]) -> None:
 
 
 def _give_up(connection: Connection, moment: Moment, trial: Row[Any]) -> None:
+    """End a trial without its last worker, which may be there yet: it is not heard any more."""
     candidate = candidate_of(trial.candidate)
     if candidate is None:
         trial_rows.to_waiting(connection, trial, 0)
@@ -62,6 +63,7 @@ def _give_up(connection: Connection, moment: Moment, trial: Row[Any]) -> None:
     failure = Failure(kind="worker_died", reason=f"{trial.attempts} workers died over it")
     result = TrialResult(candidate=candidate, failure=failure)
     study, number = moment.study, trial.number
+    trial_rows.change(connection, study, number, token=None)
     trial_rows.finish(connection, study, number, moment.now, TrialState.FAILED, "{}")
     trial_rows.write_result(connection, study, number, result)
     optuna_tables.set_state(connection, trial.trial_id, TrialState.FAILED)

@@ -130,6 +130,16 @@ def test_a_trial_that_kills_its_workers_fails(storage_url: str, study: StoredStu
     assert failed.result.failure == Failure(kind="worker_died", reason="3 workers died over it")
 
 
+def test_who_was_given_up_over_a_trial_is_not_heard(storage_url: str, study: StoredStudy) -> None:
+    for attempt in range(3):
+        late = open_storage(storage_url).open_study("scripted")
+        trial = claimed(late, f"w{attempt}")
+        expire(storage_url)
+    claimed(study, "next")
+    assert not late.tell(trial, result_of(CANDIDATE))
+    assert study.read().trials[0].state is TrialState.FAILED
+
+
 def test_handing_back_is_no_death(study: StoredStudy) -> None:
     for _ in range(5):
         study.hand_back(claimed(study))
