@@ -6,15 +6,17 @@ rows away again. Whoever works on a study says which one by id, name and time of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, column, exists, not_, select, table
+from sqlalchemy import ColumnElement, Connection, Row, Select, column, exists, not_, select, table
 
 from pareto_prune.core.errors import UserError
 from pareto_prune.storage.deleting import delete_rows
 from pareto_prune.storage.schema import studies
+
+Find = Callable[[Connection, str], Row[Any] | None]
 
 _OPTUNAS = table("studies", column("study_id"), column("study_name"))
 
@@ -43,8 +45,22 @@ def _stands() -> ColumnElement[bool]:
 
 def find(connection: Connection, name: str) -> Row[Any] | None:
     """Return the row of a study, if there is one of this name."""
-    query = select(studies).where(studies.c.name == name, _stands())
-    return connection.execute(query).one_or_none()
+    return connection.execute(_named(name)).one_or_none()
+
+
+def _named(name: str) -> Select[Any]:
+    return select(studies).where(studies.c.name == name, _stands())
+
+
+def find_to_write(connection: Connection, name: str) -> Row[Any] | None:
+    """Return the same, and let nobody delete the study until the transaction ends."""
+    shared = _named(name).with_for_update(read=True, key_share=True, of=studies)
+    return connection.execute(shared).one_or_none()
+
+
+def find_to_delete(connection: Connection, name: str) -> Row[Any] | None:
+    """Return the same, once nobody writes to the study, and let nobody until the end."""
+    return connection.execute(_named(name).with_for_update(of=studies)).one_or_none()
 
 
 def listed(connection: Connection) -> Sequence[Row[Any]]:
@@ -52,19 +68,23 @@ def listed(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(select(studies).where(_stands()).order_by(studies.c.name)).all()
 
 
-def is_there(connection: Connection, identity: Identity) -> bool:
-    """Return whether a study is still in the storage."""
-    row = find(connection, identity.name)
+def is_it(row: Row[Any] | None, identity: Identity) -> bool:
+    """Return whether a row that was found by its name is a study's."""
     return row is not None and (row.study_id, row.created) == (identity.study, identity.created)
 
 
-def check(connection: Connection, identity: Identity) -> None:
+def check(connection: Connection, identity: Identity, look: Find = find) -> None:
     """Refuse to go on with a study that is gone, whatever has its id by now.
+
+    Args:
+        connection: within a transaction.
+        identity: of the study.
+        look: how it is found; :func:`find_to_write` where the transaction writes.
 
     Raises:
         UserError: it was deleted.
     """
-    if not is_there(connection, identity):
+    if not is_it(look(connection, identity.name), identity):
         raise UserError(f"study {identity.name!r} is no longer in the storage: it was deleted")
 
 

@@ -88,7 +88,7 @@ class Storage:
         return self._opened(self._database.write(lambda c: self._create(c, config)), config)
 
     def _create(self, connection: Connection, config: StudyConfig) -> Identity:
-        row = standing.find(connection, config.name)
+        row = standing.find_to_write(connection, config.name)
         if row is None:
             return self._insert(connection, config, self._database.now(connection))
         _check_same(row, config)
@@ -253,7 +253,7 @@ def _identity(row: Row[Any]) -> Identity:
 
 
 def _delete(connection: Connection, identity: Identity) -> None:
-    if standing.is_there(connection, identity):
+    if standing.is_it(standing.find_to_delete(connection, identity.name), identity):
         deleting.delete_study(connection, identity.study)
 
 

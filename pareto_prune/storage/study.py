@@ -79,13 +79,15 @@ class StoredStudy:
         self._finished: dict[int, Trial] = {}
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        return self._database.read(lambda c: self._checked(c, work))
+        return self._database.read(lambda c: self._checked(c, work, standing.find))
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        return self._database.write(lambda c: self._checked(c, work))
+        return self._database.write(lambda c: self._checked(c, work, standing.find_to_write))
 
-    def _checked(self, connection: Connection, work: Callable[[Connection], T]) -> T:
-        standing.check(connection, self.identity)
+    def _checked(
+        self, connection: Connection, work: Callable[[Connection], T], look: standing.Find
+    ) -> T:
+        standing.check(connection, self.identity, look)
         return work(connection)
 
     # The trials, for whoever looks

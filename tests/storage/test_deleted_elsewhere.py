@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import optuna
 import pytest
 from optuna.storages import RDBStorage
+from sqlalchemy import Connection, func, select
 
 from pareto_prune.core.errors import UserError
-from pareto_prune.storage import Storage, StoredStudy, open_storage
+from pareto_prune.core.records import Confirmation, Trial
+from pareto_prune.storage import Storage, StoredStudy, open_storage, optuna_tables, schema
+from tests.storage.postgres import Server
 from tests.storage.scripted import reference, result_of, rung_of, space_of, study_config
 
 SPACE = space_of(study_config())
@@ -87,3 +93,74 @@ def test_the_study_that_has_its_id_is_left_alone(
     assert [trial.value for trial in theirs.trials] == [1.0] * 3
     storage.delete("orphan")
     assert optuna.get_all_study_names(optunas) == ["theirs"]
+
+
+WRITES: dict[str, Callable[[StoredStudy, Trial], object]] = {
+    "claim": lambda study, _: study.claim("v"),
+    "report": lambda study, trial: study.report(trial, rung_of(0)),
+    "tell": lambda study, trial: study.tell(trial, result_of(CANDIDATE)),
+    "hand_back": lambda study, trial: study.hand_back(trial),
+    "leave": lambda study, _: study.leave("w"),
+    "set_reference": lambda study, _: study.set_reference(reference()),
+    "bind_profile": lambda study, _: study.bind_profile({"device": "one"}),
+    "keep_artifacts_at": lambda study, _: study.keep_artifacts_at("/here"),
+    "keep_reference": lambda study, _: study.keep_reference("int8", result_of(CANDIDATE)),
+    "confirm": lambda study, _: study.confirm(
+        Confirmation(number=0, steps=9, metrics=(0.8,), values={"accuracy": 0.8})
+    ),
+    "event": lambda study, _: study.event("kind", "text"),
+}
+
+
+def rows_left(storage: Storage, study: int) -> int:
+    def count(connection: Connection) -> int:
+        queries = [
+            select(func.count()).select_from(table).where(table.c.study_id == study)
+            for table in schema.OF_A_STUDY
+        ]
+        return sum(int(connection.scalar(query) or 0) for query in queries)
+
+    return storage._database.read(count)
+
+
+@pytest.fixture(scope="module")
+def busy(postgres: Server, template: str) -> str:
+    return postgres.database("busy", template)
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_what_is_written_while_a_study_is_deleted_is_refused(
+    busy: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The deletion is not committed yet when the write begins: it waits, and leaves nothing."""
+    storage, elsewhere = open_storage(busy, patience=10), open_storage(busy, patience=10)
+    study = storage.create(study_config("mine"))
+    trial = running(study)
+    deleted, committed, said = threading.Event(), threading.Event(), []
+    real = optuna_tables.delete_study
+
+    def not_yet(*arguments):
+        real(*arguments)
+        deleted.set()
+        committed.wait(timeout=30)
+
+    def write() -> None:
+        try:
+            WRITES[name](study, trial)
+        except UserError as error:
+            said.append(str(error))
+
+    monkeypatch.setattr(optuna_tables, "delete_study", not_yet)
+    threads = [threading.Thread(target=elsewhere.delete, args=("mine",))]
+    threads[0].start()
+    assert deleted.wait(timeout=30)
+    threads.append(threading.Thread(target=write))
+    threads[1].start()
+    threads[1].join(timeout=0.2)
+    committed.set()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert said == ["study 'mine' is no longer in the storage: it was deleted"]
+    assert rows_left(storage, study.identity.study) == 0
+    storage.close()
+    elsewhere.close()
