@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 from pareto_prune.core.records import Study, TrialState
@@ -21,7 +20,7 @@ def status_of(stored: StoredStudy, study: Study) -> Status:
     rate = trials_per_second(study.trials)
     counts = Counter(trial.state for trial in study.trials)
     left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
-    workers = [worker for worker in stored.workers() if worker.at_work(time.time())]
+    workers = [worker for worker in stored.workers() if worker.at_work]
     return Status(
         study=study.name,
         states={state.value: counts[state] for state in TrialState if counts[state]},

@@ -24,7 +24,8 @@ class WorkerStatus:
         name: of the worker.
         host: where it runs.
         pid: its process.
-        started, seen: seconds since the epoch.
+        started: seconds since the epoch.
+        silent: seconds since it was last heard of.
         ended: when it left; ``None`` while it works, or where it was killed.
         number: of the trial that it works on.
         lease: seconds that its lease still runs; below 0 it is void.
@@ -34,16 +35,17 @@ class WorkerStatus:
     host: str
     pid: int
     started: float
-    seen: float
+    silent: float
     ended: float | None
     number: int | None
     lease: float | None
 
-    def at_work(self, now: float) -> bool:
-        """Return whether it is at work: one that was killed says nothing any more."""
+    @property
+    def at_work(self) -> bool:
+        """Whether it is at work: one that was killed says nothing any more."""
         if self.ended is not None:
             return False
-        return (self.lease or 0.0) > 0 or now - self.seen < SILENT_SECONDS
+        return (self.lease or 0.0) > 0 or self.silent < SILENT_SECONDS
 
 
 def register(connection: Connection, moment: Moment) -> None:
@@ -69,7 +71,13 @@ def leave(connection: Connection, moment: Moment) -> None:
 
 
 def statuses(connection: Connection, study: int, now: float) -> list[WorkerStatus]:
-    """Return the workers that ever worked on a study, by the time they started."""
+    """Return the workers that ever worked on a study, by the time they started.
+
+    Args:
+        connection: within a transaction.
+        study: its id.
+        now: the database's time.
+    """
     joined = workers.outerjoin(leases, leases.c.worker_id == workers.c.worker_id)
     query = select(workers, leases.c.name.label("lease"), leases.c.expires)
     mine = query.select_from(joined).where(workers.c.study_id == study)
@@ -82,7 +90,7 @@ def _status(row: Row[Any], now: float) -> WorkerStatus:
         host=row.host,
         pid=int(json.loads(row.process)["pid"]),
         started=row.started,
-        seen=row.seen,
+        silent=now - row.seen,
         ended=row.ended,
         number=held_leases.trial_of(row.lease),
         lease=None if row.expires is None else row.expires - now,

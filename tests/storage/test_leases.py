@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from pareto_prune.core.records import Failure, Trial, TrialState
+from pareto_prune.running.status import status_of
 from pareto_prune.storage import (
     Storage,
     StoredStudy,
@@ -203,6 +204,17 @@ def passes(study: StoredStudy, clock: Clock, seconds: int) -> None:
     for _ in range(seconds):
         clock.now += 1
         study.acquire("any", "at work")
+
+
+def test_who_is_at_work_is_said_by_the_clock_of_the_storage(timed: Storage, clock: Clock) -> None:
+    """This host's own clock is years ahead of it."""
+    study = timed.create(study_config(trials=1))
+    claimed(study, "busy")
+    assert study.claim("killed") is None
+    clock.now += 300
+    assert study.claim("waiting") is None
+    names = [worker.name for worker in status_of(study, study.read()).workers]
+    assert names == ["busy", "waiting"]
 
 
 def test_a_clock_put_forward_costs_nothing(timed: Storage, clock: Clock) -> None:
