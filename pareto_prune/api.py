@@ -21,7 +21,7 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
 from pareto_prune.results.status import Status, StudyRow
-from pareto_prune.running.status import status_of, study_row
+from pareto_prune.running.status import status_of, study_rows
 from pareto_prune.storage import StoredStudy, open_storage
 
 if TYPE_CHECKING:
@@ -257,14 +257,12 @@ def status(name: str, storage: str = DEFAULT_STORAGE) -> Status:
 
 
 def studies(storage: str = DEFAULT_STORAGE) -> list[StudyRow]:
-    """Return a line for every study of a storage, oldest first.
+    """Return a line for every study of a storage, by name.
 
     Raises:
         UserError: the storage does not open.
     """
-    opened = open_storage(storage)
-    listed = [opened.open_study(summary.name) for summary in opened.studies()]
-    return [study_row(stored, stored.read()) for stored in listed]
+    return study_rows(open_storage(storage))
 
 
 def report(name: str, to: str | Path, storage: str = DEFAULT_STORAGE) -> Path:

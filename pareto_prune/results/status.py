@@ -51,7 +51,12 @@ class Status(Record):
 
 
 class StudyRow(Record):
-    """One study of a storage; ``created`` in seconds since 1970."""
+    """One study of a storage.
+
+    Attributes:
+        created: seconds since 1970.
+        problem: why no more than its trials is known, if it is not.
+    """
 
     name: str
     created: float
@@ -62,3 +67,4 @@ class StudyRow(Record):
     hypervolume: float | None = None
     model: str = ""
     data: str = ""
+    problem: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.core.records import Study, TrialState
 from pareto_prune.results.cautions import cautions
 from pareto_prune.results.front import front_of
@@ -11,7 +12,7 @@ from pareto_prune.results.history import trials_per_second
 from pareto_prune.results.records import Front
 from pareto_prune.results.savings import savings
 from pareto_prune.results.status import Status, StudyRow, WorkerStatus
-from pareto_prune.storage import StoredStudy
+from pareto_prune.storage import Storage, StoredStudy, StudySummary
 
 
 def status_of(stored: StoredStudy, study: Study) -> Status:
@@ -35,6 +36,34 @@ def status_of(stored: StoredStudy, study: Study) -> Status:
         workers=tuple(
             WorkerStatus(name=w.name, trial=w.number, lease_seconds=w.lease or 0.0) for w in workers
         ),
+    )
+
+
+def study_rows(storage: Storage) -> list[StudyRow]:
+    """Return a line for every study of a storage; one that was deleted meanwhile is left out."""
+    rows = [_row_of(storage, summary) for summary in storage.studies()]
+    return [row for row in rows if row is not None]
+
+
+def _row_of(storage: Storage, summary: StudySummary) -> StudyRow | None:
+    try:
+        stored = storage.open_study(summary.name)
+        return study_row(stored, stored.read())
+    except MismatchError:
+        return unread_row(summary)
+    except UserError:
+        return None
+
+
+def unread_row(summary: StudySummary) -> StudyRow:
+    """Return a line for a study that another version of this program has gone on with."""
+    return StudyRow(
+        name=summary.name,
+        created=summary.created,
+        finished=summary.finished,
+        trials_asked=summary.trials_asked,
+        running=summary.counts.get(TrialState.RUNNING, 0),
+        problem="of another version of pareto-prune",
     )
 
 

@@ -23,7 +23,7 @@ from pareto_prune.core.errors import ParetoPruneError, UserError
 from pareto_prune.export.kept_models.of_trial import kept_at
 from pareto_prune.results.front import front_of
 from pareto_prune.results.tables import front_json
-from pareto_prune.running.status import status_of, study_row
+from pareto_prune.running.status import status_of, study_row, unread_row
 from pareto_prune.serve import _html
 from pareto_prune.serve._access import Access
 from pareto_prune.serve._dashboard import PATHS, Dashboard, installed
@@ -56,6 +56,7 @@ class Pages:
     def studies(self, _: Request) -> Response:
         """Show all studies."""
         rows = [study_row(stored, shown.study) for stored, shown in self.fronts.all_at_once()]
+        rows += map(unread_row, self.fronts.unread())
         return HTMLResponse(_html.studies_page(rows, self._storage.name, self._links))
 
     def front(self, request: Request) -> Response:

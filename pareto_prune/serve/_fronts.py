@@ -12,10 +12,12 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.results.front import front_of
 from pareto_prune.serve._page import Page, Shown, page_of
 from pareto_prune.storage import Storage, StoredStudy, StudySummary
@@ -47,6 +49,8 @@ class Fronts:
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
+        self._listed: list[StudySummary] = []
+        self._unread: set[str] = set()
         self._pages: OrderedDict[_Entry, Page] = OrderedDict()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fronts")
 
@@ -68,12 +72,31 @@ class Fronts:
         return entry.stored, self._made(entry, version)
 
     def all_newest(self) -> list[tuple[StoredStudy, Shown]]:
-        """Return all studies as they stand now."""
-        return [(entry.stored, self._made(entry, version)) for entry, version in self._all()]
+        """Return all studies as they stand now, but for those that cannot be read."""
+        return list(self._each(self._made))
 
     def all_at_once(self) -> list[tuple[StoredStudy, Shown]]:
-        """Return all studies as they stood a moment ago, or stand now where none was shown."""
-        return [(entry.stored, self._at_once(entry, version)) for entry, version in self._all()]
+        """Return the same as they stood a moment ago, or stand now where none was shown."""
+        return list(self._each(self._at_once))
+
+    def _each(self, make: Callable[[_Entry, str], Shown]) -> Iterator[tuple[StoredStudy, Shown]]:
+        for entry, version in self._all():
+            with self._reading(entry.stored.name):
+                yield entry.stored, make(entry, version)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """Remember that a study is of another version; one that was deleted is just left out."""
+        try:
+            yield
+        except MismatchError:
+            self._unread.add(name)
+        except UserError:
+            pass
+
+    def unread(self) -> list[StudySummary]:
+        """Return the studies that were listed last and are of another version."""
+        return [summary for summary in self._listed if summary.name in self._unread]
 
     def page(self, name: str) -> Page:
         """Return the page of a study as it stood a moment ago, if that was shown; else as it is.
@@ -171,11 +194,14 @@ class Fronts:
         summaries = self._storage.studies()
         with self._lock:
             before, self._entries = self._entries, {}
+            self._listed, self._unread = summaries, set()
             for summary in summaries:
-                self._entries[summary.name] = self._known(before.get(summary.name), summary)
+                with self._reading(summary.name):
+                    self._entries[summary.name] = self._known(before.get(summary.name), summary)
             for entry in {*before.values()} - {*self._entries.values()}:
                 self._pages.pop(entry, None)
-            return [(self._entries[one.name], version_of(one)) for one in summaries]
+            known = [one for one in summaries if one.name in self._entries]
+            return [(self._entries[one.name], version_of(one)) for one in known]
 
     def _known(self, entry: _Entry | None, summary: StudySummary) -> _Entry:
         if entry is not None and entry.created == summary.created:

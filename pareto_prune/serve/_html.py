@@ -75,7 +75,7 @@ def _study_cells(row: StudyRow) -> list[str]:
         str(row.running),
         str(row.front),
         "–" if volume is None else f"{volume:.3f}",
-        html.escape(row.model),
+        html.escape(row.problem or row.model),
         html.escape(row.data),
         f'<a href="/studies/{name}/status">workers</a>',
     ]

@@ -7,11 +7,12 @@ import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import pydantic
 from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select
 
-from pareto_prune.core.errors import UserError
+from pareto_prune.core.errors import MismatchError, Problem, UserError
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import (
     Candidate,
@@ -24,7 +25,10 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.storage.schema import confirmations, references, results, studies, trials
 
+R = TypeVar("R", bound=Record)
+
 _MANY = 500
+_ADVICE = "allowed: the version that wrote it, or a newer one"
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,9 @@ class StudyRows:
             created=self.study.created,
             trials_asked=self.study.trials_asked,
             reference=reference_of(self.study.reference),
-            references=tuple(TrialResult.model_validate_json(one) for one in self.references),
+            references=tuple(_named_reference(one) for one in self.references),
             trials=listed,
-            confirmations=tuple(Confirmation.model_validate_json(c) for c in self.confirmations),
+            confirmations=tuple(_confirmation(one) for one in self.confirmations),
         )
 
 
@@ -132,7 +136,7 @@ def uncollected() -> Iterator[None]:
 
 def to_trial(row: Row[Any]) -> Trial:
     """Return one trial; its result is checked against its schema, the rest is our own."""
-    result = None if row.result is None else TrialResult.model_validate_json(row.result)
+    result = None if row.result is None else parsed(TrialResult, row.result, _result(row.number))
     return Trial.model_construct(
         number=row.number,
         state=TrialState(row.state),
@@ -151,9 +155,45 @@ def text_of(record: Record) -> str:
 
 def candidate_of(text: str | None) -> Candidate | None:
     """Return the candidate in a column, if one was written."""
-    return None if text is None else Candidate.model_validate_json(text)
+    return None if text is None else parsed(Candidate, text, "a candidate")
 
 
 def reference_of(text: str | None) -> DenseReference | None:
     """Return the dense model in a column, if it was written."""
-    return None if text is None else DenseReference.model_validate_json(text)
+    return None if text is None else parsed(DenseReference, text, "the dense model's record")
+
+
+def parsed(kind: type[R], text: str, what: str) -> R:
+    """Return the record in a column.
+
+    Args:
+        kind: of record.
+        text: JSON.
+        what: it is, as it is called.
+
+    Raises:
+        MismatchError: another version of this program wrote it.
+    """
+    try:
+        return kind.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        raise MismatchError(Problem(what, of_another_version(error), _ADVICE)) from None
+
+
+def of_another_version(error: pydantic.ValidationError) -> str:
+    """Return that a record is of another version, and by what that is seen."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "all of it"
+    return f"is of another version of pareto-prune ({where}: {first['msg']})"
+
+
+def _result(number: int) -> str:
+    return f"the result of trial {number}"
+
+
+def _named_reference(text: str) -> TrialResult:
+    return parsed(TrialResult, text, "a named reference")
+
+
+def _confirmation(text: str) -> Confirmation:
+    return parsed(Confirmation, text, "what confirming a trial found")

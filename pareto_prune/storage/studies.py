@@ -25,6 +25,7 @@ from pareto_prune.storage import copying, deleting, optuna_tables, schema, stand
 from pareto_prune.storage.database import PATIENCE, Database, reason
 from pareto_prune.storage.facts import differing
 from pareto_prune.storage.leases import LEASE_SECONDS
+from pareto_prune.storage.reading import of_another_version
 from pareto_prune.storage.schema import studies, trials
 from pareto_prune.storage.standing import Identity
 from pareto_prune.storage.study import StoredStudy
@@ -261,8 +262,8 @@ def _config(row: Row[Any]) -> StudyConfig:
     try:
         return StudyConfig.model_validate_json(row.config)
     except pydantic.ValidationError as error:
-        wrong = f"its study file is of another version of pareto-prune ({error.errors()[0]['msg']})"
-        raise MismatchError(Problem(f"study {row.name!r}", wrong)) from None
+        where = f"the file of study {row.name!r}"
+        raise MismatchError(Problem(where, of_another_version(error))) from None
 
 
 def _check_same(row: Row[Any], config: StudyConfig) -> None:

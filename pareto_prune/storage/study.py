@@ -346,7 +346,7 @@ class StoredStudy:
     def set_reference(self, reference: DenseReference) -> DenseReference:
         """Write the dense reference, once; return the one that stands."""
         text = self._write_once("reference", reading.text_of(reference))
-        return DenseReference.model_validate_json(text)
+        return reading.parsed(DenseReference, text, "the dense model's record")
 
     def bind_profile(self, profile: Mapping[str, str]) -> None:
         """Bind the study to a device profile, or check that this is the one it is bound to.

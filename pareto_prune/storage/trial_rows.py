@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from pareto_prune.core.records import Candidate, Rung, TrialResult, TrialState
 from pareto_prune.storage import optuna_tables
-from pareto_prune.storage.reading import text_of
+from pareto_prune.storage.reading import parsed, text_of
 from pareto_prune.storage.schema import results, rungs, trials
 
 if TYPE_CHECKING:
@@ -105,4 +105,4 @@ def rungs_of(connection: Connection, study: int, number: int) -> list[Rung]:
     """Return the rungs of a trial, in order."""
     mine = (rungs.c.study_id == study) & (rungs.c.number == number)
     query = select(rungs.c.rung).where(mine).order_by(rungs.c.step)
-    return [Rung.model_validate_json(text) for text in connection.scalars(query)]
+    return [parsed(Rung, text, f"a rung of trial {number}") for text in connection.scalars(query)]

@@ -36,6 +36,6 @@ def _study_cells(row: StudyRow) -> list[RenderableType]:
         f"{row.finished}/{row.trials_asked}{running}",
         str(row.front),
         "–" if row.hypervolume is None else f"{row.hypervolume:.3f}",
-        shown(row.model),
+        shown(row.problem or row.model),
         shown(row.data),
     ]
