@@ -9,6 +9,7 @@
     │   ├── MissingExtraError                     an optional package is not installed
     │   └── MismatchError                         a study, device or data set is not the one it was
     ├── TrialError                                one trial failed; the study goes on
+    ├── StorageAwayError                          the database did not answer for long
     └── RepeatedFailureError         exit 3   too many trials in a row failed the same way
 """
 
@@ -99,6 +100,10 @@ class TrialError(ParetoPruneError):
         self.kind = kind
         self.reason = reason
         super().__init__(f"{kind}: {reason}")
+
+
+class StorageAwayError(ParetoPruneError):
+    """The database did not answer for as long as one waits. It may later: no trial's failure."""
 
 
 class RepeatedFailureError(ParetoPruneError):

@@ -26,7 +26,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
+from pareto_prune.core.errors import ParetoPruneError, Problem, StorageAwayError, UserError
 from pareto_prune.storage import server
 from pareto_prune.storage.server import CONNECT_ARGUMENTS, Watch, is_away
 from pareto_prune.storage.sqlite_file import BUSY_SECONDS, WriteAhead, connected, may_write
@@ -88,7 +88,7 @@ class Database:
 
         Raises:
             UserError: it does not open; one line says why, without the password.
-            ParetoPruneError: it was not there for all that time, and may be later.
+            StorageAwayError: it was not there for all that time, and may be later.
         """
         end = time.monotonic() + min(_STARTING, self._patience)
         for wait in _waits():
@@ -98,7 +98,7 @@ class Database:
             if not is_away(reason(error)):
                 raise UserError(Problem("storage", f"{self.name}: {reason(error)}"))
             if time.monotonic() + wait > end:
-                raise ParetoPruneError(f"storage {self.name}: {reason(error)}")
+                raise StorageAwayError(f"storage {self.name}: {reason(error)}")
             self._sleep(wait)
 
     def answers(self) -> bool:
@@ -200,7 +200,8 @@ class Database:
             except DBAPIError as error:
                 passes = transient(error) or (_raced(error) and attempt < _RACES)
                 if not passes or time.monotonic() + wait > end:
-                    raise ParetoPruneError(f"storage {self.name}: {reason(error)}") from error
+                    kind = StorageAwayError if transient(error) else ParetoPruneError
+                    raise kind(f"storage {self.name}: {reason(error)}") from error
             self._sleep(wait * random.uniform(0.5, 1.5))
         raise AssertionError("unreachable")
 

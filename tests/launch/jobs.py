@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from pareto_prune.core.errors import TrialError, UserError
+from pareto_prune.core.errors import StorageAwayError, TrialError, UserError
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import TrialResult
 from pareto_prune.running.assignment import Assignment, RunTrial
@@ -48,6 +48,15 @@ def prepare_failing(progress: Progress) -> RunTrial:
         if assignment.number % 2:
             raise TrialError("nan_loss", "step 3")
         return result_of(assignment.candidate, timings={"pid": float(os.getpid())})
+
+    return run
+
+
+def prepare_cut_off(progress: Progress) -> RunTrial:
+    """Trials that find the database away."""
+
+    def run(assignment: Assignment) -> TrialResult:
+        raise StorageAwayError("storage: connection refused")
 
     return run
 

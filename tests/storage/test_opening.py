@@ -21,7 +21,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from pareto_prune.core.errors import MismatchError, ParetoPruneError, UserError
+from pareto_prune.core.errors import MismatchError, StorageAwayError, UserError
 from pareto_prune.core.records import Confirmation
 from pareto_prune.storage import open_storage, schema
 from pareto_prune.storage.database import Database, Idle, transient
@@ -94,7 +94,7 @@ def test_a_server_that_is_away_is_tried_for_a_while_and_may_be_back_later(host: 
         time.sleep(seconds)
 
     database = Database(checked(f"postgresql://me:secret@{host}/db"), sleep=sleep, patience=0.5)
-    with pytest.raises(ParetoPruneError) as caught:
+    with pytest.raises(StorageAwayError) as caught:
         database.ping()
     assert caught.value.exit_code == 1
     assert "secret" not in str(caught.value)
@@ -119,7 +119,7 @@ def test_a_server_that_hangs_is_given_up(postgres: Server, template: str) -> Non
         assert sum(study.counts().values()) == 0
         frozen.set()
         began = time.monotonic()
-        with pytest.raises(ParetoPruneError):
+        with pytest.raises(StorageAwayError):
             study.counts()
         assert time.monotonic() - began < 60
         frozen.clear()
@@ -395,7 +395,7 @@ def test_a_passing_failure_is_tried_again_until_patience_ends(storage_url: str) 
     assert waits[0] < waits[1] * 2
     impatient = Database(checked(storage_url), sleep=waits.append, patience=0)
     waits.clear()
-    with pytest.raises(ParetoPruneError, match="locked"):
+    with pytest.raises(StorageAwayError, match="locked"):
         impatient.read(third_time)
 
 

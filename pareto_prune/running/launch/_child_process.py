@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from pareto_prune.core.errors import TrialError, UserError
+from pareto_prune.core.errors import ParetoPruneError, StorageAwayError, TrialError, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Rung, TrialResult
 from pareto_prune.running.assignment import Assignment, RunTrial, TrialAbortedError
@@ -41,6 +41,8 @@ from pareto_prune.running.launch._progress_messages import ToldProgress, tell
 
 _STEP_SECONDS = 0.2
 _GRACE_SECONDS = 5.0
+_ENDS: dict[str, type[ParetoPruneError]] = {"refused": UserError, "away": StorageAwayError}
+"""What a trial in a child meets that is no failure of it, but ends the worker."""
 _MAIN = "from pareto_prune.running.launch._child_process import child; child()"
 
 
@@ -168,8 +170,8 @@ class IsolatedTrials:
                 self._patiently(assignment, functools.partial(assignment.report_rung, rung))
             elif kind == "done":
                 return TrialResult.model_validate_json(rest[0])
-            elif kind == "refused":
-                raise UserError(*rest)
+            elif kind in _ENDS:
+                raise _ENDS[kind](*rest)
             else:
                 raise _ChildError(*rest)
 
@@ -281,6 +283,8 @@ def _ran(run_trial: RunTrial, order: dict[str, Any], say: Callable[..., None]) -
         result = run_trial(_assignment(order, say))
     except UserError as error:
         return "refused", str(error)
+    except StorageAwayError as error:
+        return "away", str(error)
     except Exception as error:
         failure = failure_of(error)
         return "failed", failure.kind, failure.reason
