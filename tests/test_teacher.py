@@ -9,6 +9,7 @@ from pareto_prune.inputs.examples import Split
 from pareto_prune.trials import teacher
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.teacher import Teacher
+from tests.full_disk import full_disk
 from tests.learnable import learnable
 from tests.tiny import tiny_model
 
@@ -23,6 +24,14 @@ class Counting(Silent):
 
     def stage(self, name: str, steps: int | None = None) -> None:
         self.stages.append((name, steps))
+
+
+class Noting(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def made(train: Split = TRAIN, seed: int = 0, progress: Silent | None = None) -> Teacher:
@@ -65,6 +74,19 @@ def test_workers_of_a_host_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_dense_model_has_others() -> None:
     assert (made(seed=0).logits(SOME)[SOME] != made(seed=1).logits(SOME)[SOME]).any()
+
+
+def test_a_full_disk_costs_no_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, said = cache.save_arrays, Noting()
+
+    def full(*arguments) -> None:
+        with full_disk(room=16):
+            real(*arguments)
+
+    monkeypatch.setattr(cache, "save_arrays", full)
+    given = made(progress=said)
+    assert not np.isnan(given.logits(SOME)[SOME]).any()
+    assert "cannot be written: File too large" in said.notes[0]
 
 
 def test_damage_is_noticed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,6 @@ def read(path: Path) -> Measurement | None:
 
 
 def write(path: Path, measurement: Measurement) -> None:
-    """Write a measurement, whole or not at all."""
-    with cache.replacing(path) as beside:
+    """Write a measurement, whole or not at all: a full disk costs no trial what it found."""
+    with suppress(OSError), cache.replacing(path) as beside:
         beside.write_text(json.dumps(measurement.to_json()))

@@ -79,4 +79,8 @@ class Teacher:
         self._known[rows] = True
 
     def _save(self, path: Path) -> None:
-        cache.save_arrays(path, {"logits": self._logits, "known": self._known})
+        """Write what is known for others; a full disk costs them the time, and no trial."""
+        try:
+            cache.save_arrays(path, {"logits": self._logits, "known": self._known})
+        except OSError as error:
+            self._progress.note(f"{path} cannot be written: {error.strerror}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,22 +12,12 @@ from pareto_prune.core.records import TrialState
 from pareto_prune.export.kept_models.store import Artifacts
 from pareto_prune.storage import open_storage
 from pareto_prune.trials import bench
+from tests.full_disk import full_disk
 from tests.launch import small
 from tests.small_study import make_study
 from tests.storage.conftest import postgres  # noqa: F401
 
 _keep = Artifacts.keep
-
-
-@contextlib.contextmanager
-def full_disk(room: int = 4096) -> Iterator[None]:
-    """Let the system refuse to write files larger than so many bytes, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def keep_on_full_disk(self, number, *arguments):

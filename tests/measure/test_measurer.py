@@ -10,10 +10,19 @@ import pytest
 
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import MismatchError, UserError
-from pareto_prune.measure import Measurer, Protocol, Workload, check_profile, energy, engines
+from pareto_prune.measure import (
+    Measurer,
+    Protocol,
+    Workload,
+    check_profile,
+    energy,
+    engines,
+    kept,
+)
 from pareto_prune.measure.quiet import VARIABLE
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
+from tests.full_disk import full_disk
 from tests.measure.scripted import ScriptedClock, ScriptedCounter, ScriptedEngine
 from tests.tiny import HEADS, LAYERS, NEURONS, PAD, POSITIONS, VOCABULARY, tiny_model
 
@@ -152,6 +161,20 @@ def test_a_damaged_cache_is_measured_again(scripted: Make, dense: Any, tmp_path:
     for path in (tmp_path / "cache" / "measurements").iterdir():
         path.write_text("{")
     assert measurer.measure(dense).seconds > 0
+
+
+def test_a_full_disk_costs_no_measurement(
+    scripted: Make, dense: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real = kept.write
+
+    def full(*arguments: Any) -> None:
+        with full_disk(room=16):
+            real(*arguments)
+
+    monkeypatch.setattr(kept, "write", full)
+    assert scripted().measure(dense).readings["latency_ms"].value is not None
+    assert list((tmp_path / "cache" / "measurements").iterdir()) == []
 
 
 def test_deployment_is_measured_against_the_studys_dense_model(scripted: Make, dense: Any) -> None:
