@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,20 @@ import pareto_prune
 from pareto_prune import api
 from pareto_prune.core.errors import ParetoPruneError, TrialError, UserError
 from pareto_prune.core.records import Confirmation, Interval, Quality, TrialState
+from pareto_prune.export.kept_models.store import CONFIRMED, Artifacts, Kept, opened
+from pareto_prune.models.families import architecture
+from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.results import tables
 from pareto_prune.results.front import front_of
 from pareto_prune.results.selection import explain
 from pareto_prune.running import confirm
 from pareto_prune.running.confirm import to_confirm, together
-from pareto_prune.storage import open_storage
+from pareto_prune.storage import StoredStudy, open_storage, schema
 from pareto_prune.trials import bench
+from tests.full_disk import full_disk
 from tests.small_study import ScriptedMeasurer, make_study
 from tests.synthetic import study_of, trial
+from tests.tiny import tiny_model
 
 pytestmark = pytest.mark.slow
 
@@ -232,6 +238,60 @@ def test_a_trial_is_confirmed_by_one_at_a_time_and_its_model_replaced(
     kept = {str(path) for path in (tmp_path / "out/small/confirmed").iterdir()}
     assert kept == {second.artifact, third.artifact}
     assert open_storage(study).open_study("small").read().confirmations == (third,)
+
+
+def test_a_full_disk_costs_one_confirmation_and_leaves_what_was_confirmed(
+    tmp_path: Path, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = api.confirm("small", [1], study, output=tmp_path / "out")
+    real = Artifacts.keep
+
+    def keep(self: Artifacts, number: int, *arguments: Any) -> Kept:
+        with full_disk() if number == 1 else nullcontext():
+            return real(self, number, *arguments)
+
+    monkeypatch.setattr(Artifacts, "keep", keep)
+    with pytest.raises(ParetoPruneError, match=r"not confirmed: trial 1: not_kept: .*OSError"):
+        api.confirm("small", [1, 2], study, output=tmp_path / "out")
+    found = open_storage(study).open_study("small").read().confirmations
+    assert [one.number for one in found] == [1, 2]
+    assert found[0] == before
+    with opened(before.artifact, before.artifact_digest) as folder:
+        assert [path.name for path in folder.parent.glob("*1-*")] == [folder.name]
+
+
+def test_who_lost_the_lease_destroys_no_model_and_writes_nothing(
+    tmp_path: Path, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped when it had just got the lease; another has kept its model by then."""
+    other, kept = open_storage(study).open_study("small"), []
+    real = confirm._standing
+
+    def stopped(stored: StoredStudy, number: int) -> list[str]:
+        standing = real(stored, number)
+        other._database.write(lambda c: c.execute(schema.leases.update().values(expires=1)))
+        assert other.acquire("confirm:1", "other")
+        place = Artifacts(other.artifacts)
+        model = tiny_model()
+        plan = PruningPlan.dense(architecture(model))
+        kept.append(place.keep(number, model, None, plan, CONFIRMED))
+        return standing
+
+    monkeypatch.setattr(confirm, "_standing", stopped)
+    with pytest.raises(ParetoPruneError, match="another process has taken over confirming it"):
+        api.confirm("small", [1], study, output=tmp_path / "out")
+    found = Confirmation(
+        number=1,
+        steps=9,
+        metrics=(0.8,),
+        values={"accuracy": 0.8},
+        artifact=kept[0].place,
+        artifact_digest=kept[0].digest,
+    )
+    other.confirm(found, "confirm:1")
+    assert other.read().confirmations == (found,)
+    with opened(kept[0].place, kept[0].digest) as folder:
+        assert folder.is_dir()
 
 
 def test_one_retraining_that_fails_does_not_cost_the_others(

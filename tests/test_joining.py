@@ -131,6 +131,34 @@ def test_who_loses_the_lease_overwrites_nothing_and_joins(tmp_path, url, monkeyp
     assert file_sha256(shared / "dense/model.safetensors") == digests[0]
 
 
+def test_a_reference_that_comes_late_is_not_written(tmp_path, url, monkeypatch):
+    """Another host makes another dense model under the lease by then, and is not through yet."""
+    config = read_study(make_study(tmp_path))
+    study, shared = open_storage(url).create(config), tmp_path / "root/small"
+    study.keep_artifacts_at(f"shelf://{shared}")
+    other, stood = open_storage(url).open_study("small"), []
+    real = type(study).set_reference
+
+    def late(self, reference, *lease):
+        if self is not study:
+            return real(self, reference, *lease)
+        other._database.write(lambda c: c.execute(schema.leases.update().values(expires=1)))
+        assert other.acquire("dense", "other")
+        try:
+            return real(self, reference, *lease)
+        finally:
+            digest = disturb(shared / "dense")
+            mine = reference.model_copy(update={"digest": digest})
+            stood.append(other.set_reference(mine, "dense").digest == digest)
+            other.release("dense")
+
+    monkeypatch.setattr(type(study), "set_reference", late)
+    runner = trial_runner.runner_of(study, Silent())
+    assert stood == [True]
+    weights = file_sha256(shared / "dense/model.safetensors")
+    assert runner.reference.digest == runner.bench.whole.dense.digest == weights
+
+
 def test_the_dense_model_is_fetched_once_a_host(tmp_path, monkeypatch):
     shared, fetched = tmp_path / "root", []
     for name in ("dense", "dense-fold-0"):

@@ -31,12 +31,12 @@ from pareto_prune.core.records import (
     Trial,
     TrialState,
 )
-from pareto_prune.export.kept_models.store import CONFIRMED, Artifacts
+from pareto_prune.export.kept_models.store import CONFIRMED, Artifacts, Kept
 from pareto_prune.results.front import front_of
 from pareto_prune.results.standard_error import standard_error
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker import default_name
-from pareto_prune.storage import StoredStudy
+from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.context import TrialContext, context_of
 from pareto_prune.trials.objective_values import objective_values
@@ -45,8 +45,9 @@ from pareto_prune.trials.stages import measure_pruned, prune_candidate, quality_
 from pareto_prune.trials.timings import Timings
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from pareto_prune.pruning.plan import PruningPlan
     from pareto_prune.pruning.pruned import Pruned
 
 SEEDS = 3
@@ -86,10 +87,7 @@ def confirm_study(
     found, failed = [], []
     for trial in chosen:
         try:
-            with _alone(study, trial.number):
-                store.clear_confirmed(trial.number, _standing(study, trial.number))
-                found.append(_confirmed(bench, trial, reference, store))
-                study.confirm(found[-1])
+            found.append(_written(study, bench, trial, reference, store))
         except TrialError as error:
             failed.append(f"trial {trial.number}: {error}")
             shown.note(failed[-1])
@@ -98,28 +96,49 @@ def confirm_study(
     return found
 
 
-@contextmanager
-def _alone(study: StoredStudy, number: int) -> Iterator[None]:
-    """Hold the lease on confirming a trial.
+def _written(
+    study: StoredStudy, bench: Bench, trial: Trial, reference: DenseReference, store: Artifacts
+) -> Confirmation:
+    """Confirm a trial and write what was found.
+
+    What is removed was there before the lease was had: whoever wrote it holds no lease any more,
+    by which alone it could still come to count.
 
     Raises:
-        TrialError: somebody else has it.
+        TrialError: a retraining failed, its model cannot be kept, or somebody else confirms it.
+    """
+    left, number = store.confirmed(trial.number), trial.number
+    with _alone(study, number) as lease:
+        store.remove_confirmed(left, _standing(study, number))
+        found = _confirmed(bench, trial, reference, store)
+        study.confirm(found, lease)
+    return found
+
+
+@contextmanager
+def _alone(study: StoredStudy, number: int) -> Iterator[str]:
+    """Hold the lease on confirming a trial; yield its name.
+
+    Raises:
+        TrialError: somebody else has it, or has it by now.
     """
     lease, name = f"{_LEASE}:{number}", f"{default_name()}/{_LEASE}"
     try:
         if not study.acquire(lease, name):
             raise TrialError("elsewhere", "another process is confirming it")
         with Keeper(lambda: study.keep(lease), study.lease_seconds):
-            yield
+            yield lease
+    except LeaseLostError:
+        raise TrialError("elsewhere", "another process has taken over confirming it") from None
     finally:
         study.release(lease)
         study.leave(name)
 
 
-def _standing(study: StoredStudy, number: int) -> str | None:
-    """Return the place of the model of a trial that was confirmed before."""
+def _standing(study: StoredStudy, number: int) -> list[str]:
+    """Return the place of the model of a trial that was confirmed before, if it was."""
     found = study.read().confirmations
-    return next((one.artifact for one in found if one.number == number), None)
+    return [one.artifact for one in found if one.number == number and one.artifact]
 
 
 def to_confirm(study: Study, numbers: Sequence[int] = ()) -> list[Trial]:
@@ -173,7 +192,7 @@ def _confirmed(
     values, intervals = objective_values(reference, mean, measurement, sizes)
     model = _median(trained, metric)
     tokenizer = bench.whole.dense.tokenizer
-    kept = store.keep(number, model, tokenizer, pruned.plan, CONFIRMED)
+    kept = _kept(store, number, model, tokenizer, pruned.plan)
     return Confirmation(
         number=number,
         steps=contexts[0].steps,
@@ -187,6 +206,21 @@ def _confirmed(
         seconds=perf_counter() - began,
         environment=bench.environment,
     )
+
+
+def _kept(
+    store: Artifacts,
+    number: int,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    plan: PruningPlan,
+) -> Kept:
+    """Keep a model; where that fails the values of the search stand, with the model they are of."""
+    try:
+        return store.keep(number, model, tokenizer, plan, CONFIRMED)
+    except Exception as error:  # every file system has errors of its own
+        said = f"its model is not kept: {type(error).__name__}: {error}"
+        raise TrialError("not_kept", said) from error
 
 
 def _candidate(trial: Trial) -> Candidate:

@@ -26,7 +26,7 @@ from pareto_prune.running.worker import default_name
 from pareto_prune.search.early_stopping import StopRule
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
-from pareto_prune.storage import StoredStudy
+from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench, calibrate, prepare
 from pareto_prune.trials.reference import (
     measured_reference,
@@ -82,10 +82,6 @@ class Runner:
         return result.model_copy(update={"artifact": kept.place, "artifact_digest": kept.digest})
 
 
-class LeaseLostError(Exception):
-    """The lease under which the dense model is made became another worker's."""
-
-
 def runner_of(study: StoredStudy, progress: Progress) -> Runner:
     """Return what runs the study's trials in this process.
 
@@ -124,9 +120,7 @@ def _begun(study: StoredStudy, kept: Artifacts, progress: Progress) -> Bench:
     kept.share_dense(check)
     space = SearchSpace.of(study.config, bench.whole.architecture)
     study.enqueue(starting_candidates(study.config, space), space)
-    reference = measured_reference(bench)
-    check()
-    study.set_reference(reference)
+    study.set_reference(measured_reference(bench), DENSE_LEASE)
     return bench
 
 

@@ -20,7 +20,7 @@ what prunes; reading loads no Optuna either.
 from __future__ import annotations
 
 from pareto_prune.storage.events import StudyEvent
-from pareto_prune.storage.leases import LEASE_SECONDS, SILENT_SECONDS
+from pareto_prune.storage.leases import LEASE_SECONDS, SILENT_SECONDS, LeaseLostError
 from pareto_prune.storage.studies import Storage, StudySummary, open_storage
 from pareto_prune.storage.study import StoredStudy
 from pareto_prune.storage.workers import WorkerStatus
@@ -28,6 +28,7 @@ from pareto_prune.storage.workers import WorkerStatus
 __all__ = [
     "LEASE_SECONDS",
     "SILENT_SECONDS",
+    "LeaseLostError",
     "Storage",
     "StoredStudy",
     "StudyEvent",

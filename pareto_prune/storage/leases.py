@@ -26,6 +26,10 @@ SILENT_SECONDS = 120.0
 _TRIAL = "trial"
 
 
+class LeaseLostError(Exception):
+    """The lease under which something is done is somebody else's by now: nothing was written."""
+
+
 @dataclass(frozen=True)
 class Moment:
     """When and for whom something is done.

@@ -37,7 +37,7 @@ from pareto_prune.storage import (
 from pareto_prune.storage.claims import Claim
 from pareto_prune.storage.database import Database
 from pareto_prune.storage.events import StudyEvent
-from pareto_prune.storage.leases import LEASE_SECONDS, Moment
+from pareto_prune.storage.leases import LEASE_SECONDS, LeaseLostError, Moment
 from pareto_prune.storage.recovery import recover
 from pareto_prune.storage.standing import Identity
 from pareto_prune.storage.workers import WorkerStatus
@@ -157,17 +157,7 @@ class StoredStudy:
     def enqueue(self, candidates: Iterable[Candidate], space: SearchSpace) -> None:
         """Put candidates in as waiting trials, in order, if the study has no trial yet."""
         listed = list(candidates)
-        self._write(lambda c: self._enqueue(c, listed, space))
-
-    def _enqueue(
-        self, connection: Connection, candidates: list[Candidate], space: SearchSpace
-    ) -> None:
-        optuna_tables.lock_study(connection, self._id)
-        if optuna_tables.next_number(connection, self._id) > 0:
-            return
-        for candidate in candidates:
-            number, trial = trial_rows.insert_trial(connection, self._id, TrialState.WAITING)
-            trial_rows.write_candidate(connection, self._id, number, trial, candidate, space)
+        self._write(lambda c: trial_rows.begin(c, self._id, listed, space))
 
     # The trial in hand
 
@@ -343,9 +333,17 @@ class StoredStudy:
         """The dense model as it was measured when the study was created, once it was."""
         return reading.reference_of(self._fact("reference"))
 
-    def set_reference(self, reference: DenseReference) -> DenseReference:
-        """Write the dense reference, once; return the one that stands."""
-        text = self._write_once("reference", reading.text_of(reference))
+    def set_reference(self, reference: DenseReference, lease: str | None = None) -> DenseReference:
+        """Write the dense reference, once; return the one that stands.
+
+        Args:
+            reference: of the dense model.
+            lease: name of the one that it was made under, if it was made under one.
+
+        Raises:
+            LeaseLostError: that is not held any more.
+        """
+        text = self._write_once("reference", reading.text_of(reference), lease)
         return reading.parsed(DenseReference, text, "the dense model's record")
 
     def bind_profile(self, profile: Mapping[str, str]) -> None:
@@ -369,16 +367,30 @@ class StoredStudy:
     def _fact(self, column: str) -> Any:
         return self._read(lambda c: facts.fact(c, self._id, column))
 
-    def _write_once(self, column: str, text: str) -> str:
-        return self._write(lambda c: facts.write_once(c, self._id, column, text))
+    def _write_once(self, column: str, text: str, lease: str | None = None) -> str:
+        return self._write_under(lease, lambda c: facts.write_once(c, self._id, column, text))
+
+    def _write_under(self, lease: str | None, work: Callable[[Connection], T]) -> T:
+        """Write where a lease is held, which stays so until the transaction ends."""
+
+        def held(connection: Connection) -> T:
+            if lease and not self._kept(connection, lease, self._named.get(lease, "")):
+                raise LeaseLostError(lease)
+            return work(connection)
+
+        return self._write(held)
 
     def keep_reference(self, name: str, result: TrialResult) -> None:
         """Write a named reference, in place of one of the same name."""
         self._write(lambda c: facts.write_reference(c, self._id, name, result))
 
-    def confirm(self, confirmation: Confirmation) -> None:
-        """Write what a trial found out when it was retrained, in place of an earlier time."""
-        self._write(lambda c: facts.write_confirmation(c, self._id, confirmation))
+    def confirm(self, confirmation: Confirmation, lease: str | None = None) -> None:
+        """Write what a trial found out when it was retrained, in place of an earlier time.
+
+        Raises:
+            LeaseLostError: the one that it was made under is not held any more.
+        """
+        self._write_under(lease, lambda c: facts.write_confirmation(c, self._id, confirmation))
 
     def named_references(self) -> list[str]:
         """Return the names of the named references that are there."""

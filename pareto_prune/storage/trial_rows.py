@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -32,6 +32,18 @@ def insert_trial(
     row = {"study_id": study, "number": number, "trial_id": trial, "state": state.value}
     connection.execute(insert(trials), row | columns)
     return number, trial
+
+
+def begin(
+    connection: Connection, study: int, candidates: Iterable[Candidate], space: SearchSpace
+) -> None:
+    """Put in waiting trials, in order, if a study has no trial yet."""
+    optuna_tables.lock_study(connection, study)
+    if optuna_tables.next_number(connection, study) > 0:
+        return
+    for candidate in candidates:
+        number, trial = insert_trial(connection, study, TrialState.WAITING)
+        write_candidate(connection, study, number, trial, candidate, space)
 
 
 def change(connection: Connection, study: int, number: int, **columns: Any) -> None:

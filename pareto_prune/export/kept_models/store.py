@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -135,11 +135,14 @@ class Artifacts:
                 self._remove(f"{TRIALS}/{name}")
         self._sweep_unfinished()
 
-    def clear_confirmed(self, number: int, counting: str | None) -> None:
-        """Remove what attempts to confirm a trial left, other than the one that counts."""
-        for name, confirmed in self._attempts(CONFIRMED).items():
-            if confirmed == number and name != _name_of(counting or ""):
-                self._remove(f"{CONFIRMED}/{name}")
+    def confirmed(self, number: int) -> list[str]:
+        """Return the names of what attempts to confirm a trial have left."""
+        return [name for name, of in self._attempts(CONFIRMED).items() if of == number]
+
+    def remove_confirmed(self, names: Iterable[str], counting: Collection[str]) -> None:
+        """Remove what attempts to confirm a trial have left, but for places that count."""
+        for name in set(names) - {_name_of(place) for place in counting}:
+            self._remove(f"{CONFIRMED}/{name}")
 
     def _attempts(self, part: str) -> dict[str, int]:
         """Return the number of the trial of each model that is kept, by the name of its folder."""
