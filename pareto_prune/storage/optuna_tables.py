@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, inspect, literal, select, update
 
-from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
 from pareto_prune.storage.database import Database, connect_arguments
+from pareto_prune.storage.server import Bounded
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -81,8 +82,17 @@ def _is_optunas(connection: Connection, table: Table) -> bool:
 
 
 def create_tables(database: Database) -> None:
-    """Make Optuna's tables, as Optuna does, and check that it can use those that are there."""
-    storage = storage_of(database)
+    """Make Optuna's tables, as Optuna does, and check that it can use those that are there.
+
+    Raises:
+        ParetoPruneError: the database failed, or another one is doing the same; try again.
+    """
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        storage = storage_of(database)
+    except StorageInternalError as error:
+        raise ParetoPruneError(str(error)) from error
     storage.remove_session()
     storage.engine.dispose()
 
@@ -93,6 +103,8 @@ def storage_of(database: Database) -> RDBStorage:
     from sqlalchemy.pool import NullPool
 
     arguments = {"connect_args": connect_arguments(database.url), "poolclass": NullPool}
+    if not database.is_sqlite:
+        arguments["plugins"] = [Bounded.NAME]
     return RDBStorage(database.url.render_as_string(hide_password=False), arguments)
 
 

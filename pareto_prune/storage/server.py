@@ -14,7 +14,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection, CreateEnginePlugin, Engine, event
+from sqlalchemy.dialects import plugins
 
 STATEMENT_SECONDS = 60
 """After which the server ends a statement, or a transaction whose client says nothing."""
@@ -61,6 +62,23 @@ def begin(connection: Connection) -> None:
     settings = ("statement_timeout", "idle_in_transaction_session_timeout")
     set_each = ", ".join(f"set_config('{one}', '{STATEMENT_SECONDS}s', true)" for one in settings)
     connection.exec_driver_sql(f"SELECT {set_each}")
+
+
+class Bounded(CreateEnginePlugin):
+    """Bounds the transactions of an engine that another library makes."""
+
+    NAME = "pareto_prune_bounded"
+
+    def update_url(self, url: URL) -> URL:
+        """Return the URL as it is."""
+        return url
+
+    def engine_created(self, engine: Engine) -> None:
+        """Listen to it."""
+        event.listen(engine, "begin", begin)
+
+
+plugins.register(Bounded.NAME, __name__, Bounded.__name__)
 
 
 class Watch:
