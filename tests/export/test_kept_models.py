@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import Failure, TrialState
-from pareto_prune.export.kept_models import store
+from pareto_prune.export.kept_models import folder_digest, store
 from pareto_prune.export.kept_models.places import check_root, get_folder
 from pareto_prune.export.kept_models.store import GRACE_SECONDS, Artifacts, opened
 from pareto_prune.pruning.plan import PruningPlan
@@ -126,6 +127,48 @@ def test_what_a_killed_upload_left_goes_after_a_day(
     monkeypatch.setattr(time, "time", lambda: day)
     kept.sweep(study.read(), time.time())
     assert fs.find(f"{root}/.incoming") == []
+
+
+@pytest.mark.parametrize("moment", ["digest", "body"])
+def test_a_model_that_is_removed_while_it_is_read_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    kept = Artifacts(str(tmp_path / "models"))
+    model = kept.keep(0, tiny_model(), None, PLAN)
+    if moment == "digest":
+        real = folder_digest.files_of
+        monkeypatch.setattr(
+            folder_digest, "files_of", lambda folder: (real(folder), shutil.rmtree(folder))[0]
+        )
+
+    def read() -> None:
+        with opened(model.place, model.digest) as folder:
+            shutil.rmtree(folder)
+            (folder / "config.json").read_text()
+
+    with pytest.raises(UserError, match="was removed while it was read"):
+        read()
+
+
+def test_a_model_that_is_removed_while_it_is_copied_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Artifacts(f"memory://{tmp_path}/copied")
+    model = kept.keep(0, tiny_model(), None, PLAN)
+    fs, path = fsspec.core.url_to_fs(model.place)
+    real, copied = fs.get_file, []
+
+    def get_file(*arguments, **options):
+        if copied:
+            fs.rm(path, recursive=True)
+        copied.append(real(*arguments, **options))
+
+    monkeypatch.setattr(fs, "get_file", get_file)
+    with (
+        pytest.raises(UserError, match="was removed while it was read"),
+        opened(model.place, model.digest),
+    ):
+        pass
 
 
 class Throttled(Unwatched):

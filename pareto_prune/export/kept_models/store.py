@@ -212,7 +212,7 @@ def opened(place: str, digest: str | None) -> Iterator[Path]:
         UserError: it is not there, or is not what was kept.
     """
     local = local_path(place)
-    with tempfile.TemporaryDirectory() as beside:
+    with tempfile.TemporaryDirectory() as beside, _removable(place, digest):
         folder = local or Path(beside) / "model"
         if local is None:
             get_folder(place, folder)
@@ -222,6 +222,23 @@ def opened(place: str, digest: str | None) -> Iterator[Path]:
             wrong = "is damaged: its files are not those that were kept (SHA-256 differs)"
             raise UserError(Problem(place, wrong, "allowed: another trial of the front"))
         yield folder
+
+
+@contextmanager
+def _removable(place: str, digest: str | None) -> Iterator[None]:
+    """Say of a model that goes while it is read that it is not there."""
+    try:
+        yield
+    except Exception as error:  # whatever reads it has errors of its own
+        gone = isinstance(error, FileNotFoundError) or not _is_there(place)
+        if digest is None or not gone:
+            raise
+        raise UserError(Problem(place, "was removed while it was read")) from error
+
+
+def _is_there(place: str) -> bool:
+    fs, path = filesystem(place)
+    return bool(fs.exists(path))
 
 
 def dense_place(root: str) -> str:
