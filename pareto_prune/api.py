@@ -241,7 +241,8 @@ def page_of(name: str, storage: str = DEFAULT_STORAGE, output: str | Path | None
 
     if output is None:
         models = local_path(open_storage(storage).open_study(name).artifacts or "")
-        if models is not None and (models / "report.html").is_file():
+        # A copy keeps its models with those of the study that it was copied from.
+        if models is not None and models.name == name and (models / "report.html").is_file():
             return models / "report.html"
     return Path(output or DEFAULT_OUTPUT).expanduser().resolve() / name / "report.html"
 

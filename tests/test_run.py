@@ -115,6 +115,23 @@ def test_run_again_goes_on_and_repeats_nothing(tmp_path, url):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
+def test_a_copy_goes_on_with_the_dense_model_and_a_page_of_its_own(tmp_path, url):
+    study = make_study(tmp_path, limits={"trials": 2})
+    page = api.run(study, url, output=tmp_path / "out").page
+    open_storage(url).copy("small", "copied")
+    study.write_text(study.read_text().replace('name = "small"', 'name = "copied"'))
+    again = api.run(with_limits(read_study(study), 3, None), url, output=tmp_path / "out")
+    assert again.stopped_by is None
+    assert again.page == tmp_path / "out/copied/report.html"
+    assert api.page_of("copied", url, tmp_path / "out") == again.page != page
+    assert [trial.state for trial in trials_of(url)] == [TrialState.COMPLETE] * 2
+    copied = open_storage(url).open_study("copied")
+    assert [trial.state for trial in copied.read().trials] == [TrialState.COMPLETE] * 3
+    number = again.front.members[-1].number
+    assert api.export("copied", number, tmp_path / "to", storage=url).is_dir()
+
+
+@pytest.mark.usefixtures("scripted")
 def test_same_seed_same_candidates(tmp_path):
     study = make_study(tmp_path)
     found = []

@@ -109,7 +109,8 @@ def _written(
     """
     left, number = store.confirmed(trial.number), trial.number
     with _alone(study, number) as lease:
-        store.remove_confirmed(left, _standing(study, number))
+        if not study.sharing():  # whose leases are of their own
+            store.remove_confirmed(left, _standing(study, number))
         found = _confirmed(bench, trial, reference, store)
         study.confirm(found, lease)
     return found

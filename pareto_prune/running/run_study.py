@@ -151,7 +151,7 @@ class Watch:
         from pareto_prune.export.kept_models.store import Artifacts
 
         try:
-            Artifacts(artifacts).sweep(study, now)
+            Artifacts(artifacts).sweep(study, now, self.study.sharing)
         except Exception as error:  # every file system has errors of its own
             said = f"{type(error).__name__}: {error}"
             self.watcher.note(f"models that left the front are not removed yet: {said}")

@@ -1,7 +1,7 @@
 """A study copied under a new name: its rows, ours and Optuna's, with trials that run as waiting.
 
 The study may go on while it is copied, so all is read as it stood at one moment. No row of the copy
-holds an id of the original's.
+holds an id of the original's. Models are not copied: both studies keep theirs at one place.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def copy_rows(connection: Connection, old: int, new: int) -> None:
 
 def _copy_facts(connection: Connection, old: int, new: int) -> None:
     source = connection.execute(select(studies).where(studies.c.study_id == old)).one()
-    kept = {"profile": source.profile, "reference": source.reference}
-    facts.change(connection, new, **kept, trials_asked=source.trials_asked)
+    names = ("profile", "reference", "artifacts", "trials_asked")
+    facts.change(connection, new, **{name: getattr(source, name) for name in names})
 
 
 def _copy_table(connection: Connection, table: Table, old: int, new: int) -> None:

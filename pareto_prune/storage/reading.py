@@ -79,6 +79,12 @@ def study_rows(
     )
 
 
+def whole(connection: Connection, row: Row[Any]) -> Study:
+    """Return all of a study whose own row was read."""
+    rows = study_rows(connection, row.study_id, row.name, -1, ())
+    return rows.to_study(tuple(map(to_trial, rows.trials)))
+
+
 def _study_row(connection: Connection, study: int, name: str) -> Row[Any]:
     row = connection.execute(select(studies).where(studies.c.study_id == study)).one_or_none()
     if row is None:

@@ -68,6 +68,13 @@ def listed(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(select(studies).where(_stands()).order_by(studies.c.name)).all()
 
 
+def sharing(connection: Connection, study: int) -> Sequence[Row[Any]]:
+    """Return the rows of the other studies that keep their models where a study does."""
+    own = select(studies.c.artifacts).where(studies.c.study_id == study).scalar_subquery()
+    others = select(studies).where(studies.c.study_id != study, studies.c.artifacts == own)
+    return connection.execute(others.where(_stands())).all()
+
+
 def is_it(row: Row[Any] | None, identity: Identity) -> bool:
     """Return whether a row that was found by its name is a study's."""
     return row is not None and (row.study_id, row.created) == (identity.study, identity.created)

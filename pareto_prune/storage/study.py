@@ -227,11 +227,7 @@ class StoredStudy:
         if not self._renewed(connection, claim):
             return False
         number, trial = claim.number, claim.trial_id
-        if trial_rows.row_of(connection, self._id, number).candidate is not None:
-            return True
-        trial_rows.write_candidate(connection, self._id, number, trial, candidate, space)
-        if attributes:
-            trial_rows.write_attributes(connection, self._id, number, attributes)
+        trial_rows.assign(connection, self._id, number, trial, candidate, space, attributes or {})
         return True
 
     def renew(self, trial: Trial) -> bool:
@@ -363,6 +359,10 @@ class StoredStudy:
     def keep_artifacts_at(self, root: str) -> str:
         """Say where its models are kept, once; return the place that stands."""
         return self._write_once("artifacts", root)
+
+    def sharing(self) -> list[Study]:
+        """Return the other studies that keep their models where this one does: its copies."""
+        return self._read(lambda c: [reading.whole(c, r) for r in standing.sharing(c, self._id)])
 
     def _fact(self, column: str) -> Any:
         return self._read(lambda c: facts.fact(c, self._id, column))

@@ -68,6 +68,23 @@ def write_candidate(
         optuna_tables.set_user_attributes(connection, trial_id, starter)
 
 
+def assign(
+    connection: Connection,
+    study: int,
+    number: int,
+    trial_id: int,
+    candidate: Candidate,
+    space: SearchSpace,
+    attributes: Mapping[str, Any],
+) -> None:
+    """Write what a trial tries, and what its sampler wants kept, unless that was written."""
+    if row_of(connection, study, number).candidate is not None:
+        return
+    write_candidate(connection, study, number, trial_id, candidate, space)
+    if attributes:
+        write_attributes(connection, study, number, attributes)
+
+
 def write_attributes(
     connection: Connection, study: int, number: int, attributes: Mapping[str, Any]
 ) -> None:

@@ -16,7 +16,7 @@ from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import Failure, TrialState
 from pareto_prune.export.kept_models import folder_digest, store
 from pareto_prune.export.kept_models.places import check_root, get_folder
-from pareto_prune.export.kept_models.store import GRACE_SECONDS, Artifacts, opened
+from pareto_prune.export.kept_models.store import GRACE_SECONDS, Artifacts, Kept, opened
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.running.run_study import Unwatched, Watch
 from pareto_prune.running.trial_runner import Runner
@@ -85,6 +85,34 @@ def test_an_attempt_that_is_not_over_is_left_alone(study: StoredStudy, kept: Art
     study.tell(trial, result_of(CANDIDATE, failure=Failure(kind="odd", reason="because")))
     kept.sweep(study.read(), time.time() + 1e6)
     assert kept._listed("trials") == []
+
+
+def told(study: StoredStudy, kept: Artifacts, **changes: object) -> Kept:
+    trial = claimed(study, "w")
+    model = kept.keep(trial.number, tiny_model(), None, PLAN)
+    places = {"artifact": model.place, "artifact_digest": model.digest}
+    assert study.tell(trial, result_of(CANDIDATE, **places, **changes))
+    return model
+
+
+def test_a_model_stays_while_a_copy_has_it_on_its_front(
+    tmp_path: Path, study: StoredStudy, kept: Artifacts
+) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db")
+    first, late = told(study, kept), time.time() + 1e6
+    copy = storage.copy("scripted", "copied")
+    assert copy.artifacts == study.artifacts
+    better = {"accuracy": 0.99, "latency_ms": 0.1, "energy_j": 0.001}
+    told(study, kept, values=better)
+    at_work = claimed(copy, "v")
+    attempt = kept.keep(at_work.number, tiny_model(), None, PLAN)
+    kept.sweep(study.read(), late, study.sharing)
+    for model in (first, attempt):
+        with opened(model.place, model.digest) as folder:
+            assert folder.is_dir()
+    storage.delete("copied")
+    kept.sweep(study.read(), late, study.sharing)
+    assert len(kept._listed("trials")) == 1
 
 
 def test_what_a_killed_process_left_goes_after_a_day(

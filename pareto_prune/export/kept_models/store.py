@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -115,24 +115,27 @@ class Artifacts:
             get_folder(f"{self.root}/{name}", beside)
             shutil.rmtree(path, ignore_errors=True)
 
-    def sweep(self, study: Study, now: float) -> None:
+    def sweep(
+        self, study: Study, now: float, others: Callable[[], Iterable[Study]] = lambda: ()
+    ) -> None:
         """Remove the models of trials that left the front a grace time ago, and what was left.
 
-        Attempts at a trial that has ended, other than the one that counts, go as well.
+        Attempts at a trial that has ended, other than the one that counts, go as well. What
+        another study holds stays.
 
         Args:
             study: as it stands.
             now: seconds since the epoch, in the storage's time.
+            others: returns the studies that keep their models here, too; asked where one would go.
         """
         present = self._attempts(TRIALS)
-        over = {trial.number: trial.ended or 0.0 for trial in study.trials if trial.state.finished}
-        results = [trial.result for trial in study.trials if trial.result is not None]
-        counting = {_name_of(result.artifact) for result in results if result.artifact}
-        left = left_front(study, set(present.values()))
-        for name, number in present.items():
-            since = (left if name in counting else over).get(number)
-            if since is not None and since <= now - GRACE_SECONDS:
-                self._remove(f"{TRIALS}/{name}")
+        going = _let_go(study, present, now)
+        for other in others() if going else ():
+            own = {trial.number for trial in other.trials}
+            held = {name for name, number in present.items() if number in own}
+            going -= held - _let_go(other, present, now)
+        for name in going:
+            self._remove(f"{TRIALS}/{name}")
         self._sweep_unfinished()
 
     def confirmed(self, number: int) -> list[str]:
@@ -193,6 +196,23 @@ class Artifacts:
         fs, root = filesystem(self.root)
         with suppress(FileNotFoundError):
             fs.rm(f"{root}/{name}", recursive=True)
+
+
+def _let_go(study: Study, present: Mapping[str, int], now: float) -> set[str]:
+    """Return the names of the models that a study has no use for any more.
+
+    Args:
+        study: as it stands.
+        present: number of the trial by the name of a folder.
+        now: seconds since the epoch.
+    """
+    over = {trial.number: trial.ended or 0.0 for trial in study.trials if trial.state.finished}
+    results = [trial.result for trial in study.trials if trial.result is not None]
+    counting = {_name_of(result.artifact) for result in results if result.artifact}
+    left = left_front(study, set(present.values()))
+    since = {name: (left if name in counting else over).get(of) for name, of in present.items()}
+    late = now - GRACE_SECONDS
+    return {name for name, when in since.items() if when is not None and when <= late}
 
 
 def _name_of(place: str) -> str:
