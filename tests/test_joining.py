@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
@@ -105,30 +106,52 @@ def test_another_dense_model_is_refused_and_stays(tmp_path, url, begun):
     assert folder_digest(tmp_path / "out/small/dense") == before
 
 
-def test_who_loses_the_lease_overwrites_nothing_and_joins(tmp_path, url, monkeypatch):
+def shelved(shared, digest):
+    return shared / f"dense-{digest[:12]}/dense"
+
+
+def made_elsewhere(made, study, shared):
+    """Let another host have made and shared another dense model, and taken its reference."""
+    reference, work = measured_reference(made), shared.parent / "another host"
+    shutil.copytree(made.whole.dense.path, work)
+    digest = disturb(work)
+    shutil.copytree(work, shelved(shared, digest))
+    study._database.write(lambda c: c.execute(schema.leases.update().values(expires=1)))
+    assert study.acquire("dense", "other")
+    study.set_reference(reference.model_copy(update={"digest": digest}), "dense")
+    study.release("dense")
+    return digest
+
+
+@pytest.mark.parametrize("moment", ["made", "about to be put", "put"])
+def test_who_loses_the_lease_overwrites_nothing_and_joins(tmp_path, url, monkeypatch, moment):
+    """It is stopped at some moment, and another host has it all before it goes on."""
     config = read_study(make_study(tmp_path))
     study, shared = open_storage(url).create(config), tmp_path / "root/small"
     study.keep_artifacts_at(f"shelf://{shared}")
-    real, digests = trial_runner.prepare, []
+    prepare, remove, share = trial_runner.prepare, Artifacts._remove, Artifacts.share_dense
+    benches, digests = [], []
 
-    def overtaken(*arguments, **options):
-        """Make the dense model, so slowly that another host has it all before."""
-        made = real(*arguments, **options)
-        if not digests:
-            reference = measured_reference(made)
-            shutil.copytree(made.whole.dense.path, shared / "dense")
-            digests.append(disturb(shared / "dense"))
+    def overtaken(when):
+        if when == moment and not digests:
             other = open_storage(url).open_study("small")
-            other._database.write(lambda c: c.execute(schema.leases.update().values(expires=1)))
-            assert other.acquire("dense", "other")
-            other.set_reference(reference.model_copy(update={"digest": digests[0]}))
-            other.release("dense")
-        return made
+            digests.append(made_elsewhere(benches[0], other, shared))
 
-    monkeypatch.setattr(trial_runner, "prepare", overtaken)
+    def made(*arguments, **options):
+        benches.append(prepare(*arguments, **options))
+        overtaken("made")
+        return benches[-1]
+
+    def put(self, check):
+        share(self, check)
+        overtaken("put")
+
+    monkeypatch.setattr(trial_runner, "prepare", made)
+    monkeypatch.setattr(Artifacts, "_remove", lambda *a: (overtaken("about to be put"), remove(*a)))
+    monkeypatch.setattr(Artifacts, "share_dense", put)
     runner = trial_runner.runner_of(study, Silent())
     assert runner.reference.digest == runner.bench.whole.dense.digest == digests[0]
-    assert file_sha256(shared / "dense/model.safetensors") == digests[0]
+    assert file_sha256(shelved(shared, digests[0]) / "model.safetensors") == digests[0]
 
 
 def test_a_reference_that_comes_late_is_not_written(tmp_path, url, monkeypatch):
@@ -136,8 +159,8 @@ def test_a_reference_that_comes_late_is_not_written(tmp_path, url, monkeypatch):
     config = read_study(make_study(tmp_path))
     study, shared = open_storage(url).create(config), tmp_path / "root/small"
     study.keep_artifacts_at(f"shelf://{shared}")
-    other, stood = open_storage(url).open_study("small"), []
-    real = type(study).set_reference
+    other, digests = open_storage(url).open_study("small"), []
+    real, prepare, benches = type(study).set_reference, trial_runner.prepare, []
 
     def late(self, reference, *lease):
         if self is not study:
@@ -147,27 +170,29 @@ def test_a_reference_that_comes_late_is_not_written(tmp_path, url, monkeypatch):
         try:
             return real(self, reference, *lease)
         finally:
-            digest = disturb(shared / "dense")
-            mine = reference.model_copy(update={"digest": digest})
-            stood.append(other.set_reference(mine, "dense").digest == digest)
-            other.release("dense")
+            assert other.reference is None
+            digests.append(made_elsewhere(benches[0], other, shared))
 
+    def made(*arguments, **options):
+        benches.append(prepare(*arguments, **options))
+        return benches[-1]
+
+    monkeypatch.setattr(trial_runner, "prepare", made)
     monkeypatch.setattr(type(study), "set_reference", late)
     runner = trial_runner.runner_of(study, Silent())
-    assert stood == [True]
-    weights = file_sha256(shared / "dense/model.safetensors")
-    assert runner.reference.digest == runner.bench.whole.dense.digest == weights
+    assert runner.reference.digest == runner.bench.whole.dense.digest == digests[0]
 
 
-def test_the_dense_model_is_fetched_once_a_host(tmp_path, monkeypatch):
+@pytest.mark.parametrize("shelf", [True, False], ids=["with a shelf", "of before"])
+def test_the_dense_model_is_fetched_once_a_host(tmp_path, monkeypatch, shelf):
     shared, fetched = tmp_path / "root", []
+    digest = hashlib.sha256(b"weights of dense").hexdigest()
     for name in ("dense", "dense-fold-0"):
-        folder = shared / name
+        folder = shelved(shared, digest).with_name(name) if shelf else shared / name
         folder.mkdir(parents=True)
         (folder / "model.safetensors").write_text(f"weights of {name}")
         record = {"digest": file_sha256(folder / "model.safetensors")}
         (folder / "dense.json").write_text(json.dumps(record))
-    digest = json.loads((shared / "dense/dense.json").read_text())["digest"]
     real = store.get_folder
     monkeypatch.setattr(store, "get_folder", lambda *a: (fetched.append(a[0]), real(*a)))
     kept = Artifacts(f"shelf://{shared}")

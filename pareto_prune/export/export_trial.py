@@ -88,10 +88,11 @@ def origin_of(study: Study, trial: Trial, root: str) -> Origin:
     """Return where the model of a trial comes from, one whose weights are kept."""
     assert study.reference is not None
     result, metric = result_of(trial), StudyConfig.from_json(study.config).metric
+    digest, kept = study.reference.digest, result.artifact
     return Origin(
         study=study.config,
-        dense=dense_place(root) if result.artifact is None else dense_beside(result.artifact),
-        dense_digest=study.reference.digest,
+        dense=dense_place(root, digest) if kept is None else dense_beside(kept, digest),
+        dense_digest=digest,
         untrained=result.rungs[0].quality.metrics.get(metric) if result.rungs else None,
         validation=result.values.get(metric),
     )

@@ -88,8 +88,9 @@ class Artifacts:
             check: called before one takes its place; raises where it must not.
         """
         if local_path(self.root) is None:
+            shelf = _shelf(str(record_of(self.folder / DENSE_FOLDER).get("digest")))
             for path in sorted(self.folder.glob(f"{DENSE_FOLDER}*/")):
-                self._put(path, path.name, check)
+                self._put(path, f"{shelf}/{path.name}", check)
 
     def fetch_dense(self, digest: str) -> None:
         """Get the dense models that another host has made, unless they are here.
@@ -100,19 +101,20 @@ class Artifacts:
         if local_path(self.root) is not None:
             return
         with cache.locked(self.folder / DENSE_FOLDER):
-            names = [name for name in self._listed("") if name.startswith(DENSE_FOLDER)]
+            shelf = f"{_shelf(digest)}/" if self._listed(_shelf(digest)) else ""
+            names = [name for name in self._listed(shelf) if name.startswith(DENSE_FOLDER)]
             if not self._has_dense(digest, names):
                 for name in names:
-                    self._fetch(name)
+                    self._fetch(shelf, name)
 
     def _has_dense(self, digest: str, names: list[str]) -> bool:
         found = record_of(self.folder / DENSE_FOLDER).get("digest")
         return found == digest and all(is_whole(self.folder / name) for name in names)
 
-    def _fetch(self, name: str) -> None:
+    def _fetch(self, shelf: str, name: str) -> None:
         path = self.folder / name
         with cache.replacing(path) as beside:
-            get_folder(f"{self.root}/{name}", beside)
+            get_folder(f"{self.root}/{shelf}{name}", beside)
             shutil.rmtree(path, ignore_errors=True)
 
     def sweep(
@@ -261,11 +263,26 @@ def _is_there(place: str) -> bool:
     return bool(fs.exists(path))
 
 
-def dense_place(root: str) -> str:
-    """Return the place of the dense model of a study that keeps its models at ``root``."""
-    return f"{root}/{DENSE_FOLDER}"
+def dense_place(root: str, digest: str) -> str:
+    """Return the place of the dense model of a study that keeps its models at ``root``.
+
+    Args:
+        root: folder or URL.
+        digest: SHA-256 of its weights.
+    """
+    shelf = f"{root}/{_shelf(digest)}/{DENSE_FOLDER}"
+    shelved = local_path(root) is None and _is_there(shelf)
+    return shelf if shelved else f"{root}/{DENSE_FOLDER}"
 
 
-def dense_beside(place: str) -> str:
+def dense_beside(place: str, digest: str) -> str:
     """Return the place of the dense model that a kept model was made from."""
-    return dense_place(place.rsplit("/", 2)[0])
+    return dense_place(place.rsplit("/", 2)[0], digest)
+
+
+def _shelf(digest: str) -> str:
+    """Return the name of the folder behind a URL for a study's dense model and those of its folds.
+
+    Each has its own: whoever puts one there late is in nobody's way. Those of before have none.
+    """
+    return f"{DENSE_FOLDER}-{digest[:12]}"
