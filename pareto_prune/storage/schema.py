@@ -22,6 +22,7 @@ SQLite gives the ids of deleted rows away again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -48,12 +49,17 @@ _NAME = String(512)
 _TOKEN = String(36)
 
 
-def _study_id() -> Column[int]:
-    return Column("study_id", Integer, primary_key=True, autoincrement=False)
+def _key(name: str) -> Column[int]:
+    return Column(name, Integer, primary_key=True, autoincrement=False)
 
 
-def _number() -> Column[int]:
-    return Column("number", Integer, primary_key=True, autoincrement=False)
+def _named_key(name: str) -> Column[str]:
+    return Column(name, String(128), primary_key=True)
+
+
+def _records(name: str, column: str, *keys: Column[Any]) -> Table:
+    """Return a table with one record, as JSON, for each of some keys of a study."""
+    return Table(name, metadata, _key("study_id"), *keys, Column(column, Text, nullable=False))
 
 
 schema = Table("pareto_schema", metadata, Column("version", Integer, nullable=False))
@@ -61,7 +67,7 @@ schema = Table("pareto_schema", metadata, Column("version", Integer, nullable=Fa
 studies = Table(
     "pareto_studies",
     metadata,
-    _study_id(),
+    _key("study_id"),
     Column("name", _NAME, nullable=False, unique=True),
     Column("config", Text, nullable=False),
     Column("trials_asked", Integer, nullable=False),
@@ -74,8 +80,8 @@ studies = Table(
 trials = Table(
     "pareto_trials",
     metadata,
-    _study_id(),
-    _number(),
+    _key("study_id"),
+    _key("number"),
     Column("trial_id", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
@@ -89,24 +95,15 @@ trials = Table(
     Index("pareto_trials_by_state", "study_id", "state", "number"),
 )
 
-results = Table(
-    "pareto_results", metadata, _study_id(), _number(), Column("result", Text, nullable=False)
-)
+results = _records("pareto_results", "result", _key("number"))
 
-rungs = Table(
-    "pareto_rungs",
-    metadata,
-    _study_id(),
-    _number(),
-    Column("step", Integer, primary_key=True, autoincrement=False),
-    Column("rung", Text, nullable=False),
-)
+rungs = _records("pareto_rungs", "rung", _key("number"), _key("step"))
 
 leases = Table(
     "pareto_leases",
     metadata,
-    _study_id(),
-    Column("name", String(128), primary_key=True),
+    _key("study_id"),
+    _named_key("name"),
     Column("token", _TOKEN, nullable=False),
     Column("worker_id", _TOKEN, nullable=False),
     Column("seconds", Double, nullable=False),
@@ -138,29 +135,11 @@ events = Table(
     Column("text", Text, nullable=False),
 )
 
-references = Table(
-    "pareto_references",
-    metadata,
-    _study_id(),
-    Column("name", String(128), primary_key=True),
-    Column("result", Text, nullable=False),
-)
+references = _records("pareto_references", "result", _named_key("name"))
 
-measurements = Table(
-    "pareto_measurements",
-    metadata,
-    _study_id(),
-    Column("key", String(128), primary_key=True),
-    Column("measurement", Text, nullable=False),
-)
+measurements = _records("pareto_measurements", "measurement", _named_key("key"))
 
-confirmations = Table(
-    "pareto_confirmations",
-    metadata,
-    _study_id(),
-    _number(),
-    Column("confirmation", Text, nullable=False),
-)
+confirmations = _records("pareto_confirmations", "confirmation", _key("number"))
 
 OF_A_STUDY = (
     trials,
