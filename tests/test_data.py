@@ -634,8 +634,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("data.csv", b"text,label\ngood,1,3\n", "data.csv: cannot be read"),
-            ("data.csv", b"text,label\n\xff\xfe,1\n", "data.csv: cannot be read"),
+            ("data.csv", b"text,label\ngood,1,3\n", "line 2 has 3 cells, the header 2"),
+            ("data.csv", b"text,label\n\xff\xfe,1\n", "not UTF-8 (line 2, byte 0xff at 1)"),
             ("data.csv", b"", "no header"),
             ("data.json", b'{"text": "good"', "line 1"),
             ("data.jsonl", b'{"text": "good"}\n{', "line 2"),

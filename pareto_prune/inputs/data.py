@@ -36,7 +36,7 @@ from pareto_prune.inputs.sources import (
     folder_source,
     hub_source,
 )
-from pareto_prune.inputs.table import Table, refused
+from pareto_prune.inputs.table import Table, listed, refused
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.models.families import family_of
 
@@ -135,7 +135,7 @@ def rows_of(table: Table, data: DataTable, labelled: bool = True) -> Rows:
     """
     wanted = {"data.text": data.text, "data.label": (data.label,) if labelled else ()}
     missing = [
-        Problem(key, f"no column {name!r} in {table.source}", f"there: {', '.join(table.columns)}")
+        Problem(key, f"no column {name!r} in {table.source}", f"there: {listed(table.columns)}")
         for key, names in wanted.items()
         for name in names
         if name not in table.columns

@@ -7,11 +7,13 @@ they close before the next tab wherever one begins a cell, or the lines make no 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pareto_prune.inputs.table import Table, refused
+from pareto_prune.inputs.table import Table, listed, refused
 
+_NAMED = {",": "comma", "\t": "tab"}
 _FEWEST_LINES = 3
 """Lines within a cell, each as wide as a row, that are rows rather than a text."""
 
@@ -27,9 +29,9 @@ def read_tsv(path: Path) -> Table:
     header = _header(path, "\t", csv.QUOTE_NONE)
     try:
         plain = _parsed(path, header, "\t", quote=False)
-    except ValueError:
+    except ValueError as error:
         if not _has_quotes(path):
-            raise
+            raise _ragged(path, header, "\t", csv.QUOTE_NONE, error) from error
     else:
         if not _all_quoted(header, plain):
             return _table(path, header, plain)
@@ -44,8 +46,7 @@ def _table(path: Path, header: list[str], cells: Any) -> Table:
 def _header(path: Path, delimiter: str, quoting: Any) -> list[str]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         header = next(csv.reader(file, delimiter=delimiter, quoting=quoting), [])
-    if not header or len(set(header)) != len(header):
-        raise ValueError("no header, or a name in it twice")
+    _check_names(path, header)
     other = next((found for found in ",;\t|" if found in header[0]), None)
     if len(header) == 1 and other is not None:
         wrong = f"{path}: {other!r} stands between the names of its header"
@@ -53,11 +54,23 @@ def _header(path: Path, delimiter: str, quoting: Any) -> list[str]:
     return header
 
 
+def _check_names(path: Path, header: list[str]) -> None:
+    if not header:
+        raise refused("data.path", f"{path}: has no header", "the names of the columns first")
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        wrong = f"{path}: its header has {listed(twice)} more than once"
+        raise refused("data.path", wrong, "a name for each column")
+
+
 def _quoted(path: Path, header: list[str], delimiter: str) -> Any:
     """Return the cells of a file where quotes quote, whole lines of it in none of them."""
     if _has_quotes(path):
         _check_quotes(path, delimiter)
-    cells = _parsed(path, header, delimiter, quote='"')
+    try:
+        cells = _parsed(path, header, delimiter, quote='"')
+    except ValueError as error:
+        raise _ragged(path, header, delimiter, csv.QUOTE_MINIMAL, error) from error
     _check_lines(path, cells, delimiter)
     return cells
 
@@ -75,6 +88,26 @@ def _parsed(path: Path, header: list[str], delimiter: str, quote: str | bool) ->
         ),
         convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
     )
+
+
+def _ragged(
+    path: Path, header: list[str], delimiter: str, quoting: Any, error: Exception
+) -> Exception:
+    """Return what to say of the first line with more or fewer cells, else the error as it is."""
+    _allow_long_cells(path)
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows, begins = csv.reader(file, delimiter=delimiter, quoting=quoting), 1
+        for row in rows:
+            if row and len(row) != len(header):
+                name = _NAMED[delimiter]
+                wrong = f"{path}: line {begins} has {len(row)} cells, the header {len(header)}"
+                return refused("data.path", wrong, f"as many; a text with a {name} in it in quotes")
+            begins = rows.line_num + 1
+    return error
+
+
+def _allow_long_cells(path: Path) -> None:
+    csv.field_size_limit(max(csv.field_size_limit(), path.stat().st_size))
 
 
 def _has_quotes(path: Path) -> bool:
@@ -101,7 +134,7 @@ def _well_quoted(cells: Any) -> bool:
 
 def _check_quotes(path: Path, delimiter: str) -> None:
     """Refuse a quote that begins a cell and does not end it: Arrow would read on to the next."""
-    csv.field_size_limit(max(csv.field_size_limit(), path.stat().st_size))
+    _allow_long_cells(path)
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file, delimiter=delimiter, strict=True)
         begins = 1

@@ -21,7 +21,8 @@ from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.inputs import demo
 from pareto_prune.inputs.delimited import read_csv, read_tsv
-from pareto_prune.inputs.table import Table, refused
+from pareto_prune.inputs.table import Table, listed, refused
+from pareto_prune.inputs.text_file import not_utf8
 from pareto_prune.inputs.word_columns import read_conll
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
@@ -233,7 +234,7 @@ def _check_column(name: str, parts: Sequence[Table]) -> None:
     first, *others = parts
     for part in others:
         if name not in part.columns:
-            wrong = f"{part.source} has no column {name!r}, there: {', '.join(part.columns)}"
+            wrong = f"{part.source} has no column {name!r}, there: {listed(part.columns)}"
             raise refused("data.path", wrong, f"the columns of {first.source}")
         if part.classes.get(name) != first.classes.get(name):
             wrong = f"{part.source} has other classes in {name!r} than {first.source}"
@@ -245,8 +246,14 @@ def _opened(reader: Callable[[Path], Table], path: Path) -> Table:
     try:
         return reader(path)
     except (OSError, ValueError, csv.Error) as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise refused("data.path", f"{path}: cannot be read ({line})", "a whole file") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> StudyFileError:
+    if path.suffix.lower() != ".parquet" and (wrong := not_utf8(path)):
+        return refused("data.path", f"{path}: {wrong}", "text in UTF-8")
+    line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return refused("data.path", f"{path}: cannot be read ({line})", "a whole file")
 
 
 def _read_json(path: Path) -> Table:

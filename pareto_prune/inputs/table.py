@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,3 +29,12 @@ class Table:
 def refused(key: str, wrong: str, allowed: str) -> StudyFileError:
     """Return the error of a key of the study file, to be raised."""
     return StudyFileError(Problem(key, wrong, f"allowed: {allowed}"))
+
+
+def listed(columns: Iterable[str]) -> str:
+    """Return names of columns in a line; quoted where spaces or unseen characters are in them."""
+    return ", ".join(repr(name) if _looks_otherwise(name) else name for name in columns)
+
+
+def _looks_otherwise(name: str) -> bool:
+    return name != name.strip() or not name.isprintable()

@@ -10,6 +10,7 @@ from typing import Any
 
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.inputs.sources import SUFFIXES, file_source
+from pareto_prune.inputs.table import listed
 
 PLAIN = ("", ".txt")
 TABLES_OF_WORDS = (*SUFFIXES, ".conll", ".iob", ".iob2", ".bio")
@@ -115,7 +116,7 @@ def _from_table(path: Path, columns: Sequence[str], words: bool) -> list[Text]:
     table = file_source(path, words).table()
     missing = [name for name in columns if name not in table.columns]
     if missing:
-        there = f"there: {', '.join(table.columns)}"
+        there = f"there: {listed(table.columns)}"
         raise UserError(*(Problem(str(path), f"no column {name!r}", there) for name in missing))
     rows = zip(*(table.read(name) for name in columns), strict=True)
     return [_row(f"{path.name}, row {number}", row) for number, row in enumerate(rows, start=1)]
