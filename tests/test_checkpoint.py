@@ -122,6 +122,82 @@ def test_a_head_of_another_problem_becomes_one_of_classes(tmp_path, kind):
     assert sum(found["score"] for found in pipe(["the film was good"])[0]) == pytest.approx(1.0)
 
 
+class TestConfiguration:
+    """What contradicts itself is one line about `config.json`, whatever is read first."""
+
+    def both(self, folder):
+        """Return what is said where the tokenizer is opened, and where the model is."""
+        checkpoint = Checkpoint.find(str(folder))
+        actions = (
+            lambda: checkpoint.tokenizer(TASK),
+            lambda: checkpoint.model(TASK, ("a", "b", "c")),
+        )
+        one, other = (refused(action) for action in actions)
+        assert one == other
+        return one
+
+    @pytest.mark.parametrize("names", [["neg", "pos"], {"a": "neg"}, "neg", {"-1": "neg"}])
+    def test_class_names_without_numbers(self, folder, names):
+        changed(folder, id2label=names)
+        problem = self.both(folder)
+        assert "id2label of config.json does not name classes by their numbers" in problem.wrong
+
+    @pytest.mark.parametrize("names", [None, {"0": "neg", "2": "pos"}, {"1": 0, "0": 1}])
+    def test_odd_class_names_that_can_be_read(self, folder, names):
+        changed(folder, id2label=names, label2id=None)
+        Checkpoint.find(str(folder)).tokenizer(TASK)
+        _, has_head = Checkpoint.find(str(folder)).model(TASK, ("a", "b", "c"))
+        assert not has_head
+
+    @pytest.mark.parametrize("method", ["bitsandbytes", "gptq", None])
+    def test_quantized_weights(self, folder, method):
+        changed(folder, quantization_config={"quant_method": method, "bits": 8})
+        problem = self.both(folder)
+        assert "holds quantized weights" in problem.wrong
+        assert f"({method})" in problem.wrong or method is None
+        assert problem.allowed == "allowed: the checkpoint it was quantized from"
+
+    @pytest.mark.parametrize("content", ["[]", "{", "", "3"])
+    def test_what_is_no_table(self, folder, content):
+        (folder / "config.json").write_text(content)
+        assert "config.json cannot be read" in self.both(folder).wrong
+
+    def test_a_value_of_another_type_says_which(self, folder):
+        changed(folder, hidden_size="32")
+        wrong = self.both(folder).wrong
+        assert "'hidden_size'" in wrong
+        assert "expected int" in wrong
+
+    @pytest.mark.parametrize("change", [{"pad_token_id": 5000}, {"hidden_dropout_prob": 1.5}])
+    def test_what_no_model_can_be_built_with(self, folder, change):
+        changed(folder, **change)
+        problem = refused(lambda: Checkpoint.find(str(folder)).model(TASK, ("a", "b", "c")))
+        assert "cannot be read" in problem.wrong
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("task", ["classification", "ner"])
+def test_weights_that_are_not_finite(folder, value, task):
+    key = "encoder.layer.1.output.dense.weight"
+    weight = load_file(folder / "model.safetensors")[key]
+    weight[3, 5] = value
+    added(folder, {key: weight})
+    names = ("O", "B-x", "I-x")
+    problem = refused(lambda: Checkpoint.find(str(folder)).model(tasks.create(task), names))
+    assert f"weights that are not finite (bert.{key})" in problem.wrong
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_file_that_git_lfs_did_not_fetch(folder, name):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4665e\nsize 440449768\n"
+    (folder / "pytorch_model.bin").write_text(pointer)
+    Checkpoint.find(str(folder))
+    (folder / name).write_text(pointer)
+    problem = refused(lambda: Checkpoint.find(str(folder)))
+    assert f"{name} is a pointer of Git LFS" in problem.wrong
+    assert "git lfs pull" in problem.allowed
+
+
 class TestRows:
     """Every token that the tokenizer can give has a row in the model."""
 

@@ -54,6 +54,15 @@ class TestEncodings:
         assert "cannot be read" in refused(path).wrong
 
 
+@pytest.mark.parametrize("kind", [*ROWS, "parquet"])
+def test_a_file_that_git_lfs_did_not_fetch(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"d.{kind}"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:46\nsize 4404\n")
+    problem = refused(path)
+    assert problem.wrong == f"{path} is a pointer of Git LFS, not the file itself"
+    assert "git lfs pull" in problem.allowed
+
+
 class TestRaggedRows:
     def write(self, path: Path, delimiter: str, wrong: str) -> Path:
         lines = ["text,label", '"two\nlines",1', "", "good,1", wrong, "bad,0"]

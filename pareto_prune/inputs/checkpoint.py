@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.architecture import Architecture
-from pareto_prune.core.errors import Problem, StudyFileError
-from pareto_prune.inputs import demo
+from pareto_prune.core.errors import StudyFileError, UserError
+from pareto_prune.inputs import config_json, demo
+from pareto_prune.inputs.git_lfs import check_fetched
+from pareto_prune.inputs.table import refused
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import RECORD, architecture, family_of, record
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 WHERE = "model.path"
 
+_READ = ("*.json", "*.safetensors", "*.txt")
 _UNUSED = re.compile(r"(^|\.)pooler\.|\.position_ids$|\.attn\.(masked_)?bias$")
 
 
@@ -46,7 +49,8 @@ class Checkpoint:
         """Return the checkpoint of a study file's ``model.path``.
 
         Raises:
-            StudyFileError: it looks like a folder and is none, or holds an adapter only.
+            StudyFileError: it looks like a folder and is none, holds an adapter only, or a pointer
+                of Git LFS in the place of a file.
             UserError: an unknown demo name, or the demo extra is not installed.
         """
         if demo.is_demo(path):
@@ -66,7 +70,7 @@ class Checkpoint:
         from transformers import AutoConfig
 
         with _loading(self.path, "config.json"):
-            _check_even(self.path, self.revision)
+            _check_content(self.path, self.revision)
             config: Any = AutoConfig.from_pretrained(self.path, **self._source, **settings)
         if record(config) is not None:
             delattr(config, RECORD)
@@ -103,6 +107,7 @@ class Checkpoint:
         """
         from transformers import AutoTokenizer
 
+        rows = self.config().vocab_size
         spaces = {"add_prefix_space": True} if task.splits_words else {}
         with _loading(self.path, "tokenizer"):
             tokenizer: Any = AutoTokenizer.from_pretrained(self.path, **self._source, **spaces)
@@ -113,7 +118,7 @@ class Checkpoint:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         tokenizer.padding_side = "right"
-        self._check_rows(tokenizer)
+        self._check_rows(tokenizer, rows)
         return tokenizer
 
     def model(self, task: Task, label_names: Sequence[str]) -> tuple[PreTrainedModel, bool]:
@@ -123,8 +128,8 @@ class Checkpoint:
         torch's global generator.
 
         Raises:
-            UserError: no weights, or some of the body that nothing reads; not safetensors, out of
-                reach, or an unsupported family.
+            UserError: no weights, some that are not finite, or some of the body that nothing reads;
+                not safetensors, out of reach, or an unsupported family.
         """
         import torch
         import transformers
@@ -156,10 +161,12 @@ class Checkpoint:
                 "its model would be another one here",
                 "as many layers in config.json as in the file, absolute positions",
             )
+        if (name := _not_finite(model)) is not None:
+            wrong = f"{self.path} has weights that are not finite ({name})"
+            raise _refused(wrong, "a checkpoint whose training did not diverge")
         return model, not lost
 
-    def _check_rows(self, tokenizer: Any) -> None:
-        rows = self.config().vocab_size
+    def _check_rows(self, tokenizer: Any, rows: int) -> None:
         tokens = 1 + max(tokenizer.get_vocab().values())
         if tokens > rows:
             wrong = f"the tokenizer of {self.path} has {tokens} tokens, its model rows for {rows}"
@@ -179,6 +186,12 @@ def _unread(model: PreTrainedModel, keys: Iterable[str]) -> list[str]:
     body = (model.base_model_prefix, *(name for name, _ in model.base_model.named_children()))
     own = [key for key in sorted(keys) if key.partition(".")[0] in body]
     return [key for key in own if not _UNUSED.search(key)]
+
+
+def _not_finite(model: PreTrainedModel) -> str | None:
+    """Return the name of a weight that is infinite or no number, if there is one."""
+    named = model.named_parameters()
+    return next((name for name, weight in named if not weight.isfinite().all()), None)
 
 
 def looks_local(path: str) -> bool:
@@ -205,25 +218,20 @@ def _check_kind(folder: Path) -> None:
             f"{folder} holds an adapter, not a model",
             "the adapter merged into its model first (merge_and_unload, save_pretrained)",
         )
+    for kind in _READ:
+        for file in sorted(folder.glob(kind)):
+            check_fetched(file, WHERE)
 
 
-def _check_even(path: str, revision: str | None) -> None:
-    """Refuse an export that only the code beside it can build; one that lost whole layers serves.
-
-    Raises:
-        StudyFileError: its layers are of unlike width.
-    """
+def _check_content(path: str, revision: str | None) -> None:
     from transformers import PreTrainedConfig
 
     content, _ = PreTrainedConfig.get_config_dict(path, revision=revision)
-    if RECORD in content and "auto_map" in content:
-        wrong = f"{path} is an export whose layers are of unlike width"
-        allowed = "the checkpoint it was made from, or an export that lost whole layers"
-        raise _refused(wrong, allowed)
+    config_json.check(content, path, WHERE)
 
 
 def _refused(wrong: str, allowed: str) -> StudyFileError:
-    return StudyFileError(Problem(WHERE, wrong, f"allowed: {allowed}"))
+    return refused(WHERE, wrong, allowed)
 
 
 @contextlib.contextmanager
@@ -232,20 +240,18 @@ def _loading(path: str, file: str) -> Iterator[None]:
     with quiet_transformers():
         try:
             yield
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # files that contradict each other fail in many ways
             raise _explained(path, file, error) from error
-        except Exception as error:
-            # Neither library exports these three from a place that does not move.
-            if type(error).__name__ == "StrictDataclassFieldValidationError":
-                raise _explained(path, file, error) from error
-            if type(error).__name__ == "StrictDataclassClassValidationError" and error.__cause__:
-                raise _explained(path, file, error.__cause__) from error
-            if type(error).__name__ != "SafetensorError":
-                raise
-            raise _refused(f"{path}: damaged weights ({error})", "whole safetensors") from error
 
 
-def _explained(path: str, file: str, error: BaseException) -> StudyFileError:
+def _explained(path: str, file: str, error: Exception) -> StudyFileError:
+    # Neither library exports these two from a place that does not move.
+    if type(error).__name__ == "SafetensorError":
+        return _refused(f"{path}: damaged weights ({error})", "whole safetensors")
+    if type(error).__name__ == "StrictDataclassClassValidationError":
+        error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     if Path(path).is_dir():
         if not any(Path(path).glob("*.safetensors")) and file == "model.safetensors":
             return _no_weights(Path(path))
@@ -267,9 +273,13 @@ def _no_weights(folder: Path) -> StudyFileError:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 200 characters of it."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    """Return the first line of an error's message, at most 200 characters of it.
+
+    The next one belongs to it where it ends in a colon.
+    """
+    first, *others = str(error).strip().splitlines() or [type(error).__name__]
+    said = f"{first} {others[0].strip()}" if first.endswith(":") and others else first
+    return said[:200]
 
 
 @contextlib.contextmanager

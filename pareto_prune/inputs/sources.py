@@ -21,6 +21,7 @@ from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.inputs import demo
 from pareto_prune.inputs.delimited import read_csv, read_tsv
+from pareto_prune.inputs.git_lfs import check_fetched
 from pareto_prune.inputs.table import Table, listed, refused
 from pareto_prune.inputs.text_file import not_utf8
 from pareto_prune.inputs.word_columns import read_conll
@@ -48,7 +49,7 @@ def file_source(path: Path, words: bool = False, key: str = "data.path") -> Sour
         key: the key of the study file that named it.
 
     Raises:
-        StudyFileError: no such file, or its suffix says nothing.
+        StudyFileError: no such file, its suffix says nothing, or it is a pointer of Git LFS.
     """
     if not path.is_file():
         raise refused(key, f"no such file: {path}", "a file that is there")
@@ -56,6 +57,7 @@ def file_source(path: Path, words: bool = False, key: str = "data.path") -> Sour
     reader = _READERS.get(suffix) or (read_conll if words or suffix == ".conll" else None)
     if reader is None:
         raise refused(key, f"{path}: cannot read {suffix or 'this'}", ", ".join(SUFFIXES))
+    check_fetched(path, key)
     return Source(path.name, file_sha256(path), functools.partial(_opened, reader, path))
 
 
