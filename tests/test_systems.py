@@ -109,6 +109,9 @@ def test_a_cache_that_cannot_be_made_is_one_line(monkeypatch, tmp_path, enter):
         (errno.EACCES, "the right to write"),
         (errno.EROFS, "the right to write"),
         (errno.ENOTDIR, "another place"),
+        (errno.EBUSY, "another place"),
+        (errno.EXDEV, "another place"),
+        (errno.ELOOP, "another place"),
     ],
 )
 def test_what_the_file_system_refuses_is_one_line(number, advice):

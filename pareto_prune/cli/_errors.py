@@ -15,6 +15,7 @@ _OF_THE_USER = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _CLOSED),
     **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG), _CLOSED),
+    **dict.fromkeys((errno.EBUSY, errno.EXDEV, errno.ELOOP), _CLOSED),
 }
 """Errors of the file system that the user can do something about, and what."""
 _OF_RUST = re.compile(r"\(os error (\d+)\)")

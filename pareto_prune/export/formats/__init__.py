@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -70,8 +71,13 @@ class Exporter(Protocol):
 exporters: Registry[Exporter] = Registry("exporter", __name__)
 
 
-def check_folder(folder: Path) -> None:
-    """Raise ``UserError`` where ``folder`` holds something that would be overwritten."""
+def check_folder(folder: Path) -> Path:
+    """Return where ``folder`` is to be written: what it links to, if it is a link.
+
+    Raises:
+        UserError: it holds something that would be overwritten.
+    """
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         wrong, allowed = "is there and not empty", "allowed: a new or an empty folder"
         raise UserError(Problem(str(folder), wrong, allowed))
+    return Path(os.path.realpath(folder))

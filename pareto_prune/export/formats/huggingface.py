@@ -54,8 +54,8 @@ class HuggingFace:
 
         del examples
         check_plan(model, plan)
-        check_folder(folder)
-        with replacing(folder) as beside, quiet_transformers():
+        place = check_folder(folder)
+        with replacing(place) as beside, quiet_transformers():
             self._converted(model).save_pretrained(beside)
             if tokenizer is not None:
                 tokenizer.save_pretrained(beside)

@@ -79,10 +79,10 @@ class Onnx:
 
         onnx_graph.require_packages()
         check_plan(model, plan)
-        check_folder(folder)
+        place = check_folder(folder)
         _check_tokenizer(tokenizer)
         proto = onnx_graph.export(model, self.dtype, PORTABLE_BITS)
-        with replacing(folder) as beside:
+        with replacing(place) as beside:
             beside.mkdir()
             (beside / GRAPH).write_bytes(proto.SerializeToString())
             check = self._compare(model, beside / GRAPH, examples)
