@@ -66,6 +66,25 @@ def test_other_data_is_refused_and_costs_nothing(tmp_path, url, begun):
     assert number_of_trials(url) == 2
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_another_tokenizer_is_told_from_other_data(tmp_path, begun, gone):
+    """Where the study's own is at hand to read the data as it was."""
+    file = tmp_path / "model" / "tokenizer.json"
+    content = json.loads(file.read_text())
+    words = content["model"]["vocab"]
+    words["good"], words["plot"] = words["plot"], words["good"]
+    file.write_text(json.dumps(content))
+    if gone:
+        shutil.rmtree(tmp_path / "out/small/dense")
+    with pytest.raises(MismatchError, match="not what the study was started with") as said:
+        begun()
+    what, where = ("the data", "data.path") if gone else ("the tokenizer", "model.path")
+    (problem,) = said.value.problems
+    assert problem.where.startswith(f"{where}: {tmp_path}")
+    assert problem.wrong.startswith(f"{what} is not")
+    assert problem.allowed.startswith(f"allowed: {what} as it was")
+
+
 def test_a_study_that_recorded_no_data_goes_on(tmp_path, url, begun):
     stored = open_storage(url).open_study("small")
     old = stored.reference.to_json()

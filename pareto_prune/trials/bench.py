@@ -145,7 +145,7 @@ def _dense(
     """Return the dense model of the whole data set, that of the reference where there is one."""
     if reference is None:
         return make_dense(config, data, folder, progress, device, check)
-    check_data(config, data, reference)
+    check_data(config, data, reference, folder)
     return load_standing(config, folder, reference, device)
 
 

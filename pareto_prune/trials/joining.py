@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pareto_prune.core.config import StudyConfig
-from pareto_prune.core.errors import MismatchError, Problem
+from pareto_prune.core.errors import MismatchError, Problem, UserError
 from pareto_prune.core.records import DenseReference
+from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import TaskData
 from pareto_prune.trials.dense import DenseModel, load_dense
 from pareto_prune.trials.folders import is_whole, record_of
@@ -18,16 +19,40 @@ from pareto_prune.trials.folders import is_whole, record_of
 _ADVICE = "allowed: the folder that the study was started with, shared by all hosts"
 
 
-def check_data(config: StudyConfig, data: TaskData, reference: DenseReference) -> None:
+def check_data(
+    config: StudyConfig, data: TaskData, reference: DenseReference, folder: Path
+) -> None:
     """Refuse data that is not what a study was started with.
 
+    Args:
+        config: the study.
+        data: as it is read now.
+        reference: of the study; one that recorded no data takes any.
+        folder: of the study's dense model, with the tokenizer it was started with.
+
     Raises:
-        MismatchError: its content changed. Studies that recorded none take any.
+        MismatchError: its content changed, or the checkpoint's tokenizer.
     """
-    if reference.data not in (None, data.digest):
-        wrong = "the data is not what the study was started with: its content changed"
-        advice = "allowed: the data as it was, or a new study under another name"
-        raise MismatchError(Problem(f"data.path: {config.data.path}", wrong, advice))
+    if reference.data in (None, data.digest):
+        return
+    if _read_by(config, folder) == reference.data:
+        raise _changed(f"model.path: {config.model.path}", "the tokenizer")
+    raise _changed(f"data.path: {config.data.path}", "the data")
+
+
+def _changed(where: str, what: str) -> MismatchError:
+    wrong = f"{what} is not what the study was started with: its content changed"
+    advice = f"allowed: {what} as it was, or a new study under another name"
+    return MismatchError(Problem(where, wrong, advice))
+
+
+def _read_by(config: StudyConfig, folder: Path) -> str | None:
+    """Return the digest of a study's data as the tokenizer of its dense model gives it."""
+    model = config.model.model_copy(update={"path": str(folder), "revision": None})
+    try:
+        return data_sets.load(config.model_copy(update={"model": model})).digest
+    except UserError:
+        return None
 
 
 def load_standing(
