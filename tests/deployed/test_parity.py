@@ -7,6 +7,7 @@ ONNX Runtime, and `pareto_prune.load` with the tokenizer of the folder are held 
 from __future__ import annotations
 
 import importlib.util
+import json
 import random
 import sys
 from dataclasses import dataclass
@@ -102,11 +103,14 @@ def made(root: Path, model_type: str, task_name: str, columns: tuple[str, ...], 
     model = tiny_model(model_type, task_name, labels=len(NAMES[task_name]), vocab_size=VOCABULARY)
     model.config.id2label = dict(enumerate(NAMES[task_name]))
     given = tokenizer_for(model_type)
-    given.truncation_side = side
     model.config.save_pretrained(root / "checkpoint")
     given.save_pretrained(root / "checkpoint")
+    settings = root / "checkpoint" / "tokenizer_config.json"
+    said = {**json.loads(settings.read_text()), "truncation_side": side}
+    settings.write_text(json.dumps(said))
     task = tasks.create(task_name)
     tokenizer = Checkpoint(str(root / "checkpoint")).tokenizer(task)
+    assert tokenizer.truncation_side == side
     model.config.pad_token_id = tokenizer.pad_token_id
     model = cut(model, PLAN)
     exporters.create("huggingface").export(model, tokenizer, PLAN, root / "kept", Card())
@@ -202,15 +206,22 @@ def loaded(case: Case) -> list[Any]:
         found = model(**inputs).logits.softmax(-1).numpy()
     if not words:
         return [row.tolist() for row in found]
-    return [_tags(case, inputs.word_ids(at), row) for at, row in enumerate(found)]
+    counts = map(len, given)
+    return [
+        _tags(case, count, inputs.word_ids(at), row)
+        for at, (count, row) in enumerate(zip(counts, found, strict=True))
+    ]
 
 
-def _tags(case: Case, word_of: list[int | None], shares: Any) -> Any:
+def _tags(case: Case, count: int, word_of: list[int | None], shares: Any) -> Any:
     first: dict[int, int] = {}
     for at, word in enumerate(word_of):
         if word is not None:
             first.setdefault(word, at)
     if not first or set(range(min(first), max(first) + 1)) != set(first):
+        return None
+    left = case.tokenizer.truncation_side == "left"
+    if (max(first) < count - 1) if left else min(first) > 0:
         return None
     return [case.names[shares[at].argmax()] for at in first.values()]
 
