@@ -53,6 +53,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoConfig, AutoTokenizer
 
+    from pareto_prune.inputs.checkpoint import is_empty
     from pareto_prune.models.family import PREFIX
 
     folder = Path(folder)
@@ -63,6 +64,8 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         )
     except (OSError, ValueError) as error:
         raise _refused(folder, "has no tokenizer that loads", "export it again") from error
+    if is_empty(tokenizer):
+        raise _refused(folder, "has no tokenizer", "export it again")
     return tokenizer
 
 

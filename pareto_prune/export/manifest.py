@@ -1,4 +1,4 @@
-"""``plan.json`` of an exported folder: what was kept, and the SHA-256 of the weights beside it.
+"""``plan.json`` of an exported folder: what was kept, and the SHA-256 of what stands beside it.
 
 The one owner of that file's name and shape. Reading it needs no torch.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from pareto_prune.export.card import Card
 from pareto_prune.pruning.plan import PruningPlan
 
 FILE = "plan.json"
+TOKENIZER = "tokenizer.json"
 SCHEMA_VERSION = 1
 
 
@@ -81,7 +82,7 @@ class Manifest(Record):
         parameters: of the exported model.
         format: name of the exporter.
         dtype: of the weights.
-        weights: SHA-256 of each file of weights, by its name in the folder.
+        weights: SHA-256 of the files of weights and of the tokenizer, by their names in the folder.
         card: where the model comes from.
         labels: name of every class, by class index.
         pad: token id that fills short texts of a batch.
@@ -156,8 +157,9 @@ class Manifest(Record):
             raise UserError(*problems)
 
 
-def hashes(folder: Path, names: Sequence[str]) -> Mapping[str, str]:
-    """Return the SHA-256 of files of ``folder`` by name."""
+def hashes(folder: Path, weights: str) -> Mapping[str, str]:
+    """Return the SHA-256 of a folder's file of weights, and of its tokenizer's if it has one."""
+    names = [name for name in (weights, TOKENIZER) if (folder / name).is_file()]
     return {name: file_sha256(folder / name) for name in names}
 
 

@@ -111,7 +111,7 @@ class Checkpoint:
         spaces = {"add_prefix_space": True} if task.splits_words else {}
         with _loading(self.path, "tokenizer"):
             tokenizer: Any = AutoTokenizer.from_pretrained(self.path, **self._source, **spaces)
-        if tokenizer.vocab_size <= len(tokenizer.all_special_tokens):
+        if is_empty(tokenizer):
             raise _refused(f"{self.path} has no tokenizer", "a folder with tokenizer.json")
         if task.splits_words and not tokenizer.is_fast:
             raise _refused(f"the tokenizer of {self.path} is a slow one", "tokenizer.json")
@@ -192,6 +192,11 @@ def _not_finite(model: PreTrainedModel) -> str | None:
     """Return the name of a weight that is infinite or no number, if there is one."""
     named = model.named_parameters()
     return next((name for name, weight in named if not weight.isfinite().all()), None)
+
+
+def is_empty(tokenizer: Any) -> bool:
+    """Return whether a tokenizer knows no words, as where its file is not there."""
+    return bool(tokenizer.vocab_size <= len(tokenizer.all_special_tokens))
 
 
 def looks_local(path: str) -> bool:

@@ -320,7 +320,7 @@ def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="no column 'text', there: review"):
         predict(tmp_path / "out", file=tmp_path / "other.csv")
     (tmp_path / "out" / "tokenizer.json").unlink()
-    with pytest.raises(UserError, match=r"has no tokenizer\.json"):
+    with pytest.raises(UserError, match=r"tokenizer\.json: is missing"):
         predict(tmp_path / "out", ["good"])
     with pytest.raises(UserError, match=r"has no plan\.json"):
         predict(tmp_path, ["good"])
@@ -334,6 +334,26 @@ def test_tampered_weights_are_refused(tmp_path, format_):
     content[-9] ^= 1
     (tmp_path / "out" / name).write_bytes(content)
     with pytest.raises(UserError, match=rf"{name}: is not the file that was exported"):
+        predict(tmp_path / "out", ["good"])
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_another_tokenizer_is_refused(tmp_path, format_):
+    make_folder(tmp_path / "out", format_)
+    file = tmp_path / "out" / "tokenizer.json"
+    file.write_text(file.read_text().replace('"good"', '"fine"'))
+    with pytest.raises(UserError, match=r"tokenizer\.json: is not the file that was exported"):
+        predict(tmp_path / "out", ["good"])
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_without_a_tokenizer_nothing_is_made_up(tmp_path, format_):
+    """Also where the plan, of an earlier version, does not know of one."""
+    make_folder(tmp_path / "out", format_)
+    edited(tmp_path / "out", lambda plan: plan["weights"].pop("tokenizer.json"))
+    predict(tmp_path / "out", ["good"])
+    (tmp_path / "out" / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"out: has no tokenizer(\.json)?, allowed"):
         predict(tmp_path / "out", ["good"])
 
 

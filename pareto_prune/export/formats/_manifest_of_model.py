@@ -40,7 +40,7 @@ def manifest_of(
         card: what the model card says.
         exporter: name of the format.
         dtype: of the weights in the folder.
-        weights: SHA-256 of each file of weights by name.
+        weights: SHA-256 of the files of weights and of the tokenizer by name.
         tokenizer: saved beside it, if one is.
         check: comparison with PyTorch.
     """

@@ -59,7 +59,7 @@ class HuggingFace:
             self._converted(model).save_pretrained(beside)
             if tokenizer is not None:
                 tokenizer.save_pretrained(beside)
-            weights = hashes(beside, [WEIGHTS])
+            weights = hashes(beside, WEIGHTS)
             manifest = manifest_of(model, plan, card, "huggingface", self.dtype, weights, tokenizer)
             manifest.write(beside)
             write_card(beside, manifest, remote_code=not is_plain(model))

@@ -86,11 +86,11 @@ class Onnx:
             beside.mkdir()
             (beside / GRAPH).write_bytes(proto.SerializeToString())
             check = self._compare(model, beside / GRAPH, examples)
-            weights = hashes(beside, [GRAPH])
-            manifest = manifest_of(model, plan, card, "onnx", self.dtype, weights, tokenizer, check)
             if tokenizer is not None:
                 tokenizer.save_pretrained(beside)
                 (beside / EXAMPLE).write_text(example_of(tasks.create(card.task)), "utf-8")
+            weights = hashes(beside, GRAPH)
+            manifest = manifest_of(model, plan, card, "onnx", self.dtype, weights, tokenizer, check)
             manifest.write(beside)
             write_card(beside, manifest)
         return folder
