@@ -115,9 +115,10 @@ def run(
 
     config = with_absolute_paths(configuration(study))
     chosen = (workers or Workers()).launcher()
+    opened = open_storage(storage)
     folder = writable(Path(output).expanduser().resolve() / config.name)
     first = _first_candidates(config, storage, start_from) if start_from else []
-    stored = open_storage(storage).create(config)
+    stored = opened.create(config)
     if first:
         stored.enqueue(first, SearchSpace.of(config, _architecture(config)))
     stored.keep_artifacts_at(_root(artifacts, folder, config.name))

@@ -146,6 +146,15 @@ def test_an_output_folder_that_cannot_be_written(call, tmp_path):
     assert "cannot be written" in err
 
 
+@pytest.mark.parametrize("storage", ["studies.db", "sqlite:///nowhere/s.db", "sqlite:///a?b.db"])
+def test_a_storage_that_does_not_open_leaves_no_folder(call, tmp_path, storage):
+    output = tmp_path / "out"
+    code, _, err = call("run", make_study(tmp_path), "--storage", storage, "--output", output)
+    assert code == 2
+    assert err.splitlines()[-1].startswith("storage: ")
+    assert not output.exists()
+
+
 def test_an_unexpected_error_is_one_line_unless_debugged(call, monkeypatch):
     from pareto_prune.running import study_file
 

@@ -29,7 +29,7 @@ def checked(text: str) -> URL:
     except (ArgumentError, ValueError):
         raise UserError(Problem("storage", "not a database URL", ALLOWED)) from None
     if url.drivername == "sqlite":
-        return _file(url)
+        return _file(text, url)
     if url.drivername in _POSTGRESQL:
         _check_escaped(text, url)
         return _server(url)
@@ -49,7 +49,13 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database) if url.drivername == "sqlite" and url.database else None
 
 
-def _file(url: URL) -> URL:
+def _file(text: str, url: URL) -> URL:
+    if url.host:
+        wrong = f"{url.host!r} stands where a host would, behind two slashes"
+        raise UserError(Problem("storage", wrong, f"allowed: three, as in sqlite:///{url.host}"))
+    if "?" in text:
+        wrong = f"{shown(url)}: what stands behind a '?' is not taken"
+        raise UserError(Problem("storage", wrong, "allowed: sqlite:///FILE, no '?' in FILE"))
     if not url.database or url.database == ":memory:":
         wrong = "a database in memory cannot be shared by workers"
         raise UserError(Problem("storage", wrong, ALLOWED))
