@@ -395,6 +395,16 @@ def test_texts_of_several_splits_and_cut_ones_are_noted_each_time(study, tmp_pat
     ]
 
 
+def test_classes_that_look_alike_are_noted(study, tmp_path):
+    names = ["g\u00e9nial", "ge\u0301nial", "nul"]
+    rows = [{"text": "a " * (i + 1), "label": names[i % 3]} for i in range(60)]
+    progress = Notes()
+    loaded = data.load(study(write_csv(tmp_path / "d.csv", rows), max_length=40), progress)
+    assert len(loaded.label_names) == 3
+    (note,) = (note for note in progress.notes if "look alike" in note)
+    assert r"'ge\u0301nial' and 'g\xe9nial'" in note
+
+
 class TestCache:
     def encoded(self):
         return list((cache.root() / "encoded").glob("*.npz"))

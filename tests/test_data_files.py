@@ -104,3 +104,41 @@ class TestNamesOfColumns:
         with pytest.raises(UserError) as error:
             from_file(path, ["label"], words=False)
         assert error.value.problems[0].allowed == f"there: text, {name!r}"
+
+
+class TestTextsToPredict:
+    """A file of the command line is called by its option, and once."""
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"text\ncaf\xe9\n", "is not UTF-8 (line 2, byte 0xe9 at 4)"),
+            (b"text\na,b\n", "line 2 has 2 cells, the header 1"),
+        ],
+    )
+    def test_what_cannot_be_read(self, tmp_path: Path, content: bytes, said: str) -> None:
+        path = tmp_path / "d.csv"
+        path.write_bytes(content)
+        with pytest.raises(UserError) as error:
+            from_file(path, ["text"], words=False)
+        (problem,) = error.value.problems
+        assert (problem.where, problem.wrong) == (f"--file {path}", said)
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            ("3", "holds 3, which is no text"),
+            ("0", "holds 0, which is no text"),
+            ("null", "is empty"),
+            ('["a", 2020]', "holds 2020, which is no text"),
+            ('["a", ""]', "is empty"),
+            ("[]", "is empty"),
+        ],
+    )
+    def test_what_is_no_text(self, tmp_path: Path, value: str, said: str) -> None:
+        path = tmp_path / "d.jsonl"
+        path.write_text(f'{{"text": "good"}}\n{{"text": {value}}}\n')
+        with pytest.raises(UserError) as error:
+            from_file(path, ["text"], words=True)
+        (problem,) = error.value.problems
+        assert (problem.where, problem.wrong) == ("d.jsonl, row 2", said)

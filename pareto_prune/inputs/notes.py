@@ -1,15 +1,17 @@
-"""What a user should know of a data set that serves: texts that are cut, texts that come twice."""
+"""What a user should know of a data set that serves: cut texts, doubled ones, twins of classes."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 
 from pareto_prune.inputs.examples import Split, TaskData
 
 
 def notes_on(data: TaskData, max_length: int) -> Iterator[str]:
     """Yield a line for each thing to know, with its count."""
+    yield from _alike(data.label_names)
     splits = (data.train, data.validation, data.test)
     cut = sum(int((split.lengths >= max_length).sum()) for split in splits)
     if cut:
@@ -19,6 +21,15 @@ def notes_on(data: TaskData, max_length: int) -> Iterator[str]:
     for name, split in (("validation", data.validation), ("test", data.test)):
         if seen := sum(text in known for text in _texts(split)):
             yield f"{seen} of {len(split)} {name} texts are in the training split too"
+
+
+def _alike(names: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each two classes that differ in how their accents are written alone."""
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            yield f"two classes look alike, {other} and {name}: {other!a} and {name!a}"
 
 
 def _texts(split: Split) -> Iterator[bytes]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.config import StudyConfig
-from pareto_prune.core.errors import Problem, StudyFileError, UserError
+from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.progress import Progress
+from pareto_prune.export.deployed._texts import read_from
 from pareto_prune.export.loading import load_tokenizer
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs import data as data_sets
@@ -49,9 +50,7 @@ def labelled_file(path: Path, folder: Path, manifest: Manifest, config: StudyCon
             rows, _tokenizer(folder, manifest), manifest.labels, config.data.max_length
         )
     except StudyFileError as error:
-        where = f"--data {path}"
-        problems = (Problem(where, found.wrong, found.allowed) for found in error.problems)
-        raise UserError(*problems) from error
+        raise read_from("--data", path, error) from error
 
 
 def _tokenizer(folder: Path, manifest: Manifest) -> PreTrainedTokenizerBase:

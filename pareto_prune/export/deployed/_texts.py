@@ -8,7 +8,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, StudyFileError, UserError
 from pareto_prune.inputs.sources import SUFFIXES, file_source
 from pareto_prune.inputs.table import listed
 
@@ -113,7 +113,10 @@ def _lines(path: Path, columns: int) -> Iterator[Text]:
 
 
 def _from_table(path: Path, columns: Sequence[str], words: bool) -> list[Text]:
-    table = file_source(path, words).table()
+    try:
+        table = file_source(path, words).table()
+    except StudyFileError as error:
+        raise read_from("--file", path, error) from error
     missing = [name for name in columns if name not in table.columns]
     if missing:
         there = f"there: {listed(table.columns)}"
@@ -124,15 +127,28 @@ def _from_table(path: Path, columns: Sequence[str], words: bool) -> list[Text]:
 
 def _row(where: str, row: tuple[Any, ...]) -> Text:
     parts = tuple(tuple(part) if isinstance(part, list) else part for part in row)
-    if not all(_says_something(part) for part in parts):
-        raise _empty(where)
+    if wrong := next(filter(None, map(_wrong, parts)), None):
+        raise _empty(where, wrong)
     return Text(where, parts)
 
 
-def _says_something(part: Any) -> bool:
-    if isinstance(part, tuple):
-        return bool(part) and all(isinstance(word, str) and word.strip() for word in part)
-    return isinstance(part, str) and bool(part.strip())
+def read_from(option: str, path: Path, error: StudyFileError) -> UserError:
+    """Return what is wrong with a file of the command line, which no study file names."""
+    return UserError(
+        *(
+            Problem(f"{option} {path}", problem.wrong.removeprefix(f"{path}: "), problem.allowed)
+            for problem in error.problems
+        )
+    )
+
+
+def _wrong(part: Any) -> str | None:
+    """Return what keeps a cell from being a text, or words; ``None`` if nothing does."""
+    words = part if isinstance(part, tuple) else (part,)
+    strange = next((word for word in words if not isinstance(word, str | None)), None)
+    if strange is not None:
+        return f"holds {strange!r}, which is no text"
+    return None if words and all(word and word.strip() for word in words) else "is empty"
 
 
 def _checked(where: str, text: str, columns: int) -> Text:
@@ -145,5 +161,5 @@ def _checked(where: str, text: str, columns: int) -> Text:
     return Text(where, tuple(parts))
 
 
-def _empty(where: str) -> UserError:
-    return UserError(Problem(where, "is empty", "allowed: a text with something in it"))
+def _empty(where: str, wrong: str = "is empty") -> UserError:
+    return UserError(Problem(where, wrong, "allowed: a text with something in it"))

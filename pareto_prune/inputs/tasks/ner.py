@@ -162,7 +162,7 @@ def _iob2(rows: Rows, tags: list[Any], row: int) -> list[str]:
         )
     except ValueError as error:
         wrong, _, allowed = str(error).partition(", allowed: ")
-        raise _labels.refused(rows, wrong, allowed) from None
+        raise _labels.refused(rows, f"{wrong} (row {row + 1})", allowed) from None
 
 
 def _types(rows: Rows) -> set[str]:
