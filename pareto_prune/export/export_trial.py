@@ -95,6 +95,7 @@ def origin_of(study: Study, trial: Trial, root: str) -> Origin:
         dense_digest=digest,
         untrained=result.rungs[0].quality.metrics.get(metric) if result.rungs else None,
         validation=result.values.get(metric),
+        data=study.reference.data,
     )
 
 

@@ -27,6 +27,7 @@ class Origin(Record):
         dense_digest: SHA-256 of its weights.
         untrained: the study's metric on the validation split before the fine-tune.
         validation: and after it.
+        data: digest of the study's encoded data set; ``None`` in exports that did not note it.
     """
 
     study: dict[str, Any]
@@ -34,6 +35,7 @@ class Origin(Record):
     dense_digest: str
     untrained: float | None = None
     validation: float | None = None
+    data: str | None = None
 
     @property
     def config(self) -> StudyConfig:

@@ -37,7 +37,12 @@ def check_data(
         return
     if _read_by(config, folder) == reference.data:
         raise _changed(f"model.path: {config.model.path}", "the tokenizer")
-    raise _changed(f"data.path: {config.data.path}", "the data")
+    raise other_data(config)
+
+
+def other_data(config: StudyConfig) -> MismatchError:
+    """Return the error of data that is not what a study was started with."""
+    return _changed(f"data.path: {config.data.path}", "the data")
 
 
 def _changed(where: str, what: str) -> MismatchError:

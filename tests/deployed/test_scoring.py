@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 
 import pytest
 from rich.console import Console
@@ -128,6 +129,66 @@ def test_where_the_study_s_texts_are_gone_that_is_said(exported, tmp_path):
     assert card.notes[-1].startswith(
         "not compared with the texts that it was trained on: data.path"
     )
+
+
+@pytest.fixture
+def checkpoint(exported):
+    """The folder of the study's checkpoint, put right afterwards."""
+    folder, aside = exported.root / "model", exported.root / "aside"
+    shutil.copytree(folder, aside)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+
+
+@pytest.mark.parametrize("change", ["other words", "gone"])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_texts_are_read_as_the_study_read_them(exported, checkpoint, format_, change):
+    """Whatever became of the checkpoint's tokenizer since."""
+    before = score(getattr(exported, format_), measure=False)
+    if change == "gone":
+        shutil.rmtree(checkpoint)
+    else:
+        file = checkpoint / "tokenizer.json"
+        content = json.loads(file.read_text())
+        words = content["model"]["vocab"]
+        words["good"], words["bad"] = words["bad"], words["good"]
+        file.write_text(json.dumps(content))
+    after = score(getattr(exported, format_), measure=False)
+    assert after.model == before.model
+    assert after.dense == before.dense
+
+
+@pytest.fixture
+def texts(exported):
+    """The file of the study's texts, put right afterwards."""
+    file = exported.root / "data.csv"
+    content = file.read_text()
+    yield file
+    file.write_text(content)
+
+
+@pytest.mark.parametrize("length", [16, 8])
+def test_a_data_file_that_changed_since_is_no_test_split(exported, texts, tmp_path, length):
+    """Its test rows would be others, some of them trained on."""
+    plan = json.loads((exported.onnx / "plan.json").read_text())
+    plan["card"]["settings"]["max_length"], plan["answers"] = length, None
+    (exported.onnx / "plan.json").write_text(json.dumps(plan))
+    score(exported.onnx, measure=False)
+    texts.write_text(texts.read_text() + "the plot was good,pos\n")
+    with pytest.raises(UserError, match="the data is not what the study was started with"):
+        score(exported.onnx, measure=False)
+    mine = rows(tmp_path / "m.csv", [("good", "pos"), ("bad", "neg")])
+    card = score(exported.onnx, mine, measure=False)
+    assert "the data is not what the study was started with" in card.notes[-1]
+
+
+def test_an_export_that_noted_no_data_is_tested_as_before(exported, texts):
+    origin = json.loads((exported.onnx / "origin.json").read_text())
+    assert origin.pop("data")
+    (exported.onnx / "origin.json").write_text(json.dumps(origin))
+    texts.write_text(texts.read_text() + "the plot was good,pos\n" * 10)
+    assert score(exported.onnx, measure=False).model.examples == 25
 
 
 def test_a_new_class_is_named(exported, tmp_path):

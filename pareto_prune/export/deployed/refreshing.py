@@ -174,7 +174,7 @@ class _Work:
             manifest=manifest,
             origin=origin,
             config=config,
-            old=study_data(config, progress),
+            old=study_data(origin, config, progress),
             new_train=new.take(kept),
             new_test=new.take(held),
             dense=dense_of(origin, config),

@@ -117,7 +117,7 @@ def score(
     config = as_deployed(origin.config, manifest)
     progress.stage("reading data")
     split = (
-        study_data(config, progress).test
+        study_data(origin, config, progress).test
         if data is None
         else labelled_file(Path(data), folder, manifest, config)
     )
@@ -125,16 +125,18 @@ def score(
     session = _Session(folder, manifest, origin, config, split, progress)
     card = session.scored(name, measure)
     if data is not None:
-        notes = (*card.notes, *_seen_before(config, split, name, progress))
+        notes = (*card.notes, *_seen_before(origin, config, split, name, progress))
         card = card.model_copy(update={"notes": notes})
     _remember(folder, card)
     return card
 
 
-def _seen_before(config: StudyConfig, split: Split, name: str, progress: Progress) -> Iterator[str]:
+def _seen_before(
+    origin: Origin, config: StudyConfig, split: Split, name: str, progress: Progress
+) -> Iterator[str]:
     """Yield how many texts of a file the search has seen; those of its test split are told of."""
     try:
-        study = study_data(config, progress)
+        study = study_data(origin, config, progress)
     except UserError as error:
         yield f"not compared with the texts that it was trained on: {error.problems[0]}"
         return
