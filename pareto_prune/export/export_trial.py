@@ -100,13 +100,16 @@ def origin_of(study: Study, trial: Trial, root: str) -> Origin:
 
 
 def _examples(study: Study) -> Examples | None:
-    """Return the validation split of a study; ``None`` where its data is not at hand."""
+    """Return the validation split of a study; ``None`` where its data is not at hand as it was."""
     from pareto_prune.inputs import data
     from pareto_prune.inputs.tasks import tasks
 
+    assert study.reference is not None
     config = StudyConfig.from_json(study.config)
     try:
-        split = data.load(config).validation
+        found = data.load(config)
     except UserError:
         return None
-    return Examples(tasks.create(config.data.task), split, config.metric)
+    if study.reference.data not in (None, found.digest):
+        return None
+    return Examples(tasks.create(config.data.task), found.validation, config.metric)

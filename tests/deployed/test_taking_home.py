@@ -73,6 +73,18 @@ def test_the_dense_model_is_the_one_that_trials_were_cut_from(exported, tmp_path
     assert (cut.dense, cut.dense_digest) == (origin.dense, origin.dense_digest)
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_it_is_compared_on_texts_of_the_study_alone(exported, stored, tmp_path, changed):
+    file = exported.root / "data.csv"
+    content = file.read_text()
+    try:
+        file.write_text(content + "the plot was good,neg\n" * changed)
+        folder = api.export("small", best(stored.read()), tmp_path / "e", "onnx", exported.url)
+    finally:
+        file.write_text(content)
+    assert (Manifest.read(folder).check.examples == 0) == changed
+
+
 def test_its_trial_number_is_a_name_of_it(exported, stored, tmp_path):
     """Whether it is on the front, where models are kept, or not."""
     study = stored.read()
