@@ -44,6 +44,9 @@ class LayerKind(Record):
         neuron_biases: biases of a neuron.
         vectors: hidden vectors that only the whole layer takes along: norms, output biases.
         span: tokens that one token attends to at most; None: all.
+        position_matrices: (hidden, head size) matrices of a head that read relative positions,
+            which is done once and not for every token.
+        position_scores: parts of a head's scores that compare tokens with relative positions.
     """
 
     head_matrices: int = 4
@@ -52,6 +55,14 @@ class LayerKind(Record):
     neuron_biases: int = 1
     vectors: int = 6
     span: int | None = None
+    position_matrices: int = 0
+    position_scores: int = 0
+
+    @pydantic.model_serializer(mode="wrap")
+    def _as_before(self, write: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not there: caches and records are named after this."""
+        written: dict[str, Any] = write(self)
+        return {k: v for k, v in written.items() if v or not k.startswith("position_")}
 
 
 class Architecture(Record):
@@ -92,11 +103,13 @@ class Architecture(Record):
         """Return those of layer ``index``, were it of this shape.
 
         A head costs ``4 s d d_h + 2 s² d_h``, a neuron ``2 s d`` (Kwon et al. 2022, section 4.2);
-        with a gate a neuron costs ``3 s d``, and a head that sees w tokens ``2 s w d_h`` for s².
+        with a gate a neuron costs ``3 s d``, a head that sees w tokens ``2 s w d_h`` for s², and
+        every part of its scores that compares with positions as much as one with content twice:
+        ``2 s² d_h``, a row for each of the distances to either side.
         """
         kind = self.kind(index)
         seen = tokens if kind.span is None else min(tokens, kind.span)
-        head = kind.head_matrices * self.hidden + 2 * seen
+        head = kind.head_matrices * self.hidden + 2 * seen * (1 + kind.position_scores)
         neurons = shape.neurons * kind.neuron_matrices * self.hidden
         return tokens * (shape.heads * head * self.head_size + neurons)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pareto_prune.core.architecture import LayerKind
 from pareto_prune.core.errors import Problem
-from pareto_prune.models.layout import Paths, Sublayer, find
+from pareto_prune.models.layout import Paths, Sublayer, find, present
 from pareto_prune.models.writer import UnsupportedModelError, Writer
 
 if TYPE_CHECKING:
@@ -41,18 +41,21 @@ class ModelFamily:
         pre_norm: whether norms stand before their sublayers, inside of the residual connection,
             or behind the sum.
         attentions: implementations of the attention that it has in transformers, best first.
-        gives_tuples: whether a layer returns a tuple, with the residual stream as its first.
+        autocasts: whether its attention computes under autocast.
+        gives_tuples: whether a layer returns a tuple: the residual stream, then attention weights.
     """
 
     model_types: ClassVar[tuple[str, ...]]
     paths: ClassVar[Paths]
     pre_norm: ClassVar[bool] = False
     attentions: ClassVar[tuple[str, ...]] = ("sdpa", "eager")
+    autocasts: ClassVar[bool] = True
     gives_tuples: ClassVar[bool] = False
 
     def layers(self, model: PreTrainedModel) -> list[nn.Module]:
         """Return the layers that are there, bottom up; dropped ones are not among them."""
-        return list(model.base_model.get_submodule(self.paths.layers).children())
+        stack = model.base_model.get_submodule(self.paths.layers).children()
+        return [layer for layer in stack if list(layer.children())]
 
     def attention(self, layer: nn.Module) -> Sublayer:
         """Return the attention of a layer: units are heads."""
@@ -75,15 +78,22 @@ class ModelFamily:
         projection = find(model.base_model, self.paths.projection)
         if projection is not None:
             return [projection]
-        return [model.base_model.get_submodule(path) for path in self.paths.embeddings]
+        return present(model.base_model, self.paths.embeddings)
 
     def stream_norms(self, model: PreTrainedModel) -> tuple[list[nn.Module], list[nn.Module]]:
-        """Return the norms of hidden width below the first layer and behind the last one."""
-        base, below = model.base_model, self.paths.embedding_norms
-        if find(base, self.paths.projection) is not None:
-            below = ()
-        lists = ([base.get_submodule(p) for p in some] for some in (below, self.paths.final_norms))
-        return next(lists), next(lists)
+        """Return the norms of hidden width around the first layer and behind the last one."""
+        base, paths = model.base_model, self.paths
+        projected = find(base, paths.projection) is not None and not paths.projects_first
+        around = (*(() if projected else paths.embedding_norms), *paths.mixer_norms)
+        return present(base, around), present(base, paths.final_norms)
+
+    def table_norms(self, model: PreTrainedModel) -> list[nn.Module]:
+        """Return the norms over the tables that all layers read beside the stream."""
+        return present(model.base_model, self.paths.table_norms)
+
+    def table_readers(self, layer: nn.Module) -> list[nn.Module]:
+        """Return what reads those tables in a layer, the stream perhaps as well."""
+        return self.attention(layer).beside
 
     # What configurations say
 
@@ -129,25 +139,28 @@ class ModelFamily:
         """Return how many tokens one token of a dense layer attends to at most; None: all."""
         return None
 
+    def position_scores(self, layer: nn.Module) -> int:  # noqa: ARG002
+        """Return how many parts of a layer's scores compare tokens with relative positions."""
+        return 0
+
     def kind(self, layer: nn.Module) -> LayerKind:
         """Return what the units of a dense layer hold and cost."""
         heads, neurons = self.sublayers(layer)
-        matrices, biases = zip(_weights(heads), _weights(neurons), strict=True)
         hidden = len(heads.blocks()[0].T)
         units = sum(
-            count * width * hidden + vectors * width
-            for count, vectors, width in zip(
-                matrices, biases, (heads.width, neurons.width), strict=True
-            )
+            part.width * ((_matrices(part) + len(part.beside)) * hidden + _biases(part))
+            for part in (heads, neurons)
         )
         rest = sum(parameter.numel() for parameter in layer.parameters()) - units
         return LayerKind(
-            head_matrices=matrices[0],
-            head_biases=biases[0],
-            neuron_matrices=matrices[1],
-            neuron_biases=biases[1],
+            head_matrices=_matrices(heads),
+            head_biases=_biases(heads),
+            neuron_matrices=_matrices(neurons),
+            neuron_biases=_biases(neurons),
             vectors=rest // hidden,
             span=self.span(layer),
+            position_matrices=len(heads.beside),
+            position_scores=self.position_scores(layer),
         )
 
     # How it is written as ONNX nodes. ``x`` is the name of a tensor of (batch × tokens, hidden).
@@ -164,17 +177,25 @@ class ModelFamily:
     def write_embeddings(self, model: PreTrainedModel, w: Writer) -> str:
         """Return the residual stream below the first layer."""
         base: Any = model.base_model
-        tables: list[Any] = [base.get_submodule(path) for path in self.paths.embeddings]
-        x = w.added([w.rows(*pair) for pair in zip(tables, self.write_rows(model, w), strict=True)])
-        for path in self.paths.embedding_norms:
-            x = w.norm(x, base.get_submodule(path))
+        tables: list[Any] = [find(base, path) for path in self.paths.embeddings]
+        pairs = zip(tables, self.write_rows(model, w), strict=True)
+        x = w.added([w.rows(*pair) for pair in pairs if pair[0] is not None])
+        norms = [base.get_submodule(path) for path in self.paths.embedding_norms]
+        x = x if self.paths.projects_first else w.normed(x, norms)
         x = w.graph.reshape(x, [-1, int(tables[0].weight.shape[1])])
         projection = find(base, self.paths.projection)
-        return x if projection is None else w.linear(x, projection)
+        x = x if projection is None else w.linear(x, projection)
+        return w.normed(x, norms) if self.paths.projects_first else x
 
     def write_rows(self, model: PreTrainedModel, w: Writer) -> Sequence[str | None]:  # noqa: ARG002
         """Return which row each token takes of every table; None where a table has one row."""
         return ("input_ids", w.range)[: len(self.paths.embeddings)]
+
+    def write_layers(self, model: PreTrainedModel, w: Writer, x: str) -> str:
+        """Return the stream behind the last layer."""
+        for layer in self.layers(model):
+            x = self.write_layer(w, layer, x)
+        return x
 
     def write_layer(self, w: Writer, layer: nn.Module, x: str) -> str:
         """Return the stream behind a layer."""
@@ -235,8 +256,13 @@ class ModelFamily:
         return x if self.pre_norm else w.norm(x, sublayer.norm)
 
 
-def _weights(sublayer: Sublayer) -> tuple[int, int]:
-    """Return how many matrices, and how many biases of their own, the units of a sublayer have."""
-    biases: list[Any] = [getattr(part, "bias", None) for part in sublayer.inputs]
-    rows = sum(len(bias) for bias in biases if bias is not None)
-    return len(sublayer.blocks()) + 1, rows // sublayer.width
+def _matrices(sublayer: Sublayer) -> int:
+    """Return how many matrices the units of a sublayer have: what reads the stream, and writes."""
+    return len(sublayer.blocks()) + 1
+
+
+def _biases(sublayer: Sublayer) -> int:
+    """Return how many biases of their own the units of a sublayer have."""
+    parts: list[Any] = [*sublayer.inputs, *sublayer.beside]
+    biases = [part.bias for part in parts if getattr(part, "bias", None) is not None]
+    return sum(len(bias) for bias in (*biases, *sublayer.vectors)) // sublayer.width

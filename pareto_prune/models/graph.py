@@ -16,7 +16,7 @@ from pareto_prune.models.opset import IR_VERSION, OPSET
 if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
     Array = NDArray[Any]
 
@@ -86,11 +86,12 @@ class Graph:
         inputs = [x, self.vector(weight)] + ([] if bias is None else [self.vector(bias)])
         return self.op("Gemm", *inputs, transB=1)
 
-    def norm(self, x: str, module: nn.LayerNorm) -> str:
+    def norm(self, x: str, module: Any) -> str:
         """Return the LayerNorm of ``x`` over its last dimension."""
         biases = [] if module.bias is None else [self.vector(module.bias)]
         inputs = [x, self.vector(module.weight), *biases]
-        return self.op("LayerNormalization", *inputs, axis=-1, epsilon=float(module.eps))
+        small = module.eps if hasattr(module, "eps") else module.variance_epsilon
+        return self.op("LayerNormalization", *inputs, axis=-1, epsilon=float(small))
 
     def reshape(self, x: str, shape: Sequence[int], leading: str = "") -> str:
         """Reshape to ``leading`` (the name of a shape) followed by the constant ``shape``."""

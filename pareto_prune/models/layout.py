@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,10 @@ class SublayerPaths:
         widths: attributes that hold units × features of one.
         shared: the argument of ``module`` that is one tensor for all layers, with an entry for
             each head of a dense one in its second dimension; "" if there is none.
+        beside: projections with the outputs of one input each, which read tables that all layers
+            share (``Paths.tables``); a layer may lack them.
+        vectors: parameters with an entry for each feature: biases kept apart from their input.
+        interleaved: whether a fused matrix holds q, k and v of the first unit, then of the next.
     """
 
     module: str
@@ -39,6 +44,9 @@ class SublayerPaths:
     counts: tuple[str, ...] = ()
     widths: tuple[str, ...] = ()
     shared: str = ""
+    beside: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()
+    interleaved: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,13 +58,23 @@ class Paths:
         attention: where heads live.
         ffn: where neurons live.
         activation: what stands between ``W_1`` and ``W_2``, below a layer.
-        embeddings: tables of hidden width, below the base model.
+        embeddings: tables of hidden width, below the base model; a model may lack some.
         embedding_norms: norms over them.
         projection: a projection from narrower embeddings to the hidden width; where a model has
             it, it writes the hidden channels and the embeddings are left alone.
+        projects_first: whether the norms over the embeddings stand behind the projection.
         final_norms: norms behind the last layer, below the base model.
         readers: what reads the hidden channels behind the last layer, below the model or the
             base model; the first that is there does.
+        tables: tables of hidden width that all layers read beside the stream, below the base
+            model, as what follows; a model may lack them.
+        table_norms: norms over them.
+        mixer: what mixes neighbouring tokens behind the first layer: it is called with the stream
+            below that layer and behind it, and returns what the next one reads.
+        mixer_maps: what of it reads and writes hidden channels.
+        mixer_norms: its norms.
+        first_stays: whether the model computes at the place of its first layer: a stand-in keeps
+            that place where the layer is dropped.
     """
 
     layers: str
@@ -67,7 +85,14 @@ class Paths:
     embedding_norms: tuple[str, ...]
     readers: tuple[str, ...]
     projection: str = ""
+    projects_first: bool = False
     final_norms: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    table_norms: tuple[str, ...] = ()
+    mixer: str = ""
+    mixer_maps: tuple[str, ...] = ()
+    mixer_norms: tuple[str, ...] = ()
+    first_stays: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -85,7 +110,24 @@ class Sublayer:
     @property
     def inputs(self) -> list[nn.Module]:
         """The projections that make its units; none where no unit stays."""
-        return [part for path in self.paths.inputs if (part := find(self.layer, path)) is not None]
+        return present(self.layer, self.paths.inputs)
+
+    @property
+    def reader(self) -> nn.Module:
+        """The last of its inputs, v or ``W_1`` or a gate: it reads the stream alone."""
+        return self.inputs[-1]
+
+    @property
+    def beside(self) -> list[nn.Module]:
+        """The projections of its units that read what all layers share."""
+        return present(self.layer, self.paths.beside)
+
+    @property
+    def vectors(self) -> list[Tensor]:
+        """Biases that stand apart from their projection, each (width,); none without a unit."""
+        if not self.inputs:
+            return []
+        return [self.layer.get_parameter(path) for path in self.paths.vectors]
 
     @property
     def output(self) -> nn.Module:
@@ -112,7 +154,15 @@ class Sublayer:
         """Return the weights of q, k and v, or of ``W_1`` and the gate, each (width, in)."""
         import torch
 
+        if self.paths.interleaved:
+            return [block for part in self.inputs for block in self._apart(weight(part))]
         return [block for part in self.inputs for block in torch.split(weight(part), self.width)]
+
+    def _apart(self, fused: Tensor) -> list[Tensor]:
+        owner, _, name = self.paths.counts[0].rpartition(".")
+        units, blocks = getattr(self.layer.get_submodule(owner), name), len(fused) // self.width
+        split = fused.view(units, blocks, -1, fused.shape[1])
+        return [block.flatten(0, 1) for block in split.unbind(1)]
 
 
 def weight(module: nn.Module) -> Tensor:
@@ -132,6 +182,11 @@ def weight(module: nn.Module) -> Tensor:
             else left.bias.new_zeros((left.width, 0))
         )
     return found.T if type(module).__name__ == "Conv1D" else found
+
+
+def present(module: nn.Module, paths: Iterable[str]) -> list[nn.Module]:
+    """Return the modules at ``paths`` below ``module`` that are there."""
+    return [part for path in paths if (part := find(module, path)) is not None]
 
 
 def find(module: nn.Module, path: str) -> nn.Module | None:

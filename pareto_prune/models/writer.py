@@ -68,7 +68,13 @@ class Writer:
 
     def norm(self, x: str, module: nn.Module | None) -> str:
         """Return the LayerNorm of ``x``; ``x`` itself where there is none."""
-        return x if module is None else self.graph.norm(x, module)  # type: ignore[arg-type]
+        return x if module is None else self.graph.norm(x, module)
+
+    def normed(self, x: str, modules: Sequence[nn.Module]) -> str:
+        """Return ``x`` behind some norms, one after the other."""
+        for module in modules:
+            x = self.norm(x, module)
+        return x
 
     def activate(self, x: str, activation: Any) -> str:
         """Return an activation of ``x``.

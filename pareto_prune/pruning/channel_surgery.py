@@ -39,7 +39,7 @@ def _readers(model: PreTrainedModel) -> list[tuple[Tensor, nn.Module]]:
     """Return stacked weights and the module whose input they read, for every sublayer."""
     family = family_of(model)
     return [
-        (torch.cat(sublayer.blocks()).detach(), sublayer.inputs[0])
+        (torch.cat(sublayer.blocks()).detach(), sublayer.reader)
         for layer in family.layers(model)
         for sublayer in family.sublayers(layer)
     ]

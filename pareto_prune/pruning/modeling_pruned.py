@@ -60,6 +60,14 @@ class NoHeads(NoNeurons):
         return super().forward(hidden_states), None
 
 
+class NoLayer(nn.Module):
+    """Keeps the place of a dropped layer: gives its input, and no attention weights."""
+
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
+        """Return the residual stream as it is."""
+        return hidden_states, None
+
+
 def narrow(module: Any, outputs: Kept | None = None, inputs: Kept | None = None) -> None:
     """Keep these outputs and inputs of a projection, norm or table, in place; None: all."""
     if isinstance(module, OnlyBias):
@@ -96,9 +104,11 @@ def carve(
         channels: which of its present hidden channels stay; None: all.
     """
     base = model.base_model
-    stack = base.get_submodule(paths["layers"])
-    left = nn.ModuleList()
-    for layer, (heads, neurons) in zip(stack, layers, strict=True):
+    stack = list(base.get_submodule(paths["layers"]).children())
+    there = [layer for layer in stack if not isinstance(layer, NoLayer)]
+    gone = len(there) < len(stack) or not (layers and any(layers[0]))
+    left = nn.ModuleList([NoLayer()] if gone and paths["first_stays"] else [])
+    for layer, (heads, neurons) in zip(there, layers, strict=True):
         if not heads and not neurons:
             continue
         _carve_units(layer, paths["attention"], head_size, heads, NoHeads)
@@ -127,14 +137,31 @@ def _carve_units(
     if len(kept) == width:
         return
     narrow(output, inputs=kept)
-    for path in paths["inputs"]:
-        module = layer.get_submodule(path)
-        blocks = range(_sizes(module)[0] // width)
-        narrow(module, outputs=[block * width + i for block in blocks for i in kept])
+    for module in (*_those(layer, paths["inputs"]), *_those(layer, paths["beside"])):
+        blocks = _sizes(module)[0] // width
+        narrow(module, outputs=rows(paths, units, size, width, blocks))
+    for path in paths["vectors"]:
+        _set(layer, [path], _select(layer.get_parameter(path), kept, 0))
     _set(layer, paths["counts"], len(units))
     _set(layer, paths["widths"], len(kept))
     if paths["shared"]:
         _keep_shared(layer.get_submodule(paths["module"]), paths["shared"], units)
+
+
+def rows(paths: dict[str, Any], units: Kept, size: int, width: int, blocks: int) -> list[int]:
+    """Return the rows of units, of ``size`` features each, in a matrix of so many blocks.
+
+    Args:
+        paths: of the sublayer: say how the blocks are fused.
+        units: those wanted.
+        size: features of a unit.
+        width: features of all units.
+        blocks: how often the matrix holds each unit: 3 where q, k and v are fused.
+    """
+    if paths["interleaved"]:
+        return [unit * blocks * size + i for unit in units for i in range(blocks * size)]
+    kept = [unit * size + i for unit in units for i in range(size)]
+    return [block * width + i for block in range(blocks) for i in kept]
 
 
 def _keep_shared(module: Any, argument: str, units: Kept) -> None:
@@ -171,10 +198,8 @@ def _sizes(module: Any) -> tuple[int, int]:
 
 def _carve_layer_channels(layer: nn.Module, paths: dict[str, Any], channels: Kept) -> None:
     for sublayer in (paths["attention"], paths["ffn"]):
-        for path in sublayer["inputs"]:
-            module = _find(layer, path)
-            if module is not None:
-                narrow(module, inputs=channels)
+        for module in _those(layer, (*sublayer["inputs"], *sublayer["beside"])):
+            narrow(module, inputs=channels)
         narrow(layer.get_submodule(sublayer["output"]), outputs=channels)
         norm = _find(layer, sublayer["norm"])
         if hasattr(norm, "weight"):
@@ -184,15 +209,20 @@ def _carve_layer_channels(layer: nn.Module, paths: dict[str, Any], channels: Kep
 def _carve_model_channels(model: PreTrainedModel, paths: dict[str, Any], channels: Kept) -> None:
     base = model.base_model
     projection = _find(base, paths["projection"])
+    norms = (*paths["mixer_norms"], *paths["table_norms"], *paths["final_norms"])
+    tables = paths["tables"]
     if projection is not None:
         narrow(projection, outputs=channels)
     else:
-        for path in paths["embeddings"]:
-            narrow(base.get_submodule(path), inputs=channels)
-        for path in paths["embedding_norms"]:
-            narrow(base.get_submodule(path), outputs=channels)
-    for path in paths["final_norms"]:
-        narrow(base.get_submodule(path), outputs=channels)
+        tables = (*tables, *paths["embeddings"])
+    if projection is None or paths["projects_first"]:
+        norms = (*norms, *paths["embedding_norms"])
+    for table in _those(base, tables):
+        narrow(table, inputs=channels)
+    for norm in _those(base, norms):
+        narrow(norm, outputs=channels)
+    for module in _those(base, paths["mixer_maps"]):
+        narrow(module, outputs=channels, inputs=channels)
     reader = reader_of(model, paths)
     if reader is not None:
         narrow(reader, inputs=channels)
@@ -226,6 +256,8 @@ def _restate(module: Any) -> None:
         module.embedding_dim = shape[1]
     elif isinstance(module, Conv1D):
         module.nx, module.nf = shape
+    elif isinstance(module, nn.Conv1d):
+        module.out_channels, module.in_channels = shape[:2]
     else:
         module.out_features, module.in_features = shape
 
@@ -240,6 +272,11 @@ def _find(module: Any, path: str) -> Any:
     for name in path.split("."):
         module = getattr(module, name, None) if name else None
     return module
+
+
+def _those(module: Any, paths: Sequence[str]) -> list[Any]:
+    found = (_find(module, path) for path in paths)
+    return [part for part in found if part is not None]
 
 
 def _number(layer: nn.Module, index: int) -> None:

@@ -17,6 +17,7 @@ regressed on the channels that stay, ``h ≈ M x + m``, and ``W h + w`` becomes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -121,7 +122,7 @@ class _Repair:
         """
         index, name = place
         if self.channels is not None and sublayer.inputs:
-            read = [features for features, _ in see(sublayer, sublayer.inputs[0])]
+            read = [features for features, _ in see(sublayer, sublayer.reader)]
             full: Sublayer = getattr(self.family, name)(self._dense_layer(index))
             rows = self._rows(place, full)
             self._reread(sublayer.inputs, full.inputs, rows, read, (index, f"{name}_in"))
@@ -160,9 +161,9 @@ class _Repair:
         index, name = place
         plan = self.plan.layers[index]
         units, size = (plan.heads, self.size) if name == "attention" else (plan.neurons, 1)
-        kept = [unit * size + i for unit in units for i in range(size)]
-        blocks = [len(weight(module)) // full.width for module in full.inputs]
-        return [[b * full.width + row for b in range(count) for row in kept] for count in blocks]
+        paths, width = asdict(full.paths), full.width
+        blocks = [len(weight(module)) // width for module in full.inputs]
+        return [modeling_pruned.rows(paths, units, size, width, count) for count in blocks]
 
     def _reread(
         self,

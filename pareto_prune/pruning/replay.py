@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from transformers.cache_utils import Cache
 from pareto_prune.inputs.batch import Batch
 from pareto_prune.models.families import family_of
 from pareto_prune.models.family import ModelFamily
-from pareto_prune.models.layout import Sublayer
+from pareto_prune.models.layout import Sublayer, find
 from pareto_prune.pruning import modeling_pruned
 
 Place = tuple[int, str]
@@ -83,9 +83,9 @@ def _taps(
 ) -> Iterator[Any]:
     """Hook one layer of a dense model so that what it reads and writes is noted."""
     for name, sublayer in zip(SUBLAYERS, family.sublayers(layer), strict=True):
-        residual, first, output = sublayer.residual, sublayer.inputs[0], sublayer.output
+        residual, reader, output = sublayer.residual, sublayer.reader, sublayer.output
         yield residual.register_forward_pre_hook(_note_input(seen, (index, f"{name}_residual")))
-        yield first.register_forward_pre_hook(_note_input(seen, (index, f"{name}_in")))
+        yield reader.register_forward_pre_hook(_note_input(seen, (index, f"{name}_in")))
         yield output.register_forward_hook(_note_output(seen, (index, name)))
 
 
@@ -148,19 +148,21 @@ class Ascent:
     """One batch on its way through the layers: where it is, and what each layer is given beside.
 
     ``hidden``: (batch, tokens, hidden); ``given``: arguments after it, which alternate where the
-    kind of attention does; ``real``: (batch, tokens), false for padding.
+    kind of attention does; ``real``: (batch, tokens), false for padding; ``behind``: what works on
+    the stream between a layer and the next.
     """
 
     hidden: Tensor
     given: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]]
     real: Tensor
+    behind: dict[nn.Module, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
     def through(self, layer: nn.Module) -> Tensor:
-        """Return what ``layer`` makes of the hidden states."""
+        """Return what ``layer`` makes of the hidden states, as the next one reads it."""
         args, kwargs = self.given[layer]
         output: Any = layer(self.hidden, *args, **kwargs)
         found: Tensor = output[0] if isinstance(output, tuple) else output
-        return found
+        return self.behind[layer](found) if layer in self.behind else found
 
 
 class _Reached(Exception):  # noqa: N818
@@ -190,9 +192,19 @@ def start(model: PreTrainedModel, family: ModelFamily, batch: Batch) -> Ascent:
         ascent.hidden, ascent.given[layer] = hidden, (others, named)
         if layer is layers[-1]:
             raise _Reached
-        return (hidden,) if family.gives_tuples else hidden
+        return (hidden, None) if family.gives_tuples else hidden
 
+    def mix(module: nn.Module, below: Tensor, stream: Tensor, *others: Any) -> Tensor:
+        if not ascent.given:  # the first layer is gone: this is below all that are there
+            mixed: Tensor = type(module).forward(module, below, stream, *others)
+            return mixed
+        ascent.behind[layers[0]] = lambda x: module(below, x, *others)
+        return stream
+
+    mixer = find(model.base_model, family.paths.mixer)
     with ExitStack() as patches, suppress(_Reached):
+        if mixer is not None:
+            patches.enter_context(computing(mixer, partial(mix, mixer)))
         for layer in layers:
             patches.enter_context(computing(layer, partial(skip, layer)))
         model(**_without_labels(batch))

@@ -277,10 +277,12 @@ def _mask_channels(
     family: ModelFamily, model: PreTrainedModel, channels: Sequence[int]
 ) -> Iterator[Any]:
     below, behind = family.stream_norms(model)
-    writers, norms = family.stream_writers(model), [*below, *behind]
+    writers, norms = family.stream_writers(model), [*below, *behind, *family.table_norms(model)]
     for layer in family.layers(model):
         writers += [sublayer.output for sublayer in family.sublayers(layer)]
         norms += family.norms(layer)
+        for reader in family.table_readers(layer):
+            yield reader.register_forward_pre_hook(_keep_inputs(channels))
     for module in writers:
         yield module.register_forward_hook(_keep_outputs(channels))
     for norm in norms:

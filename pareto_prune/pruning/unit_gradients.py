@@ -92,7 +92,7 @@ def _stream_writers(model: PreTrainedModel) -> Iterator[nn.Module]:
     family = family_of(model)
     below, behind = family.stream_norms(model)
     yield from below
-    if find(model.base_model, family.paths.projection) is not None:
+    if not family.paths.projects_first and find(model.base_model, family.paths.projection):
         yield from family.stream_writers(model)
     for layer in family.layers(model):
         yield from family.norms(layer)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pareto_prune.models.families import family_of, head_size
 from pareto_prune.models.graph import Dtype, Graph
+from pareto_prune.models.layout import present
 from pareto_prune.models.writer import UnsupportedModelError, Writer
 
 if TYPE_CHECKING:
@@ -71,11 +72,8 @@ def _write_encoder(model: PreTrainedModel, writer: Writer) -> str:
     if unwritten := family.unwritten(model.config):
         raise UnsupportedModelError(unwritten)
     x = family.write_embeddings(model, writer)
-    for layer in family.layers(model):
-        x = family.write_layer(writer, layer, x)
-    for path in family.paths.final_norms:
-        x = writer.norm(x, model.base_model.get_submodule(path))
-    return x
+    x = family.write_layers(model, writer, x)
+    return writer.normed(x, present(model.base_model, family.paths.final_norms))
 
 
 def _write_head(

@@ -47,7 +47,8 @@ def removed(shape: Architecture, dense: Architecture) -> float:
 
 
 def _lost(kind: LayerKind, full: LayerShape, left: LayerShape, dense: Architecture) -> int:
-    head = (kind.head_matrices * dense.hidden + kind.head_biases) * dense.head_size
+    matrices = kind.head_matrices + kind.position_matrices
+    head = (matrices * dense.hidden + kind.head_biases) * dense.head_size
     neuron = kind.neuron_matrices * dense.hidden + kind.neuron_biases
     units = (full.heads - left.heads) * head + (full.neurons - left.neurons) * neuron
     return units + left.dropped * kind.vectors * dense.hidden
