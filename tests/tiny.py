@@ -15,6 +15,12 @@ from transformers import (
     CamembertConfig,
     CamembertForSequenceClassification,
     CamembertForTokenClassification,
+    DebertaConfig,
+    DebertaForSequenceClassification,
+    DebertaForTokenClassification,
+    DebertaV2Config,
+    DebertaV2ForSequenceClassification,
+    DebertaV2ForTokenClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
     DistilBertForTokenClassification,
@@ -113,6 +119,16 @@ _modernbert = _bert(
 )
 """Layer 1 is local, 0 and 2 are global."""
 
+RELATIVE = {
+    "relative_attention": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+}
+_deberta = _bert(DebertaConfig, **RELATIVE, max_relative_positions=5)
+_deberta_v3 = _bert(
+    DebertaV2Config, **RELATIVE, share_att_key=True, position_buckets=8, norm_rel_ebd="layer_norm"
+)
+
 _MAKERS: dict[str, tuple[Callable[..., Any], type, type]] = {
     "bert": (_bert(BertConfig), BertForSequenceClassification, BertForTokenClassification),
     "roberta": (
@@ -147,9 +163,18 @@ _MAKERS: dict[str, tuple[Callable[..., Any], type, type]] = {
         ModernBertForTokenClassification,
     ),
     "mpnet": (_bert(MPNetConfig), MPNetForSequenceClassification, MPNetForTokenClassification),
+    "deberta": (_deberta, DebertaForSequenceClassification, DebertaForTokenClassification),
+    "deberta-v2": (
+        _deberta_v3,
+        DebertaV2ForSequenceClassification,
+        DebertaV2ForTokenClassification,
+    ),
 }
 
 MODEL_TYPES = tuple(_MAKERS)
+
+BUILDS = ("bert", "distilbert", "gpt2", "modernbert", "mpnet", "deberta", "deberta-v2")
+"""One type for each way in which layers are built."""
 
 
 def tiny_model(

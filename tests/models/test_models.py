@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from transformers.models.deberta.modeling_deberta import DebertaLayerNorm
 from transformers.pytorch_utils import Conv1D
 
 from pareto_prune.core.errors import UserError
@@ -23,6 +24,7 @@ from pareto_prune.pruning.surgery import cut, cut_copy
 from tests.tiny import HEADS, HIDDEN, LAYERS, MODEL_TYPES, NEURONS, tiny_model
 
 TASKS = ("classification", "ner")
+NORMS = (nn.LayerNorm, DebertaLayerNorm)
 
 
 def test_every_supported_type_has_a_tiny_model():
@@ -41,7 +43,7 @@ def test_paths_lead_to_what_they_say(model_type, task):
         assert weight(attention.output).shape == (HIDDEN, HIDDEN)
         assert {part.shape for part in ffn.blocks()} == {(NEURONS, HIDDEN)}
         assert weight(ffn.output).shape == (HIDDEN, NEURONS)
-        assert all(isinstance(norm, nn.LayerNorm) for norm in family.norms(layer))
+        assert all(isinstance(norm, NORMS) for norm in family.norms(layer))
         assert find(layer, family.paths.activation) is not None
         for sublayer in (attention, ffn):
             assert isinstance(sublayer.residual, nn.Module)

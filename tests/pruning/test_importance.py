@@ -11,7 +11,7 @@ from pareto_prune.pruning.importance import importances
 from pareto_prune.pruning.norms import channel_norms, unit_norms
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut
-from tests.tiny import HEADS, HIDDEN, LAYERS, MODEL_TYPES, NEURONS, tiny_batches, tiny_model
+from tests.tiny import BUILDS, HEADS, HIDDEN, LAYERS, MODEL_TYPES, NEURONS, tiny_batches, tiny_model
 
 NAMES = importances.names()
 
@@ -24,7 +24,7 @@ def score(name, model, seed=0):
     return member.scores(*given), member.channels(*given)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert", "mpnet"])
+@pytest.mark.parametrize("model_type", BUILDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name, model_type):
     model = tiny_model(model_type)
@@ -104,5 +104,6 @@ def _last_w_2(model_type):
         "gpt2": "transformer.h.2.mlp.c_proj",
         "modernbert": "model.layers.2.mlp.Wo",
     }
-    prefix = {"electra": "electra", "bert": "bert", "mpnet": "mpnet"}.get(model_type, "roberta")
+    own = ("bert", "deberta", "electra", "mpnet")
+    prefix = next((name for name in own if model_type.partition("-")[0] == name), "roberta")
     return paths.get(model_type, f"{prefix}.encoder.layer.2.output.dense")

@@ -20,7 +20,7 @@ from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.strategies.channel import widths_within
 from pareto_prune.pruning.surgery import cut_copy, plan_of
 from tests.pruning.fakes import candidate, fake_context
-from tests.tiny import HEADS, HIDDEN, LAYERS, NEURONS, tiny_batch, tiny_model
+from tests.tiny import BUILDS, HEADS, HIDDEN, LAYERS, NEURONS, tiny_batch, tiny_model
 
 NAMES = strategies.names()
 
@@ -33,11 +33,11 @@ def prune(name, model_type="bert", options=None, genes=None, dense=None, **conte
     return strategy.prune(copy.deepcopy(dense), wanted, context), dense, context
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert", "mpnet"])
+@pytest.mark.parametrize("model_type", BUILDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name, model_type):
-    # a gated model of noise disagrees with itself after any cut: whatever was lost is tolerated
-    tolerant = name == "adaptive" and model_type == "modernbert"
+    # such models of noise disagree with themselves after any cut: whatever was lost is tolerated
+    tolerant = name == "adaptive" and model_type in ("deberta", "modernbert")
     assert_contract(name, model_type, {"tolerance": 1.0} if tolerant else None)
 
 

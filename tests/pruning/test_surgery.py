@@ -24,7 +24,7 @@ from pareto_prune.pruning.surgery import (
     present_layers,
 )
 from tests.pruning.plans import plans, subplan
-from tests.tiny import HEADS, HIDDEN, LAYERS, MODEL_TYPES, NEURONS, tiny_batch, tiny_model
+from tests.tiny import BUILDS, HEADS, HIDDEN, LAYERS, MODEL_TYPES, NEURONS, tiny_batch, tiny_model
 
 UNEVEN = PruningPlan.of([([0, 2], range(0, NEURONS, 3)), ([], [1, 2]), ([3], [])])
 SKIPPING = PruningPlan.of([([1], [7]), ([], []), (range(HEADS), range(NEURONS))])
@@ -92,7 +92,8 @@ def test_cutting_twice_is_cutting_once(model_type, first, second):
 def test_parameter_arithmetic(model_type, plan):
     """A head holds 4 d d_h weights and 3 d_h biases, a neuron 2 d and 1, a layer the rest.
 
-    ModernBERT has no biases, a gate (3 d), and no norm before its first attention.
+    ModernBERT has no biases, a gate (3 d), and no norm before its first attention; DeBERTa's head
+    has two more matrices, for positions, with one bias, and none of its keys.
     """
     model = tiny_model(model_type)
     smaller, shape = cut_copy(model, plan), plan.architecture(architecture(model))
@@ -103,7 +104,8 @@ def test_parameter_arithmetic(model_type, plan):
         removed = heads * 4 * HIDDEN * size + neurons * 3 * HIDDEN
         removed += (2 * len(dropped) - (0 in dropped)) * HIDDEN  # two norms, but in the first layer
     else:
-        removed = heads * (4 * HIDDEN * size + 3 * size) + neurons * (2 * HIDDEN + 1)
+        matrices = 6 if model_type == "deberta" else 4
+        removed = heads * (matrices * HIDDEN * size + 3 * size) + neurons * (2 * HIDDEN + 1)
         removed += len(dropped) * (2 * HIDDEN + 4 * HIDDEN)  # two output biases, two LayerNorms
     count = [sum(p.numel() for p in m.parameters()) for m in (model, smaller)]
     assert count[1] == count[0] - removed
@@ -288,7 +290,7 @@ def test_channels_of_an_unknown_head_are_refused():
         cut(BertForMaskedLM(config), NARROW)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "modernbert", "mpnet"])
+@pytest.mark.parametrize("model_type", BUILDS)
 def test_traces_to_onnx_without_empty_tensors(model_type, tmp_path):
     """Empty sublayers and a cut hidden size, at another batch size and length than traced."""
     onnx = pytest.importorskip("onnx")
