@@ -58,6 +58,13 @@ class TestWhatIsNoModel:
         assert "holds no weights but pytorch_model.bin" in problem.wrong
         assert "save_pretrained" in problem.allowed
 
+    def test_a_tokenizer_that_is_a_sentencepiece_file(self, tmp_path):
+        tiny_model("deberta-v2").save_pretrained(tmp_path / "m")
+        (tmp_path / "m" / "spm.model").write_bytes(b"pieces")
+        problem = refused(lambda: Checkpoint.find(str(tmp_path / "m")).tokenizer(TASK))
+        assert "has a tokenizer of SentencePiece" in problem.wrong
+        assert "tokenizer.json, which save_pretrained" in problem.allowed
+
 
 class TestTheWholeBody:
     """Weights of the body that nothing reads mean another model than the user's."""

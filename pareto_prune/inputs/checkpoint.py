@@ -257,6 +257,11 @@ def _explained(path: str, file: str, error: Exception) -> StudyFileError:
         return _refused(f"{path}: damaged weights ({error})", "whole safetensors")
     if type(error).__name__ == "StrictDataclassClassValidationError":
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    if file == "tokenizer" and "tiktoken" in str(error):  # what transformers tries last
+        return _refused(
+            f"{path} has a tokenizer of SentencePiece, which nothing here reads",
+            "tokenizer.json, which save_pretrained of it writes where sentencepiece is installed",
+        )
     if Path(path).is_dir():
         if not any(Path(path).glob("*.safetensors")) and file == "model.safetensors":
             return _no_weights(Path(path))

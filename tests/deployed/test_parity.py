@@ -55,6 +55,8 @@ CASES = [
     ("gpt2", "classification", ONE, "right"),
     ("modernbert", "ner", ONE, "right"),
     ("mpnet", "classification", TWO, "left"),
+    ("deberta", "classification", TWO, "left"),
+    ("deberta-v2", "ner", ONE, "right"),
 ]
 
 ODD = [

@@ -9,6 +9,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     BertTokenizerFast,
     CamembertTokenizerFast,
+    DebertaTokenizerFast,
+    DebertaV2TokenizerFast,
     DistilBertTokenizerFast,
     ElectraTokenizerFast,
     GPT2TokenizerFast,
@@ -54,6 +56,10 @@ _MAKERS = {
     "modernbert": lambda: _pieces(BertTokenizerFast),
     "mpnet": lambda: _pieces(MPNetTokenizerFast, ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")),
     "roberta": lambda: _bytes(RobertaTokenizerFast, _FAIRSEQ),
+    "deberta": lambda: _bytes(DebertaTokenizerFast, ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")),
+    "deberta-v2": lambda: _unigrams(
+        DebertaV2TokenizerFast, ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
+    ),
     "gpt2": lambda: _bytes(GPT2TokenizerFast, ("<|endoftext|>",)),
     "xlm-roberta": lambda: _unigrams(XLMRobertaTokenizerFast, _FAIRSEQ),
     "camembert": lambda: _unigrams(
