@@ -533,6 +533,14 @@ class TestBadInput:
         assert problem.where == "model.path"
         assert "gives 2 token types, its model has rows for 1" in problem.wrong
 
+    def test_token_types_that_the_model_does_not_read(self, study, tmp_path):
+        tiny_model("deberta-v2").save_pretrained(tmp_path / "none")
+        words_tokenizer().save_pretrained(tmp_path / "none")
+        rows = [{"a": "good film", "b": "the plot", "y": i % 2} for i in range(20)]
+        config = study(write_csv(tmp_path / "p.csv", rows), text=("a", "b"), label="y")
+        model = config.model.model_copy(update={"path": str(tmp_path / "none")})
+        assert data.load(config.model_copy(update={"model": model})).train.types.max() == 1
+
     def test_all_missing_columns_at_once_with_those_there(self, study, tmp_path):
         path = write_csv(tmp_path / "data.csv", reviews(20))
         problems = self.refused(study(path, text=("sentence",), label="stars"))

@@ -232,11 +232,14 @@ def _divided(task: Task, whole: Split, shares: Mapping[Any, Any], seed: int) -> 
 
 
 def _check_types(data: TaskData, checkpoint: Checkpoint) -> None:
-    """Refuse pairs whose second text has a token type that the model has no row for."""
+    """Refuse pairs whose second text has a token type that the model lacks among its rows.
+
+    A model without any row reads no types.
+    """
     rows = getattr(checkpoint.config(), "type_vocab_size", None)
     types = [split.types for split in (data.train, data.validation, data.test)]
     given = 1 + max((int(found.max()) for found in types if found is not None), default=0)
-    if rows is not None and given > rows:
+    if rows and given > rows:
         wrong = f"the tokenizer of {checkpoint.path} gives {given} token types"
         raise refused("model.path", f"{wrong}, its model has rows for {rows}", "a pair that fits")
 

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 def shape_of(model: PreTrainedModel) -> str:
     """Return a digest of what a model's cost depends on: shapes of its weights, class, windows."""
     family = family_of(model)
-    spans = [family.span(layer) for layer in family.layers(model)]
-    windows = [spans] if any(spans) else []
+    layers = family.layers(model)
+    spans = [family.span(layer) for layer in layers]
+    positions = [family.position_scores(layer) for layer in layers]
+    own = [kinds for kinds in (spans, positions) if any(kinds)]
     shapes = [(name, list(weight.shape)) for name, weight in model.named_parameters()]
     activation = getattr(model.config, "hidden_act", None)
     attention = model.config._attn_implementation
-    text = json.dumps([type(model).__name__, activation, attention, shapes, *windows])
+    text = json.dumps([type(model).__name__, activation, attention, shapes, *own])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -171,7 +171,7 @@ class Deberta(ModelFamily):
         keys, heads = part == _TO_POSITION, self.attention(layer).width // w.head_size
         table = _projected(encoder, self._position_readers(layer)[part])
         table = table if keys else table * self.scaling(layer)
-        by_head = table.unflatten(1, (heads, -1)).transpose(0, 1)
+        by_head = table.reshape(len(table), heads, -1).transpose(0, 1)
         which = w.once((part, "rows"), lambda: _rows(w, encoder, falling=keys))
         own = w.once((part, "rows", heads), lambda: _of_heads(w, which, heads, len(table)))
         return w.graph.op("Transpose", w.graph.table(by_head.flatten(0, 1), own), perm=[0, 2, 1])
