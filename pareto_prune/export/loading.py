@@ -118,8 +118,10 @@ def _renewed(config: PreTrainedConfig) -> PreTrainedConfig:
 
     found = record(config)
     if found is not None:
-        paths = {"paths": family_of(config).paths.to_json()}
-        setattr(config, RECORD, {"stated": {}, **found, **paths})
+        paths = family_of(config).paths.to_json()
+        table = found["paths"]["attention"].get("shared_table", "")
+        paths["attention"]["shared_table"] = table
+        setattr(config, RECORD, {"stated": {}, **found, "paths": paths})
     return config
 
 

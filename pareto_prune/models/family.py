@@ -11,7 +11,7 @@ Surgery, calibration, repair, cost and export ask a family and know none by name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,6 +43,7 @@ class ModelFamily:
         attentions: implementations of the attention that it has in transformers, best first.
         autocasts: whether its attention computes under autocast.
         gives_tuples: whether a layer returns a tuple: the residual stream, then attention weights.
+        neurons_key: what configurations call the number of neurons of a layer.
     """
 
     model_types: ClassVar[tuple[str, ...]]
@@ -51,6 +52,7 @@ class ModelFamily:
     attentions: ClassVar[tuple[str, ...]] = ("sdpa", "eager")
     autocasts: ClassVar[bool] = True
     gives_tuples: ClassVar[bool] = False
+    neurons_key: ClassVar[str] = "intermediate_size"
 
     def layers(self, model: PreTrainedModel) -> list[nn.Module]:
         """Return the layers that are there, bottom up; dropped ones are not among them."""
@@ -128,12 +130,33 @@ class ModelFamily:
         """
         return {}
 
-    def stock_builds(self, config: PreTrainedConfig, kept: Sequence[int]) -> bool:  # noqa: ARG002
-        """Whether the stock class makes layers ``kept`` of a dense model what they are there.
+    def places(self, config: PreTrainedConfig, layers: int) -> Sequence[Hashable]:  # noqa: ARG002
+        """Return what the stock class gives each of a dense model's layers by its place alone.
 
-        False where a layer differs by its place, so that one that moved down is built otherwise.
+        A layer that moves down, since one below it is gone, must find the same at its new place.
         """
-        return True
+        return [None] * layers
+
+    def stock_sizes(
+        self,
+        model: PreTrainedModel,  # noqa: ARG002
+        heads: int,
+        neurons: int,
+        head_size: int,
+    ) -> dict[str, Any] | None:
+        """Return what the stock configuration says where every layer has so many units.
+
+        ``None`` where it cannot say it. Stock classes take hidden channels / heads for the size of
+        a head, and project from as many features as there are channels.
+
+        Args:
+            model: dense, or cut before.
+            heads: of every layer.
+            neurons: of every layer.
+            head_size: dimensions of a head.
+        """
+        hidden = heads * head_size
+        return {"hidden_size": hidden, "num_attention_heads": heads, self.neurons_key: neurons}
 
     def span(self, layer: nn.Module) -> int | None:  # noqa: ARG002
         """Return how many tokens one token of a dense layer attends to at most; None: all."""

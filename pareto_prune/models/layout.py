@@ -33,6 +33,8 @@ class SublayerPaths:
             share (``Paths.tables``); a layer may lack them.
         vectors: parameters with an entry for each feature: biases kept apart from their input.
         interleaved: whether a fused matrix holds q, k and v of the first unit, then of the next.
+        shared_table: where that tensor comes from, with a column for each head, below the base
+            model; "" if there is none.
     """
 
     module: str
@@ -47,6 +49,7 @@ class SublayerPaths:
     beside: tuple[str, ...] = ()
     vectors: tuple[str, ...] = ()
     interleaved: bool = False
+    shared_table: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class Paths:
         mixer_norms: its norms.
         first_stays: whether the model computes at the place of its first layer: a stand-in keeps
             that place where the layer is dropped.
+        pooled_norm: the norm of what a reader writes, below the model; "" if there is none.
+        finals: the last projection, below the model; the first that is there is it. Where it is
+            not the reader, it reads what the reader writes: as many pooled units as there are
+            hidden channels.
     """
 
     layers: str
@@ -93,6 +100,8 @@ class Paths:
     mixer_maps: tuple[str, ...] = ()
     mixer_norms: tuple[str, ...] = ()
     first_stays: bool = False
+    pooled_norm: str = ""
+    finals: tuple[str, ...] = ("classifier.out_proj", "classifier", "score")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -92,6 +92,7 @@ def carve(
     head_size: int,
     layers: Sequence[tuple[Kept, Kept]],
     channels: Kept | None = None,
+    pooled: Kept | None = None,
 ) -> None:
     """Cut a model in place.
 
@@ -102,8 +103,10 @@ def carve(
         layers: for every layer it has now, which of its present heads and neurons stay; a layer
             with none of both goes.
         channels: which of its present hidden channels stay; None: all.
+        pooled: which of the present units of the task's head stay; None: all.
     """
     base = model.base_model
+    paths = _with_own_table(base, paths, [heads for heads, neurons in layers if heads or neurons])
     stack = list(base.get_submodule(paths["layers"]).children())
     there = [layer for layer in stack if not isinstance(layer, NoLayer)]
     gone = len(there) < len(stack) or not (layers and any(layers[0]))
@@ -120,6 +123,31 @@ def carve(
     base.set_submodule(paths["layers"], left)
     if channels is not None:
         _carve_model_channels(model, paths, channels)
+    if pooled is not None:
+        _carve_pooled(model, paths, pooled)
+
+
+def _with_own_table(
+    base: nn.Module, paths: dict[str, Any], heads: Sequence[Kept]
+) -> dict[str, Any]:
+    """Let what all layers share have the heads alone that all of them keep."""
+    attention = paths["attention"]
+    table = _find(base, attention["shared_table"])
+    if table is None or not heads:
+        return paths
+    narrow(table, inputs=heads[0])
+    return {**paths, "attention": {**attention, "shared": ""}}
+
+
+def _carve_pooled(model: PreTrainedModel, paths: dict[str, Any], pooled: Kept) -> None:
+    """Keep these units of what the task's head makes between its first and last projection."""
+    reader, final = reader_of(model, paths), final_of(model, paths)
+    narrow(reader, outputs=pooled)
+    norm = _find(model, paths["pooled_norm"])
+    if norm is not None:
+        narrow(norm, outputs=pooled)
+    if final is not None:
+        narrow(final, inputs=pooled)
 
 
 def _carve_units(
@@ -234,6 +262,12 @@ def reader_of(model: PreTrainedModel, paths: dict[str, Any]) -> nn.Linear | None
     return next((module for module in found if isinstance(module, nn.Linear)), None)
 
 
+def final_of(model: PreTrainedModel, paths: dict[str, Any]) -> nn.Linear | None:
+    """Return the last projection of the task's head, if there is one."""
+    found = (_find(model, path) for path in paths["finals"])
+    return next((module for module in found if isinstance(module, nn.Linear)), None)
+
+
 def _select(parameter: Tensor, kept: Kept | None, dim: int) -> nn.Parameter:
     if kept is None:
         return parameter  # type: ignore[return-value]
@@ -309,7 +343,8 @@ def _carve_as_configured(model: PreTrainedModel) -> None:
     plan = record["plan"]
     layers = [(indices(kept["heads"]), indices(kept["neurons"])) for kept in plan["layers"]]
     channels = None if plan["channels"] is None else indices(plan["channels"])
-    carve(model, record["paths"], record["dense"]["head_size"], layers, channels)
+    pooled = indices(plan["pooled"]) if "pooled" in plan else None
+    carve(model, record["paths"], record["dense"]["head_size"], layers, channels, pooled)
 
 
 def _config_class(stock: type[PreTrainedConfig]) -> type[PreTrainedConfig]:

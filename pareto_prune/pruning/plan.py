@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Self
+from typing import Any, Self
 
 import pydantic
 
@@ -38,10 +38,13 @@ class PruningPlan(Record):
         layers: one entry a layer of the dense model; one with neither heads nor neurons is
             skipped as a whole.
         channels: hidden dimensions that stay, strictly increasing; ``None`` keeps all.
+        pooled: units that stay of what the task's head makes before its last projection, strictly
+            increasing; ``None`` keeps all.
     """
 
     layers: tuple[LayerPlan, ...]
     channels: tuple[int, ...] | None = None
+    pooled: tuple[int, ...] | None = None
 
     @classmethod
     def dense(cls, architecture: Architecture) -> Self:
@@ -67,6 +70,10 @@ class PruningPlan(Record):
             ),
             channels=None if channels is None else tuple(sorted(channels)),
         )
+
+    def with_pooled(self, pooled: Iterable[int] | None) -> Self:
+        """Return the plan that keeps these pooled units, given in any order; ``None``: all."""
+        return self.model_copy(update={"pooled": None if pooled is None else tuple(sorted(pooled))})
 
     def architecture(self, dense: Architecture) -> Architecture:
         """Return the shape of ``dense`` cut by this plan.
@@ -96,6 +103,16 @@ class PruningPlan(Record):
             self.channels and self.channels[0] >= 0 and self.channels[-1] < dense.hidden
         ):
             raise ValueError(f"channels must be among the {dense.hidden} of the model, not none")
+        if self.pooled is not None and not (
+            self.pooled and self.pooled[0] >= 0 and self.pooled[-1] < dense.hidden
+        ):
+            raise ValueError(f"pooled units must be among the {dense.hidden} of the head, not none")
+
+    @pydantic.model_serializer(mode="wrap")
+    def _as_before(self, write: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out pooled units where all stay: plans of before are known by their digest."""
+        written: dict[str, Any] = write(self)
+        return {k: v for k, v in written.items() if k != "pooled" or v is not None}
 
     def digest(self) -> str:
         """Return a SHA-256 of the plan: equal plans, equal digests."""

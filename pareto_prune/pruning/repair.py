@@ -150,8 +150,9 @@ class _Repair:
         if reader is None or dense_reader is None:
             return
         read = [input_of(self.model, reader, batch) for batch in self.batches]
+        rows: Rows = slice(None) if self.plan.pooled is None else list(self.plan.pooled)
         # it may read one token of a sentence: a tenth or less of the rows, so a stronger pull
-        self._reread([reader], [dense_reader], [slice(None)], read, READER, 10 * self.ridge)
+        self._reread([reader], [dense_reader], [rows], read, READER, 10 * self.ridge)
 
     def _dense_layer(self, index: int) -> nn.Module:
         return self.family.layers(self.dense)[index]

@@ -27,9 +27,11 @@ from pareto_prune.models.families import (
     record,
 )
 from pareto_prune.models.family import ModelFamily
+from pareto_prune.models.layout import find
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.modeling_pruned import indices
 from pareto_prune.pruning.plan import LayerPlan, PruningPlan
+from pareto_prune.pruning.stock import is_plain, pooled_scores, stock_sizes
 
 RECORD_VERSION = 1
 _CHANNEL_TASKS = ("", "SequenceClassification", "TokenClassification")
@@ -58,10 +60,15 @@ def cut(model: PreTrainedModel, plan: PruningPlan) -> PreTrainedModel:
     if plan.channels is not None:
         _check_head(model)
     layers, channels = _relative(plan_of(model), plan)
+    pooled = _relative_pooled(model, plan)
     stays = [position for position, (heads, neurons) in enumerate(layers) if heads or neurons]
-    stated = family.stated(model.config, stays, dense.head_size)
-    modeling_pruned.carve(model, family.paths.to_json(), dense.head_size, layers, channels)
-    _write_record(model, family, dense, plan, stated)
+    sizes = stock_sizes(model, plan)
+    stated = family.stated(model.config, stays, dense.head_size) | (sizes or {})
+    paths = _paths(model, family, own_table=bool(sizes) and _loses_heads(plan, dense))
+    modeling_pruned.carve(model, paths, dense.head_size, layers, channels, pooled)
+    _write_record(model, paths, dense, plan, stated)
+    if sizes is None:
+        _become_pruned(model)
     return model
 
 
@@ -111,6 +118,9 @@ def masked(model: PreTrainedModel, plan: PruningPlan) -> Iterator[PreTrainedMode
         if plan.channels is not None:
             for handle in _mask_channels(family, model, plan.channels):
                 hooks.callback(handle.remove)
+        if plan.pooled is not None:
+            for handle in _mask_pooled(family, model, plan.pooled):
+                hooks.callback(handle.remove)
         yield model
 
 
@@ -122,16 +132,18 @@ def plan_to_ranges(plan: PruningPlan) -> dict[str, Any]:
             for layer in plan.layers
         ],
         "channels": None if plan.channels is None else _ranges(plan.channels),
+        **({} if plan.pooled is None else {"pooled": _ranges(plan.pooled)}),
     }
 
 
 def plan_from_ranges(data: dict[str, Any]) -> PruningPlan:
     """Read what :func:`plan_to_ranges` wrote."""
     channels = data["channels"]
-    return PruningPlan.of(
+    plan = PruningPlan.of(
         ((indices(layer["heads"]), indices(layer["neurons"])) for layer in data["layers"]),
         None if channels is None else indices(channels),
     )
+    return plan.with_pooled(indices(data["pooled"])) if "pooled" in data else plan
 
 
 def _ranges(indices: Sequence[int]) -> str:
@@ -162,6 +174,34 @@ def _relative(
     return layers, _positions(current.channels, plan.channels, "channel")
 
 
+def _relative_pooled(model: PreTrainedModel, plan: PruningPlan) -> list[int] | None:
+    """Return the pooled units that stay, in positions of what the model has now; ``None``: all."""
+    has, keeps = plan_of(model).pooled, plan.pooled
+    if has == keeps:
+        return None
+    if keeps is None:
+        raise ValueError("the plan keeps all pooled units, the model has lost some")
+    if pooled_scores(model) is None:
+        raise ValueError("the plan names pooled units, the model's head has none")
+    return list(keeps) if has is None else _positions(has, keeps, "pooled unit")
+
+
+def _loses_heads(plan: PruningPlan, dense: Architecture) -> bool:
+    pairs = zip(plan.layers, dense.layers, strict=True)
+    return any(0 < len(kept.heads) < full.heads for kept, full in pairs)
+
+
+def _paths(model: PreTrainedModel, family: ModelFamily, own_table: bool) -> dict[str, Any]:
+    """Return where parts live; what layers share is a part to be cut in stock models alone."""
+    paths, before = family.paths.to_json(), record(model)
+    had = before is not None and before["paths"]["attention"].get("shared_table")
+    if had and not own_table:
+        raise ValueError("what the layers share has lost heads: cut the dense model instead")
+    if not own_table:
+        paths["attention"]["shared_table"] = ""
+    return paths
+
+
 def _positions(has: Sequence[int], keeps: Sequence[int], what: str) -> list[int]:
     where = {unit: position for position, unit in enumerate(has)}
     gone = [unit for unit in keeps if unit not in where]
@@ -180,45 +220,32 @@ def _check_head(model: PreTrainedModel) -> None:
 
 def _write_record(
     model: PreTrainedModel,
-    family: ModelFamily,
+    paths: dict[str, Any],
     dense: Architecture,
     plan: PruningPlan,
     stated: dict[str, Any],
 ) -> None:
     config, shape, before = model.config, plan.architecture(dense), record(model)
-    first = {name: getattr(config, name, None) for name in stated}
+    earlier = {} if before is None else before["stated"]
+    first = {name: getattr(config, name, None) for name in stated} | earlier
     found = {
         "version": RECORD_VERSION,
         "dense": dense.to_json(),
         "layers": [layer.to_json() for layer in shape.layers],
         "plan": plan_to_ranges(plan),
-        "paths": family.paths.to_json(),
-        "stated": first if before is None else before["stated"],
+        "paths": paths,
+        "stated": first,
     }
     config.hidden_size = shape.hidden
     config.num_hidden_layers = sum(not layer.dropped for layer in shape.layers)
-    for name, value in stated.items():
+    for name, value in (earlier | stated).items():
         setattr(config, name, value)
     setattr(config, RECORD, found)
-    if not is_plain(model):
-        _become_pruned(model)
-
-
-def is_plain(model: PreTrainedModel) -> bool:
-    """Whether the stock class of transformers can hold a model: at most whole layers are gone."""
-    shape, dense = architecture(model), dense_architecture(model)
-    whole = all(
-        layer.dropped or layer == full
-        for layer, full in zip(shape.layers, dense.layers, strict=True)
-    )
-    kept = [index for index, layer in enumerate(shape.layers) if not layer.dropped]
-    stock = family_of(model).stock_builds(model.config, kept)
-    return whole and stock and shape.hidden == dense.hidden
 
 
 def _become_pruned(model: PreTrainedModel) -> None:
     """Give the model the class that saves and loads its shape (``PrunedX`` for its class ``X``)."""
-    if type(model).__name__.startswith("Pruned"):
+    if not is_plain(model):
         return
     pruned: Any = getattr(modeling_pruned, f"Pruned{type(model).__name__}")
     model.__class__ = pruned
@@ -287,6 +314,17 @@ def _mask_channels(
         yield module.register_forward_hook(_keep_outputs(channels))
     for norm in norms:
         yield norm.register_forward_hook(_norm_over(norm, channels))
+
+
+def _mask_pooled(
+    family: ModelFamily, model: PreTrainedModel, pooled: Sequence[int]
+) -> Iterator[Any]:
+    reader = modeling_pruned.reader_of(model, family.paths.to_json())
+    assert reader is not None
+    yield reader.register_forward_hook(_keep_outputs(pooled))
+    norm = find(model, family.paths.pooled_norm)
+    if norm is not None:
+        yield norm.register_forward_hook(_norm_over(norm, pooled))
 
 
 def _keep_outputs(kept: Sequence[int]) -> Any:

@@ -11,7 +11,8 @@ from pareto_prune.export.loading import load
 from pareto_prune.models.families import family_of
 from pareto_prune.models.onnx_graph import build, check, session, torch_logits
 from pareto_prune.pruning.plan import PruningPlan
-from pareto_prune.pruning.surgery import cut, cut_copy, is_plain
+from pareto_prune.pruning.stock import is_plain
+from pareto_prune.pruning.surgery import cut, cut_copy
 from tests.export import test_huggingface as exporting
 from tests.pruning import test_surgery
 from tests.pruning.plans import plans

@@ -13,10 +13,10 @@ from pareto_prune.models.families import architecture, family_of
 from pareto_prune.models.opset import OPSET
 from pareto_prune.pruning.modeling_pruned import NoHeads, NoNeurons, OnlyBias
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.stock import is_plain
 from pareto_prune.pruning.surgery import (
     cut,
     cut_copy,
-    is_plain,
     masked,
     plan_from_ranges,
     plan_of,

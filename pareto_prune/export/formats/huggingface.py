@@ -27,8 +27,8 @@ WEIGHTS = "model.safetensors"
 class HuggingFace:
     """A folder that transformers loads: safetensors, tokenizer, model card, plan.json.
 
-    Where layers are of unlike width it holds a modelling file, and loading needs
-    ``trust_remote_code=True``; where at most whole layers are gone it is a plain checkpoint.
+    Where the shape is native, it is a plain checkpoint; where layers are of unlike width, it holds
+    a modelling file, and loading needs ``trust_remote_code=True``.
 
     Attributes:
         dtype: of the weights.
@@ -50,7 +50,7 @@ class HuggingFace:
     ) -> Path:
         """Write ``model`` to ``folder``; see :class:`pareto_prune.export.formats.Exporter`."""
         from pareto_prune.inputs.checkpoint import quiet_transformers
-        from pareto_prune.pruning.surgery import is_plain
+        from pareto_prune.pruning.stock import is_plain
 
         del examples
         check_plan(model, plan)

@@ -20,6 +20,7 @@ class DistilBert(ModelFamily):
     """DistilBERT: half of BERT's layers, no token types, no pooler."""
 
     model_types: ClassVar[tuple[str, ...]] = ("distilbert",)
+    neurons_key: ClassVar[str] = "hidden_dim"
     paths: ClassVar[Paths] = Paths(
         layers="transformer.layer",
         attention=SublayerPaths(

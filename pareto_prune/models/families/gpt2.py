@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +23,7 @@ class Gpt2(ModelFamily):
 
     model_types: ClassVar[tuple[str, ...]] = ("gpt2",)
     pre_norm: ClassVar[bool] = True
+    neurons_key: ClassVar[str] = "n_inner"
     paths: ClassVar[Paths] = Paths(
         layers="h",
         attention=SublayerPaths(
@@ -57,10 +58,10 @@ class Gpt2(ModelFamily):
             Problem("model", "config.pad_token_id is not set", "allowed: a token of its vocabulary")
         ]
 
-    def stock_builds(self, config: PreTrainedConfig, kept: Sequence[int]) -> bool:
-        """Whether every layer stays in its place, or scores are not scaled by it."""
+    def places(self, config: PreTrainedConfig, layers: int) -> Sequence[Hashable]:
+        """Return each layer's index where scores are scaled by it."""
         indexed = getattr(config, "scale_attn_by_inverse_layer_idx", False)
-        return not indexed or list(kept) == list(range(len(kept)))
+        return range(layers) if indexed else super().places(config, layers)
 
     def unwritten(self, config: PreTrainedConfig) -> str | None:
         """Return what is not written: a decoder, and scores in another order."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pareto_prune.models.families import families
+from pareto_prune.models.families import families, record
 from pareto_prune.models.family import ModelFamily, Written
 from pareto_prune.models.layout import Paths, SublayerPaths
 from pareto_prune.models.writer import Writer
@@ -47,6 +47,7 @@ class ModernBert(ModelFamily):
         embedding_norms=("embeddings.norm",),
         final_norms=("final_norm",),
         readers=("head.dense",),
+        pooled_norm="head.norm",
     )
 
     def stated(
@@ -55,9 +56,15 @@ class ModernBert(ModelFamily):
         """Return each layer's kind of attention, and the size that rotary positions have."""
         return {"layer_types": [config.layer_types[i] for i in kept], "head_dim": head_size}
 
-    def stock_builds(self, config: PreTrainedConfig, kept: Sequence[int]) -> bool:  # noqa: ARG002
-        """Whether the first layer, which has no norm before its attention, is the first still."""
-        return not kept or kept[0] == 0
+    def places(self, config: PreTrainedConfig, layers: int) -> Sequence[Hashable]:
+        """Return which layer is the first, which has no norm, and each one's kind of attention.
+
+        New versions of transformers read the kinds from a list; older ones, and other servers,
+        count every n-th layer from the first.
+        """
+        found = record(config)
+        types = config.layer_types if found is None else found["stated"]["layer_types"]
+        return [(index == 0, types[index]) for index in range(layers)]
 
     def span(self, layer: nn.Module) -> int | None:
         """Return the tokens of a window, both sides and the middle."""

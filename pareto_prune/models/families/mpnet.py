@@ -43,6 +43,7 @@ class MPNet(ModelFamily):
             counts=("attention.attn.num_attention_heads",),
             widths=("attention.attn.all_head_size",),
             shared="position_bias",
+            shared_table="encoder.relative_attention_bias",
         ),
         ffn=SublayerPaths(
             module="intermediate",
