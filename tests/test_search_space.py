@@ -177,8 +177,8 @@ def test_a_population_fits_the_number_of_trials(trials: int, size: int) -> None:
 def test_strategies_are_asked_what_they_read() -> None:
     config = study_config(search={"strategies": ("l1", "layer_wise")})
     reads = strategy_reads(config)
-    assert reads["layer_wise"] == {"importance", "sublayers"}
-    assert reads["l1"] == {"sublayers"}
+    assert reads["layer_wise"] == {"importance", "sublayers", "depth"}
+    assert reads["l1"] == {"sublayers", "depth"}
     by_threshold = study_config(
         search={"strategies": ("l1",)}, strategy={"l1": {"by": "threshold"}}
     )
@@ -285,3 +285,64 @@ print([name for name in ("optuna", "torch") if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ended.stdout.strip() == "[]"
+
+
+def test_where_layers_are_alike_one_gene_stands_for_all_ffns_and_one_for_the_depth() -> None:
+    config = study_config(search={"shapes": "native", "strategies": ("balanced", "layer_wise")})
+    space = SearchSpace.of(config, ARCHITECTURE)
+    found = names(space)
+    assert "ffn" in found
+    assert "depth" in found
+    assert not any(name.startswith("sublayer") for name in found)
+    params = {gene.name: gene.only for gene in space.genes} | {"ffn": 0.25, "depth": 1 / 3}
+    candidate = space.to_candidate(params)
+    assert candidate.sublayers == (0.5, 0.25) * 3
+    assert candidate.depth == 1 / 3
+    assert space.to_params(candidate) == params
+    assert all(candidate.depth == 0.0 for candidate in starting_candidates(config, space))
+
+
+def test_every_gene_of_even_layers_is_read_by_a_strategy_that_has_it() -> None:
+    config = study_config(
+        search={"shapes": "native", "strategies": ("balanced", "layer_wise", "adaptive")}
+    )
+    space = SearchSpace.of(config, ARCHITECTURE)
+    sampled = {gene.name: gene.high for gene in space.genes if not gene.choices}
+    sampled |= {gene.name: gene.only for gene in space.genes if gene.choices}
+    left = {
+        name: {
+            g
+            for g, v in space.canonical({**sampled, "strategy": name}).items()
+            if g in ("ffn", "depth") and v == sampled[g]
+        }
+        for name in config.search.strategies
+    }
+    assert left == {"balanced": {"ffn"}, "layer_wise": {"ffn", "depth"}, "adaptive": set()}
+
+
+def test_a_study_of_unlike_layers_has_no_depth() -> None:
+    space = space_of()
+    assert "depth" not in names(space)
+    assert "depth" not in space.constants
+    assert space.to_candidate({gene.name: gene.only for gene in space.genes}).depth == 0.0
+
+
+@pytest.mark.parametrize("name", starters.names())
+def test_starters_keep_what_they_drop_where_layers_are_alike(name: str) -> None:
+    config = study_config(search={"shapes": "native", "starters": (name,)})
+    space = SearchSpace.of(config, ARCHITECTURE)
+    for candidate in starting_candidates(config, space):
+        params = space.to_params(candidate)
+        gone = sum(min(pair) == 1.0 for pair in zip(*[iter(candidate.sublayers)] * 2, strict=True))
+        assert params.get("depth", 0.0) == pytest.approx(gone / 3)
+
+
+def test_what_comes_from_a_study_of_unlike_layers_has_their_mean() -> None:
+    config = study_config(search={"shapes": "native", "strategies": ("layer_wise",)})
+    space = SearchSpace.of(config, ARCHITECTURE)
+    uneven = Candidate(
+        strategy="layer_wise", importance="obs", sublayers=(0.0, 0.2, 1.0, 1.0, 0.5, 0.4)
+    )
+    params = space.to_params(uneven)
+    assert params["ffn"] == pytest.approx(0.3)
+    assert params["depth"] == pytest.approx(1 / 3)

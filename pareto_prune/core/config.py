@@ -96,6 +96,10 @@ class SearchTable(Table):
 
     strategies: tuple[str, ...] = ("balanced", "layer_wise", "l1")
     """Strategies to choose from; see `pareto-prune list strategies`."""
+    shapes: Literal["uneven", "native"] = "uneven"
+    """`native`: only models that transformers and other servers load by the name of their
+    architecture alone: the same heads and neurons in every layer, whole layers dropped, and with
+    `channel` fewer hidden channels. `uneven`: every layer may have its own."""
     importances: tuple[str, ...] = ("obs", "fisher")
     """Importances for the strategies that take one; see `pareto-prune list importances`."""
     cost_target: Range = Range(low=0.08, high=0.7)

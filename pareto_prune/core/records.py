@@ -61,6 +61,8 @@ class Candidate(Record):
         sublayers: one number for every sublayer, bottom up, attention before FFN
             (``2 × layers`` of them), in [0, 1]; a strategy reads it as its sparsity or as its
             layer coefficient.
+        depth: share of the layers that goes whole, in [0, 1); which ones, the strategy says. Only
+            where all layers that stay are alike.
         alpha_accuracy, alpha_latency, alpha_energy: what each objective weighs in ``balanced``.
         learning_rate: of the brief fine-tune.
         deployment: knobs of deployment that the study searches (``dtype``, ``max_length``,
@@ -73,6 +75,7 @@ class Candidate(Record):
     cost_target: float = 1.0
     threshold: float = 0.0
     sublayers: tuple[float, ...] = ()
+    depth: float = 0.0
     alpha_accuracy: float = 1.0
     alpha_latency: float = 0.5
     alpha_energy: float = 0.5
@@ -219,6 +222,7 @@ class TrialResult(Record):
         values: objectives by name, in the units of :mod:`pareto_prune.core.objectives`; for a trial
             stopped early the metric is that of its last rung.
         intervals: 95 % intervals of ``values``.
+        native: whether the stock class of transformers holds its model; ``None``: not noted.
         timings: seconds by stage (``prune``, ``measure``, ``finetune``, ``evaluate``, ``total``).
         predicted: latency and energy by the cost tables, where the shape was known beforehand.
         stop_reason: why the trial was stopped early; of an audited one, why it would have been.
@@ -233,6 +237,7 @@ class TrialResult(Record):
     candidate: Candidate
     architecture: Architecture | None = None
     plan_digest: str | None = None
+    native: bool | None = None
     parameters: int | None = None
     bytes: int | None = None
     quality: Quality | None = None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pareto_prune.pruning.database import PruningDatabase
+    from pareto_prune.pruning.even import EvenShapes
 
 Penalty = Callable[[], "Tensor"]
 
@@ -90,6 +91,10 @@ class Context(Protocol):
     @property
     def round_widths(self) -> bool:
         """Whether widths are rounded to what the hardware likes."""
+
+    @property
+    def even(self) -> EvenShapes | None:
+        """What shapes are allowed where all layers must be alike; ``None``: they may differ."""
 
     def train(
         self,

@@ -61,7 +61,7 @@ def options(
             ``STRETCH ** (2 coefficient − 1)`` times, so 0.5 changes nothing. None: all 0.5.
         multiple: of neurons; the dense width is always among the options.
     """
-    weights = STRETCH ** (2 * np.array(coefficients or [0.5] * len(sensitivities)) - 1)
+    weights = stretched(coefficients or [0.5] * len(sensitivities))
     found = []
     for index, full in enumerate(dense.layers):
         heads, neurons = np.arange(full.heads + 1), _widths(full.neurons, multiple)
@@ -75,6 +75,20 @@ def options(
         ]
         found.append(_pairs(heads, neurons, costs, losses))
     return found
+
+
+def stretched(coefficients: Sequence[float]) -> Floats:
+    """Return how many times the loss of each sublayer counts."""
+    return np.asarray(STRETCH ** (2 * np.array(coefficients) - 1), dtype=np.float64)
+
+
+def weighted(
+    sensitivities: Sequence[Mapping[int, float]], coefficients: Sequence[float]
+) -> list[dict[int, float]]:
+    """Return sensitivities times what :func:`stretched` says of them."""
+    weights = stretched(coefficients or [0.5] * len(sensitivities)).tolist()
+    pairs = zip(sensitivities, weights, strict=True)
+    return [{kept: weight * loss for kept, loss in one.items()} for one, weight in pairs]
 
 
 def curve(sensitivity: Mapping[int, float], widths: Ints) -> Floats:

@@ -10,6 +10,7 @@ import pydantic
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context, Penalty
+from pareto_prune.pruning.even_plans import all_gone, even_by_sparsity, even_by_threshold
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.scores import UnitScores
@@ -98,8 +99,8 @@ class ByNorm:
 
     @property
     def reads(self) -> frozenset[str]:
-        """The gene it reads: ``sublayers`` or ``threshold``."""
-        return frozenset({"sublayers" if self.by == "sparsity" else "threshold"})
+        """The genes it reads: ``sublayers`` and ``depth``, or ``threshold``."""
+        return frozenset({"sublayers", "depth"} if self.by == "sparsity" else {"threshold"})
 
     @property
     def trains_before_cut(self) -> bool:
@@ -122,18 +123,24 @@ class ByNorm:
         return Pruned(plan, cut(model, plan), steps)
 
     def shape(self, candidate: Candidate, context: Context) -> Architecture | None:
-        """Return the widths of every layer; a threshold gives them only with the scores.
+        """Return the widths of every layer, where they are known without the scores.
 
         Raises:
             TrialError: the candidate does not fit the model.
         """
-        if self.by == "threshold":
+        if self.by == "threshold" or context.even is not None:
             return None
         return shape_by_sparsity(context.architecture, candidate.sublayers, context.round_widths)
 
     def _plan(self, scores: UnitScores, candidate: Candidate, context: Context) -> PruningPlan:
+        shapes, sparsities = context.even, candidate.sublayers
+        if shapes is not None and self.by == "sparsity":
+            depth, gone = candidate.depth, all_gone(context.architecture, sparsities)
+            return even_by_sparsity(scores, sparsities, depth, shapes, context.round_widths, gone)
+        if shapes is not None:
+            return even_by_threshold(scores, candidate.threshold, shapes, context.round_widths)
         if self.by == "sparsity":
-            return plan_by_sparsity(scores, candidate.sublayers, context.round_widths)
+            return plan_by_sparsity(scores, sparsities, context.round_widths)
         return plan_by_threshold(scores, candidate.threshold, context.round_widths)
 
 

@@ -139,6 +139,13 @@ def plan_by_threshold(scores: UnitScores, threshold: float, round_widths: bool) 
     )
 
 
+def above_threshold(scores: UnitScores, threshold: float) -> tuple[list[int], list[int]]:
+    """Return how many heads and neurons of every layer are not below a threshold."""
+    kinds = (normalised(scores.heads), normalised(scores.neurons))
+    counts = ([int((layer >= threshold).sum()) for layer in kind] for kind in kinds)
+    return next(counts), next(counts)
+
+
 def normalised(scores: Sequence[Tensor]) -> list[Tensor]:
     """Return scores of one kind of unit as numbers in [0, 1] that compare across layers.
 

@@ -8,14 +8,15 @@
 
 The space is flat and static: every candidate has a value for every gene. A gene that no strategy
 of the study reads, or whose range holds one value, is a constant instead. What the strategy of a
-candidate does not read is set to its canonical value before duplicates are looked for.
+candidate does not read is set to its canonical value before duplicates are looked for. Where all
+layers must be alike, one gene stands for all FFNs and one for how many layers go.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -114,12 +115,14 @@ class SearchSpace:
         constants: value of every parameter that has one value only.
         reads: fields of the candidate that each strategy reads.
         layers: layers of the dense model; a candidate has two sublayers for each.
+        even: whether all layers that stay are alike: one gene stands for all FFNs.
     """
 
     genes: tuple[Gene, ...]
     constants: Mapping[str, Value]
     reads: Mapping[str, frozenset[str]]
     layers: int
+    even: bool = False
     _by_name: Mapping[str, Gene] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -150,7 +153,8 @@ class SearchSpace:
                 genes.append(gene)
             else:
                 constants[gene.name] = gene.only if gene.single else _unread(gene)
-        return cls(tuple(genes), constants, dict(reads), len(architecture.layers))
+        even = config.search.shapes == "native"
+        return cls(tuple(genes), constants, dict(reads), len(architecture.layers), even)
 
     def gene(self, name: str) -> Gene | None:
         """Return the gene of this name, or ``None`` where it is a constant."""
@@ -164,7 +168,8 @@ class SearchSpace:
             importance=values["importance"],
             cost_target=values["cost_target"],
             threshold=values["threshold"],
-            sublayers=tuple(values[name] for name in sublayer_names(self.layers)),
+            sublayers=self._sublayers(values),
+            depth=values.get(DEPTH, 0.0),
             **{name: values[name] for name in ALPHAS},
             learning_rate=values["learning_rate"],
             deployment={
@@ -179,7 +184,16 @@ class SearchSpace:
         """Return the value of every gene in a candidate, as it stands: starters may be outside."""
         return {gene.name: self._value(candidate, gene) for gene in self.genes}
 
+    def _sublayers(self, values: Mapping[str, Any]) -> tuple[float, ...]:
+        if self.even:
+            return (ATTENTION, values[FFN]) * self.layers
+        return tuple(values[name] for name in sublayer_names(self.layers))
+
     def _value(self, candidate: Candidate, gene: Gene) -> Value:
+        if gene.name == FFN:
+            return _mean_ffn(candidate.sublayers)
+        if gene.name == DEPTH:
+            return _share_gone(candidate)
         if gene.field == "sublayers":
             return candidate.sublayers[int(gene.name.removeprefix(_SUBLAYER))]
         if gene.field == "deployment":
@@ -221,6 +235,15 @@ class SearchSpace:
 
 
 _SUBLAYER = "sublayer_"
+FFN = "ffn"
+"""The gene of all FFNs where layers are alike."""
+DEPTH = "depth"
+"""The gene of the share of layers that goes where layers are alike."""
+DEEPEST = 2 / 3
+"""Most of the layers that the search lets go."""
+ATTENTION = 0.5
+"""The number of every attention where layers are alike: as a coefficient it changes nothing, and
+as a sparsity it is not read, for heads stay with their layer."""
 DEPLOYMENT = "deployment_"
 """What the names of deployment genes begin with."""
 _EVERYTHING = frozenset(Candidate.model_fields)
@@ -262,13 +285,36 @@ def _possible(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]
     yield Gene("importance", "importance", choices=search.importances)
     yield _cost_target(search.cost_target.low, search.cost_target.high)
     yield _ranged("threshold", search.threshold.low, search.threshold.high)
-    yield from _sublayers(config, architecture)
+    yield from (_even if search.shapes == "native" else _sublayers)(config, architecture)
     for name in ALPHAS:
         yield Gene(name, name, low=SMALLEST_ALPHA, high=1.0, step=0.02)
     low, high = search.learning_rate
     yield Gene("learning_rate", "learning_rate", low=low, high=high, log=True, step=0.02)
     for name, choices in search.deployment.items():
         yield Gene(DEPLOYMENT + name, "deployment", choices=tuple(choices))
+
+
+def _even(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]:
+    """Yield what stands for all sublayers where layers are alike: width of the FFNs, and depth."""
+    widest = max(shape.neurons for shape in architecture.layers)
+    multiple = neuron_multiple(architecture) if config.search.round_widths else 1
+    low, high = config.search.sparsity.low, config.search.sparsity.high
+    yield Gene(FFN, "sublayers", low=low, high=high, step=multiple / max(multiple, widest))
+    layers = len(architecture.layers)
+    most = min(DEEPEST, (layers - 1) / layers)
+    yield Gene(DEPTH, "depth", low=0.0, high=most, step=1 / layers)
+
+
+def _mean_ffn(sublayers: Sequence[float]) -> float:
+    """Return the mean sparsity of the FFNs that do not go as a whole; 1 where all do."""
+    left = [share for share in sublayers[1::2] if share < 1.0]
+    return sum(left) / len(left) if left else 1.0
+
+
+def _share_gone(candidate: Candidate) -> float:
+    """Return the share of layers that go, by name or by depth."""
+    pairs = list(zip(candidate.sublayers[0::2], candidate.sublayers[1::2], strict=True))
+    return candidate.depth + sum(min(pair) >= 1.0 for pair in pairs) / max(1, len(pairs))
 
 
 def _ranged(name: str, low: float, high: float) -> Gene:

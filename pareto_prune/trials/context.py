@@ -13,6 +13,8 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.inputs.examples import Indices
 from pareto_prune.pruning.context import Calibration, Penalty
+from pareto_prune.pruning.even import EvenShapes
+from pareto_prune.pruning.stock import even_shapes
 from pareto_prune.trials.bench import Bench, Fold
 from pareto_prune.trials.deployment import Deployment
 from pareto_prune.trials.evaluation import evaluate
@@ -67,6 +69,12 @@ class TrialContext:
     def round_widths(self) -> bool:
         """Whether widths are rounded to what the hardware likes."""
         return self.bench.config.search.round_widths
+
+    @property
+    def even(self) -> EvenShapes | None:
+        """What shapes are allowed where all layers must be alike."""
+        native = self.bench.config.search.shapes == "native"
+        return even_shapes(self.dense) if native else None
 
     def train(
         self,

@@ -30,6 +30,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.models.families import architecture as architecture_of
 from pareto_prune.pruning.plan import PruningPlan
+from pareto_prune.pruning.stock import is_plain
 from pareto_prune.search.early_stopping import (
     Referee,
     Stop,
@@ -109,6 +110,7 @@ def _result(course: Course) -> TrialResult:
         candidate=context.candidate,
         architecture=architecture_of(pruned.model) if pruned else course.shape,
         plan_digest=pruned.plan.digest() if pruned else None,
+        native=is_plain(pruned.model) if pruned else None,
         parameters=sizes.get("parameters"),
         bytes=sizes.get("bytes"),
         quality=_bare(course.quality) if stopped else course.quality,

@@ -110,6 +110,7 @@ class FakeContext:
     steps: int = 6
     round_widths: bool = True
     seed: int = 0
+    even: Any = None
     trained: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -206,7 +206,7 @@ def test_l1_penalty_is_the_lasso():
 
 
 def test_reads_follow_the_options():
-    assert strategies.create("l1").reads == {"sublayers"}
+    assert strategies.create("l1").reads == {"sublayers", "depth"}
     assert strategies.create("l1", {"by": "threshold"}).reads == {"threshold"}
     assert not strategies.create("l2").trains_before_cut
 

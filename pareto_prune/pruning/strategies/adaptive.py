@@ -12,6 +12,8 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context, CostTable
 from pareto_prune.pruning.cost import BlendedCost, check_target, keep_within, total
+from pareto_prune.pruning.even_decoder import check_even_target
+from pareto_prune.pruning.even_plans import even_within
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.scores import UnitScores
@@ -72,6 +74,8 @@ class Adaptive:
             candidate.alpha_energy,
         )
         check_target(cost, context.architecture, candidate.cost_target)
+        if context.even is not None:
+            check_even_target(context.even, cost, candidate.cost_target, _multiple(context))
         scores = {name: _scaled(context.calibration.importance(name)) for name in self.importances}
         state = _State(
             model=model,
@@ -173,13 +177,12 @@ def _smaller_plan(
     state: _State, scores: UnitScores, cost: CostTable, target: float, context: Context
 ) -> PruningPlan:
     """Return the plan within ``target`` that keeps only what the current plan keeps."""
-    kept = keep_within(
-        _among(scores, state),
-        cost,
-        context.architecture,
-        target,
-        neuron_multiple(context.architecture) if context.round_widths else 1,
-    )
+    dense, among = context.architecture, _among(scores, state)
+    multiple = _multiple(context)
+    if context.even is not None:
+        left = state.plan.architecture(dense)
+        return even_within(among, cost, context.even, target, multiple, left=left)
+    kept = keep_within(among, cost, dense, target, multiple)
     return PruningPlan.of(
         (
             set(layer.heads) & set(units.heads.tolist()),
@@ -187,6 +190,10 @@ def _smaller_plan(
         )
         for layer, units in zip(state.plan.layers, kept, strict=True)
     )
+
+
+def _multiple(context: Context) -> int:
+    return neuron_multiple(context.architecture) if context.round_widths else 1
 
 
 def _among(scores: UnitScores, state: _State) -> UnitScores:

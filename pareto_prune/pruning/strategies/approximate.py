@@ -14,6 +14,8 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context, CostTable
 from pareto_prune.pruning.cost import BlendedCost, check_target, keep_within, total
+from pareto_prune.pruning.even_decoder import check_even_target
+from pareto_prune.pruning.even_plans import even_within
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.scores import UnitScores
@@ -77,6 +79,9 @@ class Approximate:
             candidate.alpha_energy,
         )
         check_target(cost, dense, candidate.cost_target)
+        multiple = neuron_multiple(dense) if context.round_widths else 1
+        if context.even is not None:
+            check_even_target(context.even, cost, candidate.cost_target, multiple)
         scores = context.calibration.importance(candidate.importance)
         check_finite(scores)
         gates = _Gates.start(scores, self.spread, model.device)
@@ -84,11 +89,12 @@ class Approximate:
         if steps:
             lagrangian = _Lagrangian(gates, cost, dense, candidate.cost_target, steps)
             self._train(model, gates, lagrangian, steps, context)
-        multiple = neuron_multiple(dense) if context.round_widths else 1
-        kept = keep_within(
-            gates.scores(), cost, dense, candidate.cost_target, multiple, per_cost=False
-        )
-        plan = PruningPlan.of((k.heads.tolist(), k.neurons.tolist()) for k in kept)
+        target, shapes = candidate.cost_target, context.even
+        if shapes is None:
+            kept = keep_within(gates.scores(), cost, dense, target, multiple, per_cost=False)
+            plan = PruningPlan.of((k.heads.tolist(), k.neurons.tolist()) for k in kept)
+        else:
+            plan = even_within(gates.scores(), cost, shapes, target, multiple, per_cost=False)
         if steps:
             gates.fold(model, plan)
         return Pruned(plan, cut(model, plan), steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -11,7 +12,8 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context
 from pareto_prune.pruning.cost import BlendedCost, check_target
-from pareto_prune.pruning.decoder import decode, options, weigh
+from pareto_prune.pruning.decoder import decode, options, weigh, weighted
+from pareto_prune.pruning.even_decoder import least_loss
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.selection import check_sublayers, neuron_multiple
 from pareto_prune.pruning.strategies import strategies
@@ -81,12 +83,18 @@ class Balanced:
             candidate.alpha_latency,
             candidate.alpha_energy,
         )
-        multiple = neuron_multiple(dense) if context.round_widths else 1
-        stages = options(dense, cost, calibration.sensitivities, candidate.sublayers, multiple)
         if self.target:
             check_target(cost, dense, candidate.cost_target)
+        both = candidate.alpha_latency + candidate.alpha_energy
+        price = 0.0 if self.target else NATS * both / max(candidate.alpha_accuracy, 1e-9)
+        multiple = neuron_multiple(dense) if context.round_widths else 1
+        if context.even is not None:
+            limit = candidate.cost_target if self.target else math.inf
+            curves = weighted(calibration.sensitivities, candidate.sublayers)
+            return least_loss(context.even, cost, curves, limit, price, multiple)
+        stages = options(dense, cost, calibration.sensitivities, candidate.sublayers, multiple)
+        if self.target:
             layers = decode(stages, candidate.cost_target - cost.fixed)
         else:
-            both = candidate.alpha_latency + candidate.alpha_energy
-            layers = weigh(stages, NATS * both / max(candidate.alpha_accuracy, 1e-9))
+            layers = weigh(stages, price)
         return dense.model_copy(update={"layers": tuple(layers)})

@@ -13,6 +13,8 @@ from pareto_prune.core.errors import TrialError
 from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context, CostTable
 from pareto_prune.pruning.cost import BlendedCost
+from pareto_prune.pruning.even import EvenShapes
+from pareto_prune.pruning.even_plans import even_units
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.selection import (
@@ -38,7 +40,8 @@ class Channel:
     """Remove hidden channels everywhere, and FFN neurons, until the cost target is met.
 
     The sampled numbers of the attentions (their mean) and of the FFNs say how fast the channels
-    and the neurons of each layer go; the cost target says how far. All heads stay.
+    and the neurons of each layer go; the cost target says how far. All heads stay, but where all
+    layers must be alike: there channels go by the width of a head, each with a head of every layer.
 
     Attributes:
         repair: refit what reads the channels, and ``W_o`` and ``W_2``, to the dense model.
@@ -65,6 +68,8 @@ class Channel:
         from pareto_prune.pruning.surgery import cut
 
         plan = self._plan(candidate, context)
+        if context.even is not None:
+            plan = plan.with_pooled(_pooled(model, plan))
         cut(model, plan)
         if self.repair:
             with context.stage("repair"):
@@ -84,16 +89,25 @@ class Channel:
             candidate.alpha_latency,
             candidate.alpha_energy,
         )
-        widths = widths_within(dense, table, candidate, context.round_widths)
+        shapes = context.even
+        widths = widths_within(dense, table, candidate, context.round_widths, shapes)
+        some = None if widths.channels == dense.hidden else strongest(channels, widths.channels)
+        if shapes is not None:
+            heads = _most_heads(shapes)[widths.channels]
+            kept = shapes.of(heads, widths.neurons[0], range(len(dense.layers)))
+            return PruningPlan.of(even_units(scores, shapes, kept), some)
+        pairs = zip(dense.layers, scores.neurons, widths.neurons, strict=True)
         return PruningPlan.of(
-            (
-                (range(shape.heads), strongest(neurons, kept))
-                for shape, neurons, kept in zip(
-                    dense.layers, scores.neurons, widths.neurons, strict=True
-                )
-            ),
-            None if widths.channels == dense.hidden else strongest(channels, widths.channels),
+            ((range(full.heads), strongest(neurons, kept)) for full, neurons, kept in pairs), some
         )
+
+
+def _pooled(model: PreTrainedModel, plan: PruningPlan) -> list[int] | None:
+    """Return the pooled units that stay: as many as channels, where some channels go."""
+    from pareto_prune.pruning.stock import pooled_scores
+
+    scores = pooled_scores(model) if plan.channels is not None else None
+    return None if scores is None else strongest(scores, len(plan.channels or ()))
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,11 @@ class Widths:
 
 
 def widths_within(
-    dense: Architecture, table: CostTable, candidate: Candidate, round_widths: bool
+    dense: Architecture,
+    table: CostTable,
+    candidate: Candidate,
+    round_widths: bool,
+    shapes: EvenShapes | None = None,
 ) -> Widths:
     """Return the widths that meet the cost target, to within one step of any of them.
 
@@ -115,7 +133,10 @@ def widths_within(
     Raises:
         TrialError: the target is below the smallest model, or the candidate does not fit.
     """
-    search = _Search(dense, table, round_widths, *_weights(candidate, len(dense.layers)))
+    weights = _weights(candidate, len(dense.layers))
+    search = _Search(dense, table, round_widths, *weights)
+    if shapes is not None:
+        search = _EvenSearch(dense, table, round_widths, *weights, shapes)
     target = candidate.cost_target * (1 + 1e-9)
     low, high = 0.0, 1.0 / min(search.channel_weight, *search.neuron_weights)
     if search.cost(search.at(low)) <= target:
@@ -162,9 +183,13 @@ class _Search:
         Every product of a layer reads or writes the hidden channels; only the softmax does not,
         so the truth is a little above.
         """
-        full = sum(self.table.heads(i, shape.heads) for i, shape in enumerate(self.dense.layers))
+        full = sum(self.table.heads(i, kept) for i, kept in enumerate(self.heads(widths)))
         neurons = sum(self.table.neurons(i, kept) for i, kept in enumerate(widths.neurons))
         return (self.table.fixed + full + neurons) * widths.channels / self.dense.hidden
+
+    def heads(self, widths: Widths) -> Sequence[int]:  # noqa: ARG002
+        """Return the heads of every layer at these widths."""
+        return [shape.heads for shape in self.dense.layers]
 
     def filled(self, widths: Widths, target: float) -> Widths:
         """Give back steps, channels first and then lower layers first, while they fit."""
@@ -184,6 +209,42 @@ class _Search:
                 more = min(kept + neuron, full)
                 before, after = widths.neurons[:layer], widths.neurons[layer + 1 :]
                 yield replace(widths, neurons=(*before, more, *after))
+
+
+@dataclass(frozen=True)
+class _EvenSearch(_Search):
+    """Widths that are the same in every layer, with as many heads as go with the channels."""
+
+    shapes: EvenShapes
+
+    def at(self, strength: float) -> Widths:
+        """Return the widths at one strength of pruning; 0 keeps all."""
+        hidden, most = self.dense.hidden, self.dense.layers[0].neurons
+        left = (1.0 - min(1.0, strength * self.channel_weight)) * hidden
+        allowed = _most_heads(self.shapes)
+        channels = max((width for width in allowed if width <= left), default=min(allowed))
+        weight, step = sum(self.neuron_weights) / len(self.neuron_weights), self.steps[1]
+        return self._even(channels, max(min(step, most), _left(most, strength * weight, step)))
+
+    def heads(self, widths: Widths) -> Sequence[int]:
+        """Return the heads of every layer at these widths."""
+        return [_most_heads(self.shapes)[widths.channels]] * len(self.dense.layers)
+
+    def _wider(self, widths: Widths) -> Iterator[Widths]:
+        kept, most = widths.neurons[0], self.dense.layers[0].neurons
+        wider = [width for width in _most_heads(self.shapes) if width > widths.channels]
+        if wider:
+            yield self._even(min(wider), kept)
+        if kept < most:
+            yield self._even(widths.channels, min(kept + self.steps[1], most))
+
+    def _even(self, channels: int, neurons: int) -> Widths:
+        return Widths(channels, (neurons,) * len(self.dense.layers))
+
+
+def _most_heads(shapes: EvenShapes) -> dict[int, int]:
+    """Return the most heads that go with each number of channels."""
+    return {hidden: heads for heads, hidden in sorted(shapes.hidden.items())}
 
 
 def _left(total: int, sparsity: float, step: int) -> int:

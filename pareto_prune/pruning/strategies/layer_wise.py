@@ -10,6 +10,8 @@ import pydantic
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context
+from pareto_prune.pruning.even_plans import all_gone, even_by_sparsity
+from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.selection import (
     check_sublayers,
@@ -35,7 +37,7 @@ class LayerWise:
         tokens: calibration tokens that the repair uses.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"sublayers", "importance"})
+    reads: ClassVar[frozenset[str]] = frozenset({"sublayers", "depth", "importance"})
     trains_before_cut: ClassVar[bool] = False
     calibrates: ClassVar[tuple[str, ...]] = ()
 
@@ -57,8 +59,7 @@ class LayerWise:
         from pareto_prune.pruning.surgery import cut
 
         check_sublayers(candidate.sublayers, len(context.architecture.layers))
-        scores = context.calibration.importance(candidate.importance)
-        plan = plan_by_sparsity(scores, self._sparsities(candidate), context.round_widths)
+        plan = self._plan(candidate, context)
         cut(model, plan)
         if self.repair:
             with context.stage("repair"):
@@ -71,8 +72,19 @@ class LayerWise:
         Raises:
             TrialError: the candidate does not fit the model.
         """
+        if context.even is not None:
+            return self._plan(candidate, context).architecture(context.architecture)
         sparsities = self._sparsities(candidate)
         return shape_by_sparsity(context.architecture, sparsities, context.round_widths)
+
+    def _plan(self, candidate: Candidate, context: Context) -> PruningPlan:
+        scores = context.calibration.importance(candidate.importance)
+        sparsities, shapes = self._sparsities(candidate), context.even
+        if shapes is None:
+            return plan_by_sparsity(scores, sparsities, context.round_widths)
+        gone, sampled = all_gone(context.architecture, sparsities), candidate.sublayers
+        depth, round_widths = candidate.depth, context.round_widths
+        return even_by_sparsity(scores, sampled, depth, shapes, round_widths, gone)
 
     def _sparsities(self, candidate: Candidate) -> list[float]:
         """Return what each sublayer loses; where all would be dropped the fullest layer stays."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import Candidate
-from pareto_prune.search.space import SearchSpace
+from pareto_prune.search.space import ATTENTION, SearchSpace
 from pareto_prune.search.starters import plain, starters
 
 
@@ -26,7 +26,7 @@ class Balanced:
         if "balanced" not in config.search.strategies:
             return []
         allowed = config.search.cost_target
-        equal = (1.0,) * (2 * space.layers)
+        equal = (ATTENTION if space.even else 1.0,) * (2 * space.layers)
         change = {"strategy": "balanced", "sublayers": equal, "starter": "balanced"}
         return [
             plain(space).model_copy(update={**change, "cost_target": target})
