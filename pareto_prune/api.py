@@ -174,18 +174,22 @@ def _root(artifacts: str | None, folder: Path, name: str) -> str:
     return str(folder) if artifacts is None else check_root(f"{artifacts.rstrip('/')}/{name}")
 
 
-def front(name: str, storage: str = DEFAULT_STORAGE, *, every: bool = False) -> Front:
+def front(
+    name: str, storage: str = DEFAULT_STORAGE, *, every: bool = False, native: bool = False
+) -> Front:
     """Return the front of a study.
 
     Args:
         name: of the study.
         storage: URL of the database.
         every: list every trial with its state, not only the front.
+        native: of the trials alone that transformers loads by the name of their architecture.
 
     Raises:
         UserError: no such study, or the storage does not open.
     """
-    return front_of(open_storage(storage).open_study(name).read(), all_trials=every)
+    study = open_storage(storage).open_study(name).read()
+    return front_of(study, all_trials=every, native=native)
 
 
 def confirm(

@@ -23,6 +23,10 @@ def front(
     every: Annotated[
         bool, typer.Option("--all", help="Every trial with its state, not only the front.")
     ] = False,
+    native: Annotated[
+        bool,
+        typer.Option("--native", help="Of what transformers loads by its architecture's name."),
+    ] = False,
 ) -> None:
     """Show the Pareto front of a study, the dense model first.
 
@@ -33,7 +37,7 @@ def front(
 
     if as_json and as_csv:
         raise UserError("--json and --csv: both given, allowed: one of them")
-    found = api.front(name, storage, every=every)
+    found = api.front(name, storage, every=every, native=native)
     if as_json:
         print_json(tables.front_json(found))
     elif as_csv:

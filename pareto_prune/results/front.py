@@ -26,6 +26,7 @@ from pareto_prune.results.confirmed import with_confirmations
 from pareto_prune.results.doubts import doubts_of
 from pareto_prune.results.hypervolume import hypervolume
 from pareto_prune.results.members import below_floor, competes, feasible, members_of
+from pareto_prune.results.native import native_trials
 from pareto_prune.results.point import named_reference_of, point_of
 from pareto_prune.results.points_lost import at_points_lost
 from pareto_prune.results.records import Front, FrontObjective, Point
@@ -36,7 +37,7 @@ from pareto_prune.results.ties import with_alike
 from pareto_prune.results.yardstick import Yardstick, clipped, yardstick
 
 
-def front_of(study: Study, all_trials: bool = False) -> Front:
+def front_of(study: Study, all_trials: bool = False, native: bool = False) -> Front:
     """Return the front of ``study``.
 
     The dense model takes part; infeasible, early-stopped and failed trials do not.
@@ -44,12 +45,14 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
     Args:
         study: as the storage holds it.
         all_trials: list every trial with its state, not only the members of the front.
+        native: leave out trials whose model no stock class of transformers is known to hold.
     """
-    measure = yardstick(study)
-    on_front = {trial.number for trial in members_of(study.trials, measure)}
-    listed = [t for t in study.trials if all_trials or t.number in on_front]
+    measure, taking_part = yardstick(study), native_trials(study) if native else study.trials
+    on_front = {trial.number for trial in members_of(taking_part, measure)}
+    listed = [t for t in taking_part if all_trials or t.number in on_front]
     references = tuple(named_reference_of(result, measure) for result in study.references)
-    trials = [point_of(trial, measure, trial.number in on_front, references) for trial in listed]
+    dense = study.reference.architecture if study.reference else None
+    trials = [point_of(t, measure, t.number in on_front, references, dense) for t in listed]
     trials = with_alike(trials, study, measure.metric.name)
     trials = with_confirmations(trials, study, measure)
     if all_trials:
@@ -61,6 +64,7 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
     star = None if doubts else recommended(members, measure, knee, dense_error(study, measure))
     return Front(
         study=study.name,
+        native=native,
         hypervolume=_hypervolume(members, measure),
         objectives=tuple(_objective(o, study.reference) for o in measure.objectives),
         constraints=_texts(study.config.get("constraints")),
@@ -68,7 +72,7 @@ def front_of(study: Study, all_trials: bool = False) -> Front:
         counts=_counts(study.trials),
         floor=measure.floor,
         below_floor=sum(
-            competes(trial, measure) and below_floor(trial, measure) for trial in study.trials
+            competes(trial, measure) and below_floor(trial, measure) for trial in taking_part
         ),
         at_points_lost=at_points_lost(members, measure),
         knee=knee,

@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.quantities import written
 from pareto_prune.core.records import (
     Trial,
     TrialResult,
 )
 from pareto_prune.results.members import below_floor, feasible, result_of
+from pareto_prune.results.native import is_native
 from pareto_prune.results.records import NamedReference, Point
 from pareto_prune.results.repeats import widened
 from pareto_prune.results.rivals import beating
@@ -19,9 +21,16 @@ from pareto_prune.results.yardstick import Yardstick
 
 
 def point_of(
-    trial: Trial, measure: Yardstick, on_front: bool, references: Sequence[NamedReference] = ()
+    trial: Trial,
+    measure: Yardstick,
+    on_front: bool,
+    references: Sequence[NamedReference] = (),
+    dense: Architecture | None = None,
 ) -> Point:
-    """Return a trial as the front holds it, beside the named references."""
+    """Return a trial as the front holds it, beside the named references.
+
+    ``dense`` is the dense model's shape.
+    """
     candidate, result = trial.candidate, trial.result
     if candidate is None and result is not None:
         candidate = result.candidate
@@ -35,6 +44,7 @@ def point_of(
         on_front=on_front,
         beaten_by=beating(result.values, references, measure) if result else (),
         below_floor=below_floor(trial, measure),
+        native=is_native(result, dense) if result else None,
         **fields,
         reason=_reason(trial, measure) if result else None,
     )

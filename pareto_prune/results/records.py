@@ -74,6 +74,7 @@ class Point(Record):
         values: the objectives; of a trial stopped early, as far as they are known.
         intervals: 95 % intervals of ``values``; those of costs are for a second run.
         relative: cost objectives as shares of the dense model's.
+        native: whether a stock class of transformers holds its model; ``None``: not known.
         on_front: whether no other trial dominates it.
         beaten_by: named references that are nowhere worse and somewhere better.
         paired: whether what it said to each example was kept, so that it is compared with others
@@ -99,6 +100,7 @@ class Point(Record):
     intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)
     relative: dict[str, float] = pydantic.Field(default_factory=dict)
     architecture: Architecture | None = None
+    native: bool | None = None
     on_front: bool = False
     beaten_by: tuple[str, ...] = ()
     paired: bool = False
@@ -153,6 +155,7 @@ class Front(Record):
     """The non-dominated trials of a study and what they amount to.
 
     Attributes:
+        native: whether it is of the native trials alone.
         hypervolume: share of the unit box that the front dominates; ``None`` where the dense
             model is not there yet or does not beat chance.
         reference: values of the dense model by objective, with ``parameters`` and ``bytes``.
@@ -169,6 +172,7 @@ class Front(Record):
     """
 
     study: str
+    native: bool = False
     hypervolume: float | None
     objectives: tuple[FrontObjective, ...]
     reference: dict[str, int | float] | None

@@ -24,7 +24,8 @@ def model_card(manifest: Manifest, remote_code: bool = False) -> str:
 
     Args:
         manifest: what is exported.
-        remote_code: whether loading runs the modelling file in the folder.
+        remote_code: whether loading runs the modelling file in the folder: the shape is uneven,
+            not native.
     """
     parts = [
         *_header(manifest, remote_code),
@@ -167,11 +168,15 @@ def _loading(manifest: Manifest, remote_code: bool) -> Iterator[str]:
     yield ""
     if remote_code:
         yield (
-            "Its layers are of unlike width, which no stock class holds; `modeling_pruned.py` "
-            'narrows one. `pareto_prune.load("FOLDER")` loads it without running that file.'
+            "Uneven: its layers are of unlike width, which no stock class holds; "
+            "`modeling_pruned.py` narrows one. "
+            '`pareto_prune.load("FOLDER")` loads it without running that file.'
         )
     else:
-        yield "Its shape is a stock one: no code of the folder is run."
+        yield (
+            "Native: loads with transformers alone, and in servers that know the architecture by "
+            "its name; no code of the folder is run."
+        )
 
 
 def _running(manifest: Manifest) -> Iterator[str]:

@@ -174,6 +174,7 @@ def _point(point: Point, names: Sequence[str], candidate: Candidate | None) -> J
         "values": [_rounded(point.values[name]) for name in names],
         **_bounds(names, point.intervals, point.values),
         "parameters": point.parameters,
+        "native": point.native,
         "target": _rounded(candidate.cost_target if candidate else None),
         "reason": point.reason if not point.on_front else None,
         **_shape(point.architecture),

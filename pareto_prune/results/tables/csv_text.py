@@ -19,7 +19,7 @@ def front_csv(front: Front) -> str:
     shares = [f"{name}_relative" for name in front.costs]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    tail = ["parameters", "bytes", "confirmed", "reason"]
+    tail = ["parameters", "bytes", "confirmed", "reason", "native"]
     sizes = [name for name in tail if name not in names]
     again = [f"{name}_confirmed" for name in names]
     writer.writerow([*head, *names, *bounds, *shares, *sizes, *again])
@@ -33,7 +33,7 @@ def front_csv(front: Front) -> str:
 def _dense_csv(front: Front, names: Sequence[str], sizes: Sequence[str]) -> list[Any]:
     reference = front.reference or {}
     bounds = [x for name in names for x in front.reference_intervals.get(name, ("", ""))]
-    known = [reference.get(name, "") for name in sizes]
+    known = [_cell(True) if name == "native" else reference.get(name, "") for name in sizes]
     head = ["", "reference", "", "", "", "", DENSE_STARTER]
     return [
         *head,

@@ -36,7 +36,8 @@ def _counted(front: Front) -> str:
     rest = "".join(f", {n} {state}" for state, n in finished.items())
     members = len(front.members)
     noun = "point" if members == 1 else "points"
-    return f"{members} {noun} on the front of {front.finished} trials{rest}"
+    native = "native " if front.native else ""
+    return f"{members} {native}{noun} on the front of {front.finished} trials{rest}"
 
 
 def _volume(front: Front) -> str:

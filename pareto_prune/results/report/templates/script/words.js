@@ -39,8 +39,11 @@ export function shapeText(point) {
   const dense = V.dense && V.dense.layers ? V.dense : null;
   const of = (value, all) => (dense ? `${whole(value)} of ${whole(all)}` : whole(value));
   return `${of(depth(point), dense && dense.layers.length)} layers, ${of(heads(point), dense && heads(dense))} heads, ` +
-    `${of(neurons(point), dense && neurons(dense))} neurons, ${count(point.parameters)} parameters`;
+    `${of(neurons(point), dense && neurons(dense))} neurons, ${count(point.parameters)} parameters${nativeText(point)}`;
 }
+
+/** Whether transformers loads the point's model by the name of its architecture alone. */
+const nativeText = (p) => (p.native == null ? "" : p.native ? "; native: loads with transformers alone" : "; uneven: needs the code exported with it");
 
 export const layerText = (p) => p.layers.map(([h, n], r) =>
   (h || n ? `layer ${r + 1}: ${h} heads, ${n} neurons` : `layer ${r + 1}: dropped`)).join("; ");
