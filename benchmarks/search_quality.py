@@ -61,7 +61,7 @@ from pareto_prune.trials.dense import make_dense
 from pareto_prune.trials.evaluation import evaluate
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
 from pareto_prune.trials.objective_values import objective_values
-from pareto_prune.trials.reference import take_reference
+from pareto_prune.trials.reference import measured_reference
 from pareto_prune.trials.seed import trial_seed
 
 ARMS = ("ours", "random", "plain")
@@ -155,20 +155,12 @@ def l1_pruned(bench: Bench, sparsity: Sequence[float]) -> Any:
 
 def _reference(study: optuna.Study, bench: Bench) -> DenseReference:
     """Return the dense model's own numbers, taken once, as our studies take theirs."""
-
-    class Kept:
-        """Where :func:`take_reference` looks for it and leaves it."""
-
-        @property
-        def reference(self) -> DenseReference | None:
-            text = study.user_attrs.get("reference")
-            return None if text is None else DenseReference.model_validate_json(text)
-
-        def set_reference(self, found: DenseReference) -> DenseReference:
-            study.set_user_attr("reference", json.dumps(found.to_json()))
-            return found
-
-    return take_reference(Kept(), bench)  # type: ignore[arg-type]
+    text = study.user_attrs.get("reference")
+    if text is not None:
+        return DenseReference.model_validate_json(text)
+    found = measured_reference(bench)
+    study.set_user_attr("reference", json.dumps(found.to_json()))
+    return found
 
 
 def _as_study(arm: Arm, study: optuna.Study, reference: DenseReference) -> Study:
