@@ -77,6 +77,7 @@ def test_name_model_and_data_are_all_that_is_needed() -> None:
     [
         (study(serach={}), "s.toml: serach", "did you mean 'search'"),
         (study(model={"pth": "x"}), "s.toml: model.pth", "did you mean 'path'"),
+        (study(search={"shapes": "even"}), "s.toml: search.shapes", "'uneven' or 'native'"),
         (study(search={"strategies": ["l3"]}), "s.toml: search.strategies", "did you mean 'l"),
         (study(search={"importances": ["fischer"]}), "s.toml: search.importances", "'fisher'"),
         (study(search={"sparsity": {"low": 0.9, "high": 0.1}}), "s.toml: search.sparsity", "low"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pareto_prune.core.errors import TrialError
 from pareto_prune.core.records import (
     DENSE_STARTER,
     Measurement,
@@ -11,6 +12,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.pruned import Pruned
+from pareto_prune.pruning.stock import is_plain
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.pruning.surgery import cut_copy
 
@@ -20,7 +22,11 @@ from pareto_prune.trials.context import TrialContext
 
 
 def prune_candidate(context: TrialContext) -> Pruned:
-    """Return what the candidate's strategy makes of a copy of the dense model."""
+    """Return what the candidate's strategy makes of a copy of the dense model.
+
+    Raises:
+        TrialError: as the strategy does, or it made layers unlike where they must be alike.
+    """
     candidate, options = context.candidate, context.bench.config.strategy
     everything = PruningPlan.dense(context.architecture)
     context.bench.progress.stage("prune")
@@ -31,7 +37,10 @@ def prune_candidate(context: TrialContext) -> Pruned:
             return Pruned(everything, model)
         name = candidate.strategy
         strategy = strategies.create(name, options.get(name), f"strategy.{name}")
-        return strategy.prune(model, candidate, context)
+        pruned = strategy.prune(model, candidate, context)
+    if context.even is not None and not is_plain(pruned.model):
+        raise TrialError("not_native", f"{name} left a shape that no stock class holds")
+    return pruned
 
 
 def measure_pruned(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import pareto_prune
-from pareto_prune import api
+from pareto_prune import api, cli
 from pareto_prune.export.card import Card
 from pareto_prune.export.formats import exporters
 from pareto_prune.export.loading import load
@@ -21,6 +21,7 @@ from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.families import architecture, dense_architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.stock import even_shapes, pooled_scores
+from pareto_prune.pruning.strategies.layer_wise import LayerWise
 from pareto_prune.pruning.surgery import cut
 from pareto_prune.storage import open_storage
 from pareto_prune.trials import bench
@@ -131,7 +132,7 @@ def scripted(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("scripted")
-def test_a_native_study_from_its_file_to_folders_without_code(tmp_path):
+def test_a_native_study_from_its_file_to_folders_without_code(tmp_path, monkeypatch, capsys):
     search = {
         "shapes": "native",
         "strategies": ["layer_wise", "channel", "balanced", "l1"],
@@ -146,9 +147,29 @@ def test_a_native_study_from_its_file_to_folders_without_code(tmp_path):
     assert sum(result.failure is None for result in done) >= 5
     native = api.front("small", url, native=True)
     assert [p.number for p in native.members] == [p.number for p in outcome.front.members]
+    arguments = ["front", "small", "--native", "--json", "--storage", url]
+    monkeypatch.setattr(sys, "argv", ["pareto-prune", *arguments])
+    with pytest.raises(SystemExit):
+        cli.main()
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["native"]
+    assert [p["native"] for p in printed["trials"]] == [True] * len(native.members)
     smaller = [point.number for point in native.members if point.starter != "dense"]
     folder = api.export("small", smaller[0], tmp_path / "to", storage=url)
     manifest = Manifest.read(folder)
     assert "auto_map" not in json.loads((folder / "config.json").read_text())
     model = pareto_prune.load(folder)
     assert architecture(model) == manifest.architecture
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_strategy_that_leaves_layers_unlike_fails_in_a_native_study(tmp_path, monkeypatch):
+    unlike = PruningPlan.of([([0], [1, 2]), ([1, 2], [3]), ([0], [4])])
+    monkeypatch.setattr(LayerWise, "_plan", lambda *_: unlike)
+    search = {"shapes": "native", "strategies": ["layer_wise"]}
+    url = f"sqlite:///{tmp_path}/study.db"
+    api.run(make_study(tmp_path, search=search, limits={"trials": 2}), url, output=tmp_path / "out")
+    dense, other = (t.result for t in open_storage(url).open_study("small").read().trials)
+    assert dense.failure is None
+    assert other.failure.kind == "not_native"
+    assert "layer_wise left a shape that no stock class holds" in other.failure.reason
