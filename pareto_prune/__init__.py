@@ -74,13 +74,16 @@ def run(
     return api.run(study, _storage(storage), output=output, watcher=watcher)
 
 
-def front(name: str, storage: str | None = None, *, every: bool = False) -> DataFrame:
+def front(
+    name: str, storage: str | None = None, *, every: bool = False, native: bool = False
+) -> DataFrame:
     """Return the front of a study as a DataFrame, the best metric first.
 
     Args:
         name: of the study.
         storage: URL of the database; ``PARETO_PRUNE_STORAGE`` or a file here by default.
         every: all trials with their state, not only the front.
+        native: of the trials alone that transformers loads by the name of their architecture.
 
     Raises:
         UserError: no such study, or the storage does not open.
@@ -98,7 +101,7 @@ def front(name: str, storage: str | None = None, *, every: bool = False) -> Data
     from pareto_prune import api
     from pareto_prune.results.frames import frame
 
-    return frame(api.front(name, _storage(storage), every=every))
+    return frame(api.front(name, _storage(storage), every=every, native=native))
 
 
 def plot(
