@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 
 from pareto_prune.core.errors import TrialError
 from pareto_prune.models.families import architecture, dense_architecture
+from pareto_prune.models.onnx_graph import build, check
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.stock import even_shapes, is_plain, pooled_scores
 from pareto_prune.pruning.strategies import strategies
@@ -230,3 +231,10 @@ def test_plans_without_pooled_units_keep_their_digest():
     text = '{"layers":[{"heads":[0],"neurons":[1,2]}],"channels":null}'
     assert plan.model_dump_json() == text
     assert plan.with_pooled([1, 0]).digest() != plan.digest()
+
+
+@pytest.mark.parametrize("task", AUTO)
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_the_written_graph_of_fewer_hidden_channels(model_type, task):
+    pruned = prune("channel", {"repair": False}, tiny_model(model_type, task), cost_target=0.3)
+    check(pruned.model, build(pruned.model))
