@@ -115,12 +115,12 @@ def _load(folder: Path, config: dict[str, Any], attention: str) -> PreTrainedMod
 def _renewed(config: PreTrainedConfig) -> PreTrainedConfig:
     """Let a cut model's record say where parts live as this version says it."""
     from pareto_prune.models.families import RECORD, family_of, record
+    from pareto_prune.pruning.stock import own_table
 
     found = record(config)
     if found is not None:
         paths = family_of(config).paths.to_json()
-        table = found["paths"]["attention"].get("shared_table", "")
-        paths["attention"]["shared_table"] = table
+        paths["attention"]["shared_table"] = own_table(found)
         setattr(config, RECORD, {"stated": {}, **found, "paths": paths})
     return config
 

@@ -6,6 +6,7 @@ state heads, neurons and hidden channels together. Folders of such models are pl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.architecture import Architecture
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 def is_plain(model: PreTrainedModel) -> bool:
     """Whether the class of a model, dense or cut, is one of transformers."""
     return not type(model).__name__.startswith("Pruned")
+
+
+def own_table(found: Mapping[str, Any]) -> str:
+    """Return where what all layers share has lost heads, by a cut model's record; "" if nowhere.
+
+    Records of earlier versions know of no such thing, the first ones not even of sublayers.
+    """
+    attention = found["paths"]["attention"]
+    return str(attention.get("shared_table", "")) if isinstance(attention, Mapping) else ""
 
 
 def even_shapes(model: PreTrainedModel) -> EvenShapes:

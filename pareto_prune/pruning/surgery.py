@@ -31,7 +31,7 @@ from pareto_prune.models.layout import find
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.modeling_pruned import indices
 from pareto_prune.pruning.plan import LayerPlan, PruningPlan
-from pareto_prune.pruning.stock import is_plain, pooled_scores, stock_sizes
+from pareto_prune.pruning.stock import is_plain, own_table, pooled_scores, stock_sizes
 
 RECORD_VERSION = 1
 _CHANNEL_TASKS = ("", "SequenceClassification", "TokenClassification")
@@ -64,7 +64,7 @@ def cut(model: PreTrainedModel, plan: PruningPlan) -> PreTrainedModel:
     stays = [position for position, (heads, neurons) in enumerate(layers) if heads or neurons]
     sizes = stock_sizes(model, plan)
     stated = family.stated(model.config, stays, dense.head_size) | (sizes or {})
-    paths = _paths(model, family, own_table=bool(sizes) and _loses_heads(plan, dense))
+    paths = _paths(model, family, bool(sizes) and _loses_heads(plan, dense))
     modeling_pruned.carve(model, paths, dense.head_size, layers, channels, pooled)
     _write_record(model, paths, dense, plan, stated)
     if sizes is None:
@@ -191,13 +191,12 @@ def _loses_heads(plan: PruningPlan, dense: Architecture) -> bool:
     return any(0 < len(kept.heads) < full.heads for kept, full in pairs)
 
 
-def _paths(model: PreTrainedModel, family: ModelFamily, own_table: bool) -> dict[str, Any]:
+def _paths(model: PreTrainedModel, family: ModelFamily, own: bool) -> dict[str, Any]:
     """Return where parts live; what layers share is a part to be cut in stock models alone."""
     paths, before = family.paths.to_json(), record(model)
-    had = before is not None and before["paths"]["attention"].get("shared_table")
-    if had and not own_table:
+    if before is not None and own_table(before) and not own:
         raise ValueError("what the layers share has lost heads: cut the dense model instead")
-    if not own_table:
+    if not own:
         paths["attention"]["shared_table"] = ""
     return paths
 
