@@ -60,6 +60,8 @@ def stock_sizes(model: PreTrainedModel, plan: PruningPlan) -> dict[str, Any] | N
     family, dense = family_of(model), dense_architecture(model)
     kept = [index for index, layer in enumerate(plan.layers) if not layer.dropped]
     places = family.places(model.config, len(plan.layers))
+    if family.paths.first_stays and not kept:
+        return None
     if not is_plain(model) or [places[i] for i in kept] != list(places[: len(kept)]):
         return None
     if plan.pooled is None and _whole(plan, dense):

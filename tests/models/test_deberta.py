@@ -29,7 +29,13 @@ from tests.calibration import test_sensitivity, test_sweep
 from tests.export import test_huggingface as exporting
 from tests.models import test_models
 from tests.onnx_graph import test_exact
-from tests.pruning import test_importance, test_repair, test_strategies, test_surgery
+from tests.pruning import (
+    test_importance,
+    test_native,
+    test_repair,
+    test_strategies,
+    test_surgery,
+)
 from tests.pruning.plans import plans
 from tests.tiny import HEADS, HIDDEN, LAYERS, NEURONS, tiny_batch, tiny_model
 
@@ -159,9 +165,7 @@ def test_repair_behind_a_first_layer_that_is_gone(plan):
     assert far(repaired) < 0.7 * far(bare)
 
 
-@pytest.mark.parametrize(
-    "plan", [PruningPlan.of([WHOLE] * LAYERS), test_surgery.UNEVEN, FIRST_GONE]
-)
+@pytest.mark.parametrize("plan", [test_exact.DENSE, test_surgery.UNEVEN, FIRST_GONE])
 def test_what_a_repair_sees_is_what_the_model_computes(plan):
     """Layer by layer, with the convolution between the first and the second."""
     model, batch, seen = cut_copy(dense_model(CONVOLUTION), plan), test_repair.inputs(1)[0], []
@@ -240,6 +244,30 @@ def test_without_another_layer_the_stock_class_holds_it(build_, dropped, tmp_pat
     model.save_pretrained(tmp_path)
     stock = type(dense).from_pretrained(tmp_path)
     torch.testing.assert_close(exporting.logits(stock, batch), exporting.logits(model, batch))
+
+
+@pytest.mark.parametrize("build_", BUILDS)
+def test_an_even_one_is_of_the_stock_class(build_, tmp_path):
+    dense = dense_model(build_, "ner")
+    layers = [(range(1, HEADS), range(0, NEURONS, 2)), ([], []), ([0, 1, 3], range(NEURONS // 2))]
+    plan = PruningPlan.of(layers, range(3 * HIDDEN // HEADS))
+    model = cut_copy(dense, plan)
+    test_native.assert_native(plan, model, dense)
+    test_native.assert_reloads(model, "ner", tmp_path)
+
+
+def test_embeddings_as_narrow_as_the_layers_left_would_not_be_projected():
+    plan = PruningPlan.of([(range(2), range(NEURONS))] * LAYERS, range(HIDDEN // 2))
+    dense = dense_model("deberta-v2 without a convolution", "ner")
+    assert not is_plain(cut_copy(dense, plan))
+    test_surgery.assert_equal_to_masked(dense, plan, tiny_batch())
+
+
+@pytest.mark.parametrize("build_", ["deberta-v2", CONVOLUTION])
+def test_no_stock_class_holds_one_without_layers(build_):
+    model = cut_copy(dense_model(build_), PruningPlan.of([([], [])] * LAYERS))
+    assert not is_plain(model)
+    assert exporting.logits(model, exporting.inputs()).isfinite().all()
 
 
 @pytest.mark.parametrize("plan", exporting.PLANS)

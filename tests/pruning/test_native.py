@@ -70,7 +70,9 @@ def assert_reloads(model, task, folder):
     assert not any(info.values())
     assert type(loaded) is type(model)
     batch = tiny_batch(task=task)
-    torch.testing.assert_close(logits(loaded, batch), logits(model, batch), atol=0, rtol=0)
+    # weights in a file start anywhere, and products of unaligned ones round in another way
+    aligned = copy.deepcopy(loaded)
+    torch.testing.assert_close(logits(aligned, batch), logits(model, batch), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -198,7 +200,9 @@ def test_a_native_model_cut_again_into_an_uneven_one(model_type, tmp_path):
     torch.testing.assert_close(logits(model, batch), logits(straight, batch), atol=0, rtol=0)
     model.save_pretrained(tmp_path)
     loaded = type(model).from_pretrained(tmp_path)
-    torch.testing.assert_close(logits(loaded, batch), logits(model, batch), atol=0, rtol=0)
+    # weights in a file start anywhere, and products of unaligned ones round in another way
+    aligned = copy.deepcopy(loaded)
+    torch.testing.assert_close(logits(aligned, batch), logits(model, batch), atol=0, rtol=0)
     assert dense_architecture(loaded) == architecture(dense)
 
 

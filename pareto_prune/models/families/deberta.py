@@ -9,7 +9,7 @@ positions p that all layers share, head by head::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
@@ -78,6 +78,21 @@ class Deberta(ModelFamily):
         if not getattr(config, "talking_head", False):
             return []
         return [Problem("model", "config.talking_head is true", "allowed: false")]
+
+    def stock_sizes(
+        self, model: PreTrainedModel, heads: int, neurons: int, head_size: int
+    ) -> dict[str, Any] | None:
+        """Return the sizes; embeddings are as wide as the layers, or are projected."""
+        sizes = super().stock_sizes(model, heads, neurons, head_size)
+        if sizes is None:
+            return None
+        hidden, embedding = sizes["hidden_size"], getattr(model.config, "embedding_size", None)
+        said = {**sizes, "pooler_hidden_size": hidden}
+        if embedding is None:
+            return said
+        if find(model.base_model, self.paths.projection) is None:
+            return {**said, "embedding_size": hidden}
+        return None if hidden == embedding else said
 
     def table_readers(self, layer: nn.Module) -> list[nn.Module]:
         """Return what reads the table of positions in a layer, the stream perhaps as well."""
@@ -206,9 +221,9 @@ class DebertaV2(Deberta):
         wrong = Problem("model", f"config.conv_groups is {groups}", "allowed: 1")
         return [*super().problems(config), *([wrong] if groups != 1 else [])]
 
-    def stock_builds(self, config: PreTrainedConfig, kept: Sequence[int]) -> bool:  # noqa: ARG002
-        """Whether the first layer, whose place the encoder computes at, is the first still."""
-        return bool(kept) and kept[0] == 0
+    def places(self, config: PreTrainedConfig, layers: int) -> Sequence[Hashable]:  # noqa: ARG002
+        """Return which layer is the first, whose place the encoder computes at."""
+        return [index == 0 for index in range(layers)]
 
     def unwritten(self, config: PreTrainedConfig) -> str | None:
         """Return what is not written: scores of unknown parts, buckets that stop nowhere."""
