@@ -139,7 +139,7 @@ class ModelFamily:
 
     def stock_sizes(
         self,
-        model: PreTrainedModel,  # noqa: ARG002
+        model: PreTrainedModel,
         heads: int,
         neurons: int,
         head_size: int,
@@ -147,7 +147,8 @@ class ModelFamily:
         """Return what the stock configuration says where every layer has so many units.
 
         ``None`` where it cannot say it. Stock classes take hidden channels / heads for the size of
-        a head, and project from as many features as there are channels.
+        a head, and project from as many features as there are channels. They project embeddings
+        where these are of another width, and only there.
 
         Args:
             model: dense, or cut before.
@@ -155,8 +156,13 @@ class ModelFamily:
             neurons: of every layer.
             head_size: dimensions of a head.
         """
-        hidden = heads * head_size
-        return {"hidden_size": hidden, "num_attention_heads": heads, self.neurons_key: neurons}
+        hidden, width = heads * head_size, getattr(model.config, "embedding_size", None)
+        sizes = {"hidden_size": hidden, "num_attention_heads": heads, self.neurons_key: neurons}
+        if width is None:
+            return sizes
+        if find(model.base_model, self.paths.projection) is None:
+            return {**sizes, "embedding_size": hidden}
+        return None if hidden == width else sizes
 
     def span(self, layer: nn.Module) -> int | None:  # noqa: ARG002
         """Return how many tokens one token of a dense layer attends to at most; None: all."""

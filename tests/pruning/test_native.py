@@ -182,6 +182,13 @@ def test_modernbert_keeps_the_first_layer_and_every_kind_in_its_place():
     assert [layer.dropped for layer in plan.layers] == [False, False, True]
 
 
+@pytest.mark.parametrize("model_type", ["modernbert", "deberta-v2"])
+def test_a_model_without_its_first_layer_is_not_plain(model_type):
+    whole = (range(HEADS), range(NEURONS))
+    model = cut_copy(tiny_model(model_type), PruningPlan.of([([], []), whole, whole]))
+    assert not is_plain(model)
+
+
 def test_layers_that_would_move_down_are_not_plain():
     whole = (range(HEADS), range(NEURONS))
     model = cut_copy(tiny_model("modernbert"), PruningPlan.of([whole, ([], []), whole]))

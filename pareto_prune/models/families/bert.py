@@ -61,18 +61,6 @@ class Bert(ModelFamily):
         positions = int(config.max_position_embeddings)
         return positions - int(config.pad_token_id) - 1 if _from_padding(config) else positions
 
-    def stock_sizes(
-        self, model: PreTrainedModel, heads: int, neurons: int, head_size: int
-    ) -> dict[str, Any] | None:
-        """Return the sizes; ELECTRA's embeddings are as wide as its layers, or are projected."""
-        sizes = super().stock_sizes(model, heads, neurons, head_size)
-        embedding = getattr(model.config, "embedding_size", None)
-        if sizes is None or embedding is None:
-            return sizes
-        if find(model.base_model, self.paths.projection) is None:
-            return {**sizes, "embedding_size": sizes["hidden_size"]}
-        return None if sizes["hidden_size"] == embedding else sizes
-
     def input_names(self, model: PreTrainedModel) -> tuple[str, ...]:
         """Return the inputs: token types where the model tells two sentences apart."""
         names = super().input_names(model)

@@ -82,17 +82,9 @@ class Deberta(ModelFamily):
     def stock_sizes(
         self, model: PreTrainedModel, heads: int, neurons: int, head_size: int
     ) -> dict[str, Any] | None:
-        """Return the sizes; embeddings are as wide as the layers, or are projected."""
+        """Return the sizes, that of the pooler among them."""
         sizes = super().stock_sizes(model, heads, neurons, head_size)
-        if sizes is None:
-            return None
-        hidden, embedding = sizes["hidden_size"], getattr(model.config, "embedding_size", None)
-        said = {**sizes, "pooler_hidden_size": hidden}
-        if embedding is None:
-            return said
-        if find(model.base_model, self.paths.projection) is None:
-            return {**said, "embedding_size": hidden}
-        return None if hidden == embedding else said
+        return sizes and {**sizes, "pooler_hidden_size": sizes["hidden_size"]}
 
     def table_readers(self, layer: nn.Module) -> list[nn.Module]:
         """Return what reads the table of positions in a layer, the stream perhaps as well."""
@@ -222,7 +214,7 @@ class DebertaV2(Deberta):
         return [*super().problems(config), *([wrong] if groups != 1 else [])]
 
     def places(self, config: PreTrainedConfig, layers: int) -> Sequence[Hashable]:  # noqa: ARG002
-        """Return which layer is the first, whose place the encoder computes at."""
+        """Return which layer is the first, at whose place the encoder computes."""
         return [index == 0 for index in range(layers)]
 
     def unwritten(self, config: PreTrainedConfig) -> str | None:
