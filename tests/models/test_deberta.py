@@ -22,7 +22,8 @@ from pareto_prune.pruning.modeling_pruned import NoLayer
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.repair import repair
 from pareto_prune.pruning.replay import start
-from pareto_prune.pruning.surgery import cut, cut_copy, is_plain
+from pareto_prune.pruning.stock import is_plain
+from pareto_prune.pruning.surgery import cut, cut_copy
 from pareto_prune.search.early_stopping._prediction import removed
 from tests import tiny
 from tests.calibration import test_sensitivity, test_sweep
