@@ -43,8 +43,9 @@ for folder in sys.argv[2:]:
     expected = torch.load(folder + "/logits.pt")
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     assert model.__class__.__module__.startswith("transformers."), folder
+    off = 1e-6 if folder.endswith("deberta") else 0.0
     with torch.no_grad():
-        assert torch.equal(model(**batch).logits, expected), folder
+        assert torch.allclose(model(**batch).logits, expected, rtol=0, atol=off), folder
 """
 
 
@@ -82,9 +83,10 @@ def test_transformers_alone_loads_every_type(tmp_path, heads):
         config = json.loads((folder / "config.json").read_text())
         assert "auto_map" not in config
         assert not config["architectures"][0].startswith("Pruned")
-        torch.testing.assert_close(
-            logits(load(folder), tiny_batch()), torch.load(folder / "logits.pt"), atol=0, rtol=0
-        )
+        # DeBERTa multiplies with parts of a matrix: another alignment in memory, another last bit
+        off = 1e-6 if folder.name == "deberta" else 0.0
+        found = logits(load(folder), tiny_batch())
+        torch.testing.assert_close(found, torch.load(folder / "logits.pt"), atol=off, rtol=0)
     command = [sys.executable, "-c", READ, str(tmp_path / "batch.pt"), *map(str, folders)]
     found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
