@@ -26,6 +26,10 @@ DENSE_STARTER = "dense"
 """The starter that is the dense model itself: nothing is pruned and nothing trained."""
 
 
+SEEN: Literal["seen"] = "seen"
+"""Of a vocabulary, what the corpus uses."""
+
+
 class TrialState(StrEnum):
     """Where a trial stands.
 
@@ -67,6 +71,8 @@ class Candidate(Record):
         learning_rate: of the brief fine-tune.
         deployment: knobs of deployment that the study searches (``dtype``, ``max_length``,
             ``threads``); empty unless the study file turns them on.
+        vocabulary: share of the rows of the vocabulary that stay, or ``seen`` for those of the
+            corpus.
         starter: name of the starter that put it in, if one did.
     """
 
@@ -81,7 +87,13 @@ class Candidate(Record):
     alpha_energy: float = 0.5
     learning_rate: float = 1e-4
     deployment: dict[str, str | int] = pydantic.Field(default_factory=dict)
+    vocabulary: float | Literal["seen"] = 1.0
     starter: str | None = None
+
+    @property
+    def cuts_vocabulary(self) -> bool:
+        """Whether it gives up rows of the vocabulary."""
+        return self.vocabulary != 1.0
 
 
 class Reading(Record):
@@ -215,6 +227,49 @@ class Failure(Record):
     reason: str
 
 
+class ChangedTokens(Record):
+    """What a smaller vocabulary does to the texts of a split; shares.
+
+    Attributes:
+        texts: of the texts, those that have other tokens now.
+        tokens: of the tokens that they had, those that are gone.
+        unknown, unknown_before: of the tokens, those that stand for something unknown.
+    """
+
+    texts: float
+    tokens: float
+    unknown: float
+    unknown_before: float
+
+    def said(self) -> str:
+        """Say the shares in per cent."""
+        return (
+            f"{100 * self.tokens:.2f} % of the tokens are gone, in {100 * self.texts:.1f} % of the "
+            f"texts, and {100 * self.unknown:.2f} % are unknown "
+            f"({100 * self.unknown_before:.2f} % before)"
+        )
+
+
+class VocabularyCut(Record):
+    """What a smaller vocabulary kept, and what it does to texts outside of training.
+
+    Attributes:
+        rows, dense: rows of the word table that it has, and that the dense model has.
+        validation, test: what changed there.
+    """
+
+    rows: int
+    dense: int
+    validation: ChangedTokens
+    test: ChangedTokens
+
+    def sentence(self) -> str:
+        """Say what was kept, and what changed on texts outside of training."""
+        splits = {"validation": self.validation, "test": self.test}
+        said = "; ".join(f"on the {name} split {each.said()}" for name, each in splits.items())
+        return f"Keeps {self.rows:,} of {self.dense:,} tokens of the vocabulary: {said}."
+
+
 class TrialResult(Record):
     """All that one trial found out.
 
@@ -229,6 +284,7 @@ class TrialResult(Record):
         audited: whether it ran on although it was to be stopped.
         optimistic: metric that a trial stopped early could still have reached, by the bound of
             the stop decision; what samplers learn from it.
+        vocabulary: what it kept of the vocabulary; ``None``: all.
         artifact: path or URL of its model, where that is kept.
         artifact_digest: SHA-256 of the files there.
     """
@@ -254,6 +310,7 @@ class TrialResult(Record):
     steps: int = 0
     timings: dict[str, float] = pydantic.Field(default_factory=dict)
     environment: Environment | None = None
+    vocabulary: VocabularyCut | None = None
     artifact: str | None = None
     artifact_digest: str | None = None
 

@@ -7,7 +7,7 @@ from typing import Any
 import pydantic
 
 from pareto_prune.core.record import Record
-from pareto_prune.core.records import Grade, Interval
+from pareto_prune.core.records import Grade, Interval, VocabularyCut
 
 
 class CardObjective(Record):
@@ -49,6 +49,7 @@ class Card(Record):
         engine, dtype: what ran the model then, and in which number format; ``None`` where it was
             not noted.
         data: hub id of the data set, or the name of its file or folder.
+        vocabulary: what was kept of the vocabulary; ``None``: all.
         settings: what predicting needs besides (``max_length``, columns), plain JSON.
     """
 
@@ -66,4 +67,5 @@ class Card(Record):
     engine: str | None = None
     dtype: str | None = None
     data: str | None = None
+    vocabulary: VocabularyCut | None = None
     settings: dict[str, Any] = pydantic.Field(default_factory=dict)

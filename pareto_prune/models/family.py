@@ -115,6 +115,10 @@ class ModelFamily:
         """Return the length of the longest sequence that there are positions for; None: any."""
         return int(config.max_position_embeddings)
 
+    def fixed_rows(self, config: PreTrainedConfig) -> int:  # noqa: ARG002
+        """Return how many of the first rows of the word table must stay where they are."""
+        return 0
+
     def stated(
         self,
         config: PreTrainedConfig,  # noqa: ARG002

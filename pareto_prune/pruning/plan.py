@@ -11,6 +11,9 @@ import pydantic
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.record import Record
 
+_LATER = ("pooled", "rows")
+"""What plans of the first version do not have."""
+
 
 class LayerPlan(Record):
     """Units of one layer that stay: strictly increasing indices into the dense layer."""
@@ -40,11 +43,13 @@ class PruningPlan(Record):
         channels: hidden dimensions that stay, strictly increasing; ``None`` keeps all.
         pooled: units that stay of what the task's head makes before its last projection, strictly
             increasing; ``None`` keeps all.
+        rows: tokens whose rows in the word table stay, strictly increasing; ``None`` keeps all.
     """
 
     layers: tuple[LayerPlan, ...]
     channels: tuple[int, ...] | None = None
     pooled: tuple[int, ...] | None = None
+    rows: tuple[int, ...] | None = None
 
     @classmethod
     def dense(cls, architecture: Architecture) -> Self:
@@ -74,6 +79,10 @@ class PruningPlan(Record):
     def with_pooled(self, pooled: Iterable[int] | None) -> Self:
         """Return the plan that keeps these pooled units, given in any order; ``None``: all."""
         return self.model_copy(update={"pooled": None if pooled is None else tuple(sorted(pooled))})
+
+    def with_rows(self, rows: Iterable[int]) -> Self:
+        """Return the plan that keeps these rows of the word table, given in any order."""
+        return self.model_copy(update={"rows": tuple(sorted(rows))})
 
     def architecture(self, dense: Architecture) -> Architecture:
         """Return the shape of ``dense`` cut by this plan.
@@ -110,9 +119,9 @@ class PruningPlan(Record):
 
     @pydantic.model_serializer(mode="wrap")
     def _as_before(self, write: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out pooled units where all stay: plans of before are known by their digest."""
+        """Leave out pooled units and rows where all stay: plans of before keep their digests."""
         written: dict[str, Any] = write(self)
-        return {k: v for k, v in written.items() if k != "pooled" or v is not None}
+        return {k: v for k, v in written.items() if k not in _LATER or v is not None}
 
     def digest(self) -> str:
         """Return a SHA-256 of the plan: equal plans, equal digests."""

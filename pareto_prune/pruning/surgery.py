@@ -28,6 +28,7 @@ from pareto_prune.models.families import (
 )
 from pareto_prune.models.family import ModelFamily
 from pareto_prune.models.layout import find
+from pareto_prune.models.word_rows import keep_rows
 from pareto_prune.pruning import modeling_pruned
 from pareto_prune.pruning.modeling_pruned import indices
 from pareto_prune.pruning.plan import LayerPlan, PruningPlan
@@ -57,13 +58,16 @@ def cut(model: PreTrainedModel, plan: PruningPlan) -> PreTrainedModel:
     """
     family, dense = family_of(model), dense_architecture(model)
     plan.check(dense)
-    if plan.channels is not None:
-        _check_head(model)
+    if plan.channels is not None or plan.rows is not None:
+        _check_head(model, "hidden channels" if plan.rows is None else "the vocabulary")
     layers, channels = _relative(plan_of(model), plan)
     pooled = _relative_pooled(model, plan)
+    rows = _relative_rows(plan_of(model).rows, plan.rows)
     stays = [position for position, (heads, neurons) in enumerate(layers) if heads or neurons]
     sizes = stock_sizes(model, plan)
     stated = family.stated(model.config, stays, dense.head_size) | (sizes or {})
+    if rows is not None:
+        keep_rows(model, rows)
     paths = _paths(model, family, bool(sizes) and _loses_heads(plan, dense))
     modeling_pruned.carve(model, paths, dense.head_size, layers, channels, pooled)
     _write_record(model, paths, dense, plan, stated)
@@ -133,6 +137,7 @@ def plan_to_ranges(plan: PruningPlan) -> dict[str, Any]:
         ],
         "channels": None if plan.channels is None else _ranges(plan.channels),
         **({} if plan.pooled is None else {"pooled": _ranges(plan.pooled)}),
+        **({} if plan.rows is None else {"rows": _ranges(plan.rows)}),
     }
 
 
@@ -143,7 +148,9 @@ def plan_from_ranges(data: dict[str, Any]) -> PruningPlan:
         ((indices(layer["heads"]), indices(layer["neurons"])) for layer in data["layers"]),
         None if channels is None else indices(channels),
     )
-    return plan.with_pooled(indices(data["pooled"])) if "pooled" in data else plan
+    if "pooled" in data:
+        plan = plan.with_pooled(indices(data["pooled"]))
+    return plan.with_rows(indices(data["rows"])) if "rows" in data else plan
 
 
 def _ranges(indices: Sequence[int]) -> str:
@@ -201,6 +208,15 @@ def _paths(model: PreTrainedModel, family: ModelFamily, own: bool) -> dict[str, 
     return paths
 
 
+def _relative_rows(has: Sequence[int] | None, keeps: Sequence[int] | None) -> Sequence[int] | None:
+    """Return the rows that stay, in positions of the table as it is now; ``None``: all."""
+    if has == keeps:
+        return None
+    if keeps is None:
+        raise ValueError("the plan keeps the whole vocabulary, the model has lost some of it")
+    return keeps if has is None else _positions(has, keeps, "row")
+
+
 def _positions(has: Sequence[int], keeps: Sequence[int], what: str) -> list[int]:
     where = {unit: position for position, unit in enumerate(has)}
     gone = [unit for unit in keeps if unit not in where]
@@ -209,12 +225,12 @@ def _positions(has: Sequence[int], keeps: Sequence[int], what: str) -> list[int]
     return [where[unit] for unit in keeps]
 
 
-def _check_head(model: PreTrainedModel) -> None:
+def _check_head(model: PreTrainedModel, what: str) -> None:
     name = type(model).__name__
     task = name.partition("For")[2]
     if task not in _CHANNEL_TASKS or (not task and not name.endswith("Model")):
         allowed = "allowed: sequence or token classification, or the base model"
-        raise UserError(Problem("model", f"hidden channels of {name} cannot be cut", allowed))
+        raise UserError(Problem("model", f"{what} of {name} cannot be cut", allowed))
 
 
 def _write_record(

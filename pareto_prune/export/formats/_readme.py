@@ -33,6 +33,7 @@ def model_card(manifest: Manifest, remote_code: bool = False) -> str:
         "",
         _summary(manifest),
         "",
+        *_vocabulary(manifest),
         *_objectives(manifest),
         *_layers(manifest),
         *_origin(manifest),
@@ -67,12 +68,21 @@ def _summary(manifest: Manifest) -> str:
     neurons = f"{now.neurons} of {dense.neurons} FFN neurons"
     hidden = f"{now.hidden} of {dense.hidden} hidden channels"
     size = f"{manifest.parameters:,} parameters in {manifest.dtype}"
-    if now == dense:
+    if now == dense and manifest.plan.rows is None:
         return f"The dense model of a study, {len(now.layers)} layers: {size}. Nothing was removed."
     return (
         f"Keeps {layers}, {heads}, {neurons} and {hidden} of the dense model: {size}. What was "
         "removed is gone from the weights, not masked."
     )
+
+
+def _vocabulary(manifest: Manifest) -> Iterator[str]:
+    if manifest.card.vocabulary is not None:
+        yield manifest.card.vocabulary.sentence()
+        yield ""
+    elif manifest.plan.rows is not None:
+        yield f"Its vocabulary has {len(manifest.plan.rows):,} tokens; others are gone."
+        yield ""
 
 
 def _objectives(manifest: Manifest) -> Iterator[str]:

@@ -61,6 +61,10 @@ class Bert(ModelFamily):
         positions = int(config.max_position_embeddings)
         return positions - int(config.pad_token_id) - 1 if _from_padding(config) else positions
 
+    def fixed_rows(self, config: PreTrainedConfig) -> int:
+        """Return the rows up to the padding token where positions are counted from its number."""
+        return int(config.pad_token_id) + 1 if _from_padding(config) else 0
+
     def input_names(self, model: PreTrainedModel) -> tuple[str, ...]:
         """Return the inputs: token types where the model tells two sentences apart."""
         names = super().input_names(model)

@@ -63,6 +63,10 @@ class MPNet(ModelFamily):
         """Return the number of positions behind that of padding."""
         return int(config.max_position_embeddings) - _PAD - 1
 
+    def fixed_rows(self, config: PreTrainedConfig) -> int:  # noqa: ARG002
+        """Return the rows up to the token that positions are counted behind."""
+        return _PAD + 1
+
     def scaling(self, layer: nn.Module) -> float:
         """Return what scores are multiplied with before the softmax."""
         attention: Any = layer.get_submodule(self.paths.attention.module)
