@@ -69,6 +69,19 @@ def test_a_range_of_one_value_is_a_constant() -> None:
     assert candidate.deployment == {"dtype": "int8"}
 
 
+def test_the_vocabulary_is_whole_unless_it_is_searched() -> None:
+    params = {gene.name: gene.only for gene in space_of().genes}
+    assert space_of().to_candidate(params).vocabulary == 1.0
+    seen = space_of(vocabulary="seen")
+    assert names(seen) == names(space_of())
+    assert seen.to_candidate(params).vocabulary == "seen"
+    share = space_of(vocabulary={"low": 0.2, "high": 0.6})
+    assert names(share) == [*names(space_of()), "vocabulary"]
+    candidate = share.to_candidate({**params, "vocabulary": 0.3})
+    assert share.to_params(candidate)["vocabulary"] == candidate.vocabulary == 0.3
+    assert Candidate.from_json(candidate.to_json()) == candidate
+
+
 @given(st.data())
 def test_parameters_and_candidates_are_one_another(data: st.DataObject) -> None:
     space = space_of(**EVERYTHING)

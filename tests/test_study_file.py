@@ -120,6 +120,12 @@ def test_name_model_and_data_are_all_that_is_needed() -> None:
         (study(measure={"engine": "onnx"}), "s.toml: measure.engine", "onnxruntime"),
         (study(measure={"meter": "nvm"}), "s.toml: measure.meter", "did you mean 'nvml'"),
         (study(name="a b"), "s.toml: name", "match pattern"),
+        (study(search={"vocabulary": "sean"}), "search.vocabulary", "allowed: 'seen', or {"),
+        (study(search={"vocabulary": 0.5}), "search.vocabulary", "allowed: 'seen', or {"),
+        (study(search={"vocabulary": {"low": 0.2, "high": 1.5}}), "search.vocabulary", "high: "),
+        (study(search={"vocabulary": {"low": -0.1, "high": 1}}), "search.vocabulary", "low: "),
+        (study(search={"vocabulary": {"low": 0.6, "high": 0.5}}), "search.vocabulary", "low <= "),
+        (study(data={"corpus": ["more.txt"]}), "data.corpus", "search.vocabulary"),
         (study(search={"deployment": {"dtype": ["int4"]}}), "search.deployment.dtype", "bfloat16"),
         (study(search={"deployment": {"max_length": [4096]}}), "max_length", "4 to 128"),
         (study(search={"deployment": {"threads": [0]}}), "search.deployment.threads", "1 to"),
@@ -144,6 +150,13 @@ def test_a_problem_says_where_and_what_is_allowed(
     assert where in problem
     assert said in problem
     assert "\n" not in problem
+
+
+def test_words_that_are_tagged_keep_what_is_seen() -> None:
+    ner = {"objectives": ["span_f1", "bytes"], "data": {"path": "d", "task": "ner"}}
+    [problem] = problems(study(**ner, search={"vocabulary": {"low": 0.1, "high": 0.5}}))
+    assert "search.vocabulary: words in more pieces could be cut off" in problem
+    assert parse_study(study(**ner, search={"vocabulary": "seen"})).search.vocabulary == "seen"
 
 
 def test_all_problems_are_reported_at_once() -> None:

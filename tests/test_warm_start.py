@@ -69,6 +69,18 @@ def test_deployment_knobs_come_along_only_where_they_are_searched() -> None:
     assert known.count("from other") == 2
 
 
+def test_the_vocabulary_is_what_the_new_study_keeps() -> None:
+    other = source(member(3, 0.83, 0.8, vocabulary="seen"), member(4, 0.81, 0.6, vocabulary=0.3))
+
+    def kept(**search: Any) -> list[Any]:
+        found = warm_candidates(other, config(search=search), DENSE)
+        return [one.vocabulary for one in found if one.starter == "from other"]
+
+    assert set(kept()) == {1.0}
+    assert set(kept(vocabulary="seen")) == {"seen"}
+    assert set(kept(vocabulary={"low": 0.2, "high": 0.6})) == {0.3, 0.6, 1.0}
+
+
 def test_a_long_front_gives_at_most_a_first_population_with_both_ends() -> None:
     many = [member(number, 0.78 + number / 1000, 0.1 + number / 70) for number in range(3, 53)]
     found = warm_candidates(source(*many), config(), DENSE)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from pareto_prune.core.data_table import DataTable
 from pareto_prune.core.objectives import COSTS, OBJECTIVES
+from pareto_prune.core.records import SEEN
 from pareto_prune.core.study_table import MOST, Share, Table
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -66,6 +67,23 @@ class Range(Table):
         return self
 
 
+def _kept_rows(given: Any, read: pydantic.ValidatorFunctionWrapHandler) -> Any:
+    """Read what stays of a vocabulary: a range or a word; what is wrong is one line."""
+    if given in (None, SEEN) or isinstance(given, Range):
+        return read(given)
+    if not isinstance(given, Mapping):
+        raise ValueError(f"allowed: {SEEN!r}, or {{ low = 0.2, high = 1.0 }}")
+    try:
+        return Range.model_validate(given)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        name = "".join(f"{part}: " for part in first["loc"])
+        raise ValueError(f"{name}{first['msg'].removeprefix('Value error, ')}") from None
+
+
+KeptRows = Annotated[Range | Literal["seen"] | None, pydantic.WrapValidator(_kept_rows)]
+
+
 class ModelTable(Table):
     """``[model]``: where the model comes from."""
 
@@ -113,6 +131,9 @@ class SearchTable(Table):
     """Lowest and highest learning rate of the brief fine-tune."""
     folds: Count = 1
     """Above 1: the metric is the mean over this many folds of the training data."""
+    vocabulary: KeptRows = None
+    """Rows of the vocabulary that stay: `"seen"` for the tokens of the training texts and of
+    `data.corpus`, or a range of shares, the most frequent first. All, unless given."""
     round_widths: bool = True
     """Round widths to what the hardware likes."""
     starters: tuple[str, ...] = ("dense", "balanced", "half_depth", "uniform")

@@ -38,6 +38,9 @@ class DataTable(Table):
     """Tokens after which a text is cut off."""
     limit: Annotated[int, Field(ge=8, le=MOST)] | None = None
     """Use at most this many examples: of each split, or of the one table that shares divide."""
+    corpus: tuple[str, ...] = ()
+    """Files of more texts whose tokens stay where `search.vocabulary` cuts others: plain text
+    (`.txt`, one text a line), or tables with the text columns."""
 
     @pydantic.field_validator("text", mode="before")
     @classmethod

@@ -13,9 +13,13 @@ def with_absolute_paths(config: StudyConfig) -> StudyConfig:
     What is there under a relative path of the model or the data is meant by it now; a hub id, a
     demo or what is not there stays as it is.
     """
+    data = {
+        "path": _absolute(config.data.path),
+        "corpus": tuple(map(_absolute, config.data.corpus)),
+    }
     changed = {
-        name: getattr(config, name).model_copy(update={"path": _absolute(path)})
-        for name, path in (("model", config.model.path), ("data", config.data.path))
+        "model": config.model.model_copy(update={"path": _absolute(config.model.path)}),
+        "data": config.data.model_copy(update=data),
     }
     return config.model_copy(update=changed)
 

@@ -54,7 +54,8 @@ def export_trial(
     check_folder(to)
     origin = origin_of(study, trial, root)
     with _model(study, trial, origin) as (model, tokenizer, plan):
-        examples = _examples(study) if made.compares else None
+        own = None if plan.rows is None else tokenizer
+        examples = _examples(study, own) if made.compares else None
         folder = made.export(model, tokenizer, plan, to, card_of(study, trial), examples)
     origin.write(folder)
     return folder
@@ -99,8 +100,11 @@ def origin_of(study: Study, trial: Trial, root: str) -> Origin:
     )
 
 
-def _examples(study: Study) -> Examples | None:
-    """Return the validation split of a study; ``None`` where its data is not at hand as it was."""
+def _examples(study: Study, tokenizer: PreTrainedTokenizerBase | None) -> Examples | None:
+    """Return the validation split of a study; ``None`` where its data is not at hand as it was.
+
+    Its tokens are those of ``tokenizer``, where the model does not have those of the study's.
+    """
     from pareto_prune.inputs import data
     from pareto_prune.inputs.tasks import tasks
 
@@ -108,8 +112,9 @@ def _examples(study: Study) -> Examples | None:
     config = StudyConfig.from_json(study.config)
     try:
         found = data.load(config)
+        own = found if tokenizer is None else data.load(config, tokenizer=tokenizer)
     except UserError:
         return None
     if study.reference.data not in (None, found.digest):
         return None
-    return Examples(tasks.create(config.data.task), found.validation, config.metric)
+    return Examples(tasks.create(config.data.task), own.validation, config.metric)

@@ -36,6 +36,7 @@ def card_of(study: Study, trial: Trial) -> Card:
         engine=measured.engine,
         dtype=measured.dtype,
         data=public_name(config.data.path),
+        vocabulary=result.vocabulary,
         settings=_settings(config, result.candidate.deployment),
     )
 

@@ -25,7 +25,7 @@ from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs import demo
 from pareto_prune.inputs.checkpoint import Checkpoint, looks_local
-from pareto_prune.inputs.examples import Rows, Split, TaskData
+from pareto_prune.inputs.examples import Indices, Rows, Split, TaskData
 from pareto_prune.inputs.notes import notes_on
 from pareto_prune.inputs.sampling import sample, spread
 from pareto_prune.inputs.sources import (
@@ -51,11 +51,20 @@ _ALL = "all"
 _NAMES = ("train", "validation", "test")
 
 
-def load(config: StudyConfig, progress: Progress | None = None) -> TaskData:
+def load(
+    config: StudyConfig,
+    progress: Progress | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> TaskData:
     """Return the data set of a study, tokenised for its model.
 
     Tokenised once for each content of the data, tokenizer and settings; a damaged or missing
     cache is made again.
+
+    Args:
+        config: the study.
+        progress: told what is going on.
+        tokenizer: in place of the model's own, such as one with a smaller vocabulary.
 
     Raises:
         UserError: the data or the tokenizer cannot be loaded, or the data does not serve.
@@ -63,7 +72,7 @@ def load(config: StudyConfig, progress: Progress | None = None) -> TaskData:
     progress = progress or Silent()
     task = tasks.create(config.data.task)
     checkpoint = Checkpoint.find(config.model.path, config.model.revision)
-    tokenizer = checkpoint.tokenizer(task)
+    tokenizer = tokenizer or checkpoint.tokenizer(task)
     _check_length(config.data.max_length, checkpoint, tokenizer)
     if not tokenizer.is_fast:
         progress.note("its tokenizer runs in Python only: no export of it for ONNX Runtime")
@@ -79,6 +88,23 @@ def load(config: StudyConfig, progress: Progress | None = None) -> TaskData:
     for note in notes_on(found, config.data.max_length):
         progress.note(note)
     return found
+
+
+def training_rows(config: StudyConfig) -> Rows:
+    """Return the texts and labels of the training split, not tokenised.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
+    rows = read_rows(config, find_sources(config.data))
+    if _ALL not in rows:
+        return rows["train"]
+    task = tasks.create(config.data.task)
+    checkpoint = Checkpoint.find(config.model.path, config.model.revision)
+    tokenizer, order = checkpoint.tokenizer(task), checkpoint.head_names()
+    splits = _encoded_splits(rows, task, tokenizer, order, config.data.max_length, Silent())
+    parts = _parts(task, splits[_ALL], config.data.splits, config.seed)
+    return rows[_ALL].take(parts["train"])
 
 
 def find_sources(data: DataTable) -> dict[str, Source]:
@@ -225,10 +251,16 @@ def _encoded_splits(
 
 def _divided(task: Task, whole: Split, shares: Mapping[Any, Any], seed: int) -> dict[str, Split]:
     """Return the splits by their shares, stratified, each in the order of the table."""
+    parts = _parts(task, whole, shares, seed)
+    return {name: whole.take(rows) for name, rows in parts.items()}
+
+
+def _parts(task: Task, whole: Split, shares: Mapping[Any, Any], seed: int) -> dict[str, Indices]:
+    """Return the rows of each split, sorted."""
     rest, parts = spread(task, whole, seed), {}
     for name in ("validation", "test"):
         parts[name], rest = sample(rest, round(shares[name] * len(whole)))
-    return {name: whole.take(np.sort(rows)) for name, rows in {"train": rest, **parts}.items()}
+    return {name: np.sort(rows) for name, rows in {"train": rest, **parts}.items()}
 
 
 def _check_types(data: TaskData, checkpoint: Checkpoint) -> None:
@@ -264,7 +296,7 @@ def _key(
     return {
         "version": ENCODING_VERSION,
         "sources": {name: source.digest for name, source in sources.items()},
-        "data": config.data.model_dump(mode="json", exclude={"path", "name"}),
+        "data": config.data.model_dump(mode="json", exclude={"path", "name", "corpus"}),
         "seed": config.seed,
         "tokenizer": tokenizer_digest(tokenizer),
         "order": order,

@@ -24,10 +24,17 @@ DRAWS = 400
 
 
 def differences(
-    task: Task, logits: NDArray[np.float32], other: NDArray[np.float32], split: Split
+    task: Task,
+    logits: NDArray[np.float32],
+    other: NDArray[np.float32],
+    split: Split,
+    read: Split | None = None,
 ) -> dict[str, Difference]:
-    """Return every metric of ``logits`` less that of ``other``, with paired 95 % intervals."""
-    both = [task.outcomes(found, split) for found in (logits, other)]
+    """Return every metric of ``logits`` less that of ``other``, with paired 95 % intervals.
+
+    ``read`` is what the other one read, the same examples, where its tokens are others.
+    """
+    both = [task.outcomes(logits, split), task.outcomes(other, read or split)]
     return {
         metric.name: _scores.difference(
             np.hstack(both), partial(task.score, metric.name), both[0].shape[1]

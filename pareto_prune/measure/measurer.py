@@ -118,6 +118,7 @@ class Measurer:
         dtype: str | None = None,
         max_length: int | None = None,
         threads: int | None = None,
+        workload: Workload | None = None,
         fresh: bool = False,
     ) -> Measurement:
         """Measure a model against the dense model.
@@ -129,13 +130,14 @@ class Measurer:
                 pairs is deployed as the study says.
             max_length: tokens behind which its inputs are cut off.
             threads: of the engine.
+            workload: its inputs, where its tokens are not those of the dense model.
             fresh: measure even what was measured before, and keep nothing.
 
         Raises:
             UserError: the engine does not have the dtype.
         """
         settings = self._deployed(dtype, threads)
-        workload = self._workload.cut(max_length)
+        workload = (workload or self._workload).cut(max_length)
         key = self._key_of(model, settings, workload, cache_key)
         path = cache_entries.measurement(key)
         if not fresh and (known := kept.read(path)) is not None:
@@ -148,15 +150,16 @@ class Measurer:
             kept.write(path, found)
         return found
 
-    def measure_session(self, session: Session) -> Measurement:
+    def measure_session(self, session: Session, workload: Workload | None = None) -> Measurement:
         """Measure something else that runs, such as an exported graph, against the dense model.
 
         Args:
             session: with as many threads as :meth:`profile` says.
+            workload: its inputs, where its tokens are not those of the dense model.
         """
         began = self._clock.now()
         with self._alone():
-            return self._compare(session, self._workload, began, self._plan)
+            return self._compare(session, workload or self._workload, began, self._plan)
 
     def reference(self, long: bool = True) -> Measurement:
         """Return the dense model's own values, measured against itself.

@@ -192,8 +192,7 @@ def _confirmed(
     sizes = contexts[0].deployment.size(pruned.model)
     values, intervals = objective_values(reference, mean, measurement, sizes)
     model = _median(trained, metric)
-    tokenizer = bench.whole.dense.tokenizer
-    kept = _kept(store, number, model, tokenizer, pruned.plan)
+    kept = _kept(store, number, model, contexts[0].tokenizer, pruned.plan)
     return Confirmation(
         number=number,
         steps=contexts[0].steps,

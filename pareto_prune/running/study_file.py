@@ -14,8 +14,9 @@ from typing import Any
 
 import pydantic
 
-from pareto_prune.core.config import LimitsTable, StudyConfig
+from pareto_prune.core.config import LimitsTable, Range, StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, UserError, unknown_name
+from pareto_prune.core.records import SEEN
 from pareto_prune.core.registry import UNKNOWN_KEY, Registry, unknown_key, validation_problems
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.measure.energy import meters
@@ -60,6 +61,7 @@ def parse_study(content: dict[str, Any], source: str = "study") -> StudyConfig:
         *_name_problems(content, where),
         *_metric_problems(config, where),
         *_deployment_problems(config, where),
+        *_vocabulary_problems(config, where),
     ]
     if problems:
         raise StudyFileError(*problems)
@@ -171,6 +173,17 @@ def _deployment_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
     if "max_length" in knobs and _splits_words(config.data.task):
         wrong = "words that are cut off would not be counted"
         yield Problem(f"{here}.max_length", wrong, f"allowed: leave it out for {config.data.task}")
+
+
+def _vocabulary_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
+    kept = config.search.vocabulary
+    if kept is None and config.data.corpus:
+        wrong = "nothing reads it without search.vocabulary"
+        yield Problem(f"{where}data.corpus", wrong, "allowed: leave it out")
+    if isinstance(kept, Range) and _splits_words(config.data.task):
+        wrong = "words in more pieces could be cut off, and would not be counted"
+        allowed = f"allowed: {SEEN!r} for {config.data.task}, or leave it out"
+        yield Problem(f"{where}search.vocabulary", wrong, allowed)
 
 
 def _splits_words(task: str) -> bool:

@@ -15,6 +15,7 @@ from pareto_prune.inputs import demo
 from pareto_prune.inputs.checkpoint import Checkpoint, looks_local
 from pareto_prune.inputs.notes import notes_on
 from pareto_prune.inputs.sources import SUFFIXES
+from pareto_prune.trials.cut_vocabulary import check_vocabulary
 
 
 def check_inputs(config: StudyConfig) -> list[str]:
@@ -29,6 +30,7 @@ def check_inputs(config: StudyConfig) -> list[str]:
     model, data = _is_here(config.model.path), _is_here(config.data.path)
     if model and data:
         _both_there(config)
+        check_vocabulary(config)
         return list(notes_on(data_sets.load(config), config.data.max_length))
     if data:
         data_sets.read_rows(config, data_sets.find_sources(config.data))

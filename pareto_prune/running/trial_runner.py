@@ -71,7 +71,7 @@ class Runner:
             return result
         if not joins(self.study.read(), number, result):
             return result
-        tokenizer = self.bench.whole.dense.tokenizer
+        tokenizer = finished.tokenizer or self.bench.whole.dense.tokenizer
         try:
             kept = self.kept.keep(number, finished.model, tokenizer, finished.plan)
         except Exception as error:  # every file system has errors of its own

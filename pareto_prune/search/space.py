@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.architecture import Architecture
-from pareto_prune.core.config import StudyConfig
-from pareto_prune.core.records import Candidate
+from pareto_prune.core.config import Range, StudyConfig
+from pareto_prune.core.records import SEEN, Candidate
 from pareto_prune.pruning.selection import neuron_multiple
 from pareto_prune.pruning.strategies import strategies
 
@@ -36,7 +36,7 @@ ALPHAS = ("alpha_accuracy", "alpha_latency", "alpha_energy")
 """The genes that weigh the objectives in ``balanced``."""
 SMALLEST_ALPHA = 0.05
 """Weights stay above 0, so that their sum can be divided by."""
-ALWAYS_READ = frozenset({"strategy", "learning_rate", "deployment"})
+ALWAYS_READ = frozenset({"strategy", "learning_rate", "deployment", "vocabulary"})
 """What the trial itself reads, whatever its strategy."""
 STEP = 0.005
 """Numbers that differ by less than about this count as the same one."""
@@ -172,6 +172,7 @@ class SearchSpace:
             depth=values.get(DEPTH, 0.0),
             **{name: values[name] for name in ALPHAS},
             learning_rate=values["learning_rate"],
+            vocabulary=values["vocabulary"],
             deployment={
                 name.removeprefix(DEPLOYMENT): value
                 for name, value in values.items()
@@ -290,6 +291,7 @@ def _possible(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]
         yield Gene(name, name, low=SMALLEST_ALPHA, high=1.0, step=0.02)
     low, high = search.learning_rate
     yield Gene("learning_rate", "learning_rate", low=low, high=high, log=True, step=0.02)
+    yield _vocabulary(search.vocabulary)
     for name, choices in search.deployment.items():
         yield Gene(DEPLOYMENT + name, "deployment", choices=tuple(choices))
 
@@ -315,6 +317,12 @@ def _share_gone(candidate: Candidate) -> float:
     """Return the share of layers that go, by name or by depth."""
     pairs = list(zip(candidate.sublayers[0::2], candidate.sublayers[1::2], strict=True))
     return candidate.depth + sum(min(pair) >= 1.0 for pair in pairs) / max(1, len(pairs))
+
+
+def _vocabulary(kept: Range | str | None) -> Gene:
+    if isinstance(kept, Range):
+        return Gene("vocabulary", "vocabulary", low=kept.low, high=kept.high, step=0.01)
+    return Gene("vocabulary", "vocabulary", choices=(SEEN,) if kept else (), low=1.0)
 
 
 def _ranged(name: str, low: float, high: float) -> Gene:

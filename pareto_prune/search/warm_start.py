@@ -93,10 +93,19 @@ def _holds(gene: Gene, value: Value) -> bool:
 
 
 def _deployed(candidate: Candidate, space: SearchSpace) -> Candidate:
-    """Return the candidate without the deployment knobs that the study does not search."""
+    """Return the candidate without what of its deployment the study does not search."""
     searched = {gene.name for gene in space.genes if gene.field == "deployment"}
     kept = {k: v for k, v in candidate.deployment.items() if DEPLOYMENT + k in searched}
-    return candidate.model_copy(update={"deployment": kept})
+    vocabulary = _vocabulary(candidate, space)
+    return candidate.model_copy(update={"deployment": kept, "vocabulary": vocabulary})
+
+
+def _vocabulary(candidate: Candidate, space: SearchSpace) -> Value:
+    """Return what stays of the vocabulary here: its own share where the study searches shares."""
+    gene = space.gene("vocabulary")
+    if gene is None:
+        return space.constants["vocabulary"]
+    return gene.high if isinstance(candidate.vocabulary, str) else candidate.vocabulary
 
 
 def _spread(candidates: list[Candidate], room: int) -> list[Candidate]:

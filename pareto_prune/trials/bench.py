@@ -15,7 +15,7 @@ from pathlib import Path
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
-from pareto_prune.core.records import DenseReference, Environment
+from pareto_prune.core.records import Candidate, DenseReference, Environment
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Indices, Split, TaskData
 from pareto_prune.inputs.sampling import folds
@@ -27,6 +27,7 @@ from pareto_prune.models.families import architecture
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.early_stopping import TABLED
 from pareto_prune.trials.calibration import StudyCalibration
+from pareto_prune.trials.cut_vocabulary import CutTexts, StudyVocabularies, check_vocabulary
 from pareto_prune.trials.dense import DenseModel, make_dense, probe
 from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
 from pareto_prune.trials.joining import check_data, load_kept, load_standing
@@ -62,6 +63,7 @@ class Bench:
     Attributes:
         whole: the study's own data set.
         folds: data sets of the cross-validation; empty without one.
+        vocabularies: smaller ones, and the texts by their tokens.
         measurer: takes latency and energy against the dense model.
     """
 
@@ -69,6 +71,7 @@ class Bench:
     task: Task
     whole: Fold
     folds: tuple[Fold, ...]
+    vocabularies: StudyVocabularies
     measurer: Measurer
     environment: Environment
     progress: Progress
@@ -85,10 +88,29 @@ class Bench:
             self._lengths[max_length] = tuple(_shortened(self, max_length))
         return self._lengths[max_length][[self.whole, *self.folds].index(fold)]
 
+    def cut_texts(self, candidate: Candidate, max_length: int | None) -> CutTexts | None:
+        """Return the texts by the tokens of a candidate's vocabulary; ``None`` for the whole one.
+
+        Raises:
+            UserError: the tokenizer cannot be cut, or the corpus is not there.
+        """
+        if not candidate.cuts_vocabulary:
+            return None
+        read = self.at_length(self.whole, max_length).data
+        config = with_length(self.config, max_length)
+        return self.vocabularies.texts(candidate.vocabulary, config, read)
+
+
+def with_length(config: StudyConfig, max_length: int | None) -> StudyConfig:
+    """Return a study with texts cut off behind ``max_length`` tokens; ``None``: as it is."""
+    if max_length is None:
+        return config
+    data = config.data.model_copy(update={"max_length": min(max_length, config.data.max_length)})
+    return config.model_copy(update={"data": data})
+
 
 def _shortened(bench: Bench, max_length: int) -> Iterator[Fold]:
-    table = bench.config.data.model_copy(update={"max_length": max_length})
-    config = bench.config.model_copy(update={"data": table})
+    config = with_length(bench.config, max_length)
     data = data_sets.load(config, bench.progress)
     parts = folds(data, len(bench.folds), config.seed) if bench.folds else []
     for fold, part in zip((bench.whole, *bench.folds), (data, *parts), strict=True):
@@ -117,6 +139,7 @@ def prepare(
         MismatchError: the data or the dense model is not what the study was started with.
     """
     device = device_of(config)
+    check_vocabulary(config)
     data = data_sets.load(config, progress)
     dense = _dense(config, data, folder / DENSE_FOLDER, progress, reference, check, device)
     measurer = _measurer(config, dense, data, progress)
@@ -127,6 +150,7 @@ def prepare(
         task=tasks.create(config.data.task),
         whole=whole,
         folds=tuple(_folds(config, data, folder, costs, progress, reference, check)),
+        vocabularies=StudyVocabularies(config, dense),
         measurer=measurer,
         environment=environment(details=measurer.details()),
         progress=progress,

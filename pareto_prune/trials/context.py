@@ -11,11 +11,12 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import (
     Candidate,
 )
-from pareto_prune.inputs.examples import Indices
+from pareto_prune.inputs.examples import Indices, Split, TaskData
 from pareto_prune.pruning.context import Calibration, Penalty
 from pareto_prune.pruning.even import EvenShapes
 from pareto_prune.pruning.stock import even_shapes
 from pareto_prune.trials.bench import Bench, Fold
+from pareto_prune.trials.cut_vocabulary import CutTexts
 from pareto_prune.trials.deployment import Deployment
 from pareto_prune.trials.evaluation import evaluate
 from pareto_prune.trials.finetune import FinetuneSettings, examples_of, finetune
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from torch import Tensor
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.trials.timings import Timings
 
@@ -44,6 +45,8 @@ class TrialContext:
     generator: torch.Generator
     order: int
     used: int = 0
+    cut_texts: CutTexts | None = None
+    part: int = 0
 
     @property
     def dense(self) -> PreTrainedModel:
@@ -66,6 +69,26 @@ class TrialContext:
         return Deployment.of(self.bench.config, self.candidate.deployment)
 
     @property
+    def data(self) -> TaskData:
+        """The texts as the candidate reads them once its vocabulary is cut."""
+        if self.cut_texts is None:
+            return self.fold.data
+        parts = (self.cut_texts.whole, *self.cut_texts.folds)
+        return parts[self.part]
+
+    @property
+    def rows(self) -> tuple[int, ...] | None:
+        """Rows of the vocabulary that stay; ``None``: all."""
+        return None if self.cut_texts is None else self.cut_texts.vocabulary.rows
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the candidate's vocabulary."""
+        if self.cut_texts is None:
+            return self.fold.dense.tokenizer
+        return self.cut_texts.vocabulary.tokenizer
+
+    @property
     def round_widths(self) -> bool:
         """Whether widths are rounded to what the hardware likes."""
         return self.bench.config.search.round_widths
@@ -84,11 +107,13 @@ class TrialContext:
         extra: Sequence[tuple[Tensor, float]] = (),
     ) -> None:
         """Fine-tune before the cut, on training data less the slice of :meth:`evaluate`."""
-        self._train(model, min(steps, self.steps - self.used), self.fold.kept, penalty, extra)
+        steps = min(steps, self.steps - self.used)
+        self._train(model, self.fold.data.train, steps, self.fold.kept, penalty, extra)
 
     def finish(self, model: PreTrainedModel, after_step: Callable[[], None] = lambda: None) -> None:
         """Fine-tune for all steps that are left, on all training data."""
-        self._train(model, self.steps - self.used, None, None, (), after_step)
+        left = self.steps - self.used
+        self._train(model, self.data.train, left, None, None, (), after_step)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -106,6 +131,7 @@ class TrialContext:
     def _train(
         self,
         model: PreTrainedModel,
+        train: Split,
         steps: int,
         rows: Indices | None,
         penalty: Penalty | None,
@@ -116,11 +142,11 @@ class TrialContext:
             return
         progress, settings = self.bench.progress, self._settings()
         with self.timings("finetune"), self.bench.measurer.training() as pause:
-            teacher = self._teacher(settings, steps, rows)
+            teacher = self._teacher(train, settings, steps, rows)
             progress.stage("fine-tune", steps)
             finetune(
                 model,
-                self.fold.data.train,
+                train,
                 self.bench.task,
                 teacher,
                 settings,
@@ -135,11 +161,11 @@ class TrialContext:
             )
 
     def _teacher(
-        self, settings: FinetuneSettings, steps: int, rows: Indices | None
+        self, train: Split, settings: FinetuneSettings, steps: int, rows: Indices | None
     ) -> NDArray[np.float32] | None:
         if settings.distillation == 0:
             return None
-        train, start = self.fold.data.train, self.used
+        start = self.used
         seen = examples_of(
             train, settings.batch, steps, seed=self.order, start_step=start, rows=rows
         )
@@ -182,6 +208,8 @@ def context_of(
 
     length = Deployment.of(bench.config, candidate.deployment).max_length
     return TrialContext(
+        cut_texts=bench.cut_texts(candidate, length),
+        part=[bench.whole, *bench.folds].index(fold),
         bench=bench,
         fold=bench.at_length(fold, length),
         candidate=candidate,

@@ -89,12 +89,13 @@ class Course:
     def _predict(self) -> None:
         """Look costs up in the tables, where a constraint asks for one and the shape is known.
 
-        The tables are of models deployed as the study says, not as a candidate may.
+        The tables are of models deployed as the study says, not as a candidate may, with the whole
+        vocabulary.
         """
         constrained = set(self.context.bench.config.constraints)
         if self.referee.rule is None or not constrained & set(PREDICTABLE):
             return
-        if self.context.candidate.deployment:
+        if self.context.candidate.deployment or self.context.rows is not None:
             return
         self.shape = _shape(self.context)
         if self.shape is not None:

@@ -10,11 +10,12 @@ from pareto_prune.core.records import (
     Measurement,
     Quality,
 )
+from pareto_prune.measure import Workload
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.stock import is_plain
 from pareto_prune.pruning.strategies import strategies
-from pareto_prune.pruning.surgery import cut_copy
+from pareto_prune.pruning.surgery import cut, cut_copy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,7 +41,15 @@ def prune_candidate(context: TrialContext) -> Pruned:
         pruned = strategy.prune(model, candidate, context)
     if context.even is not None and not is_plain(pruned.model):
         raise TrialError("not_native", f"{name} left a shape that no stock class holds")
-    return pruned
+    return _with_rows(pruned, context.rows)
+
+
+def _with_rows(pruned: Pruned, rows: tuple[int, ...] | None) -> Pruned:
+    """Cut the vocabulary of what a strategy made; ``None`` keeps all."""
+    if rows is None:
+        return pruned
+    plan = pruned.plan.with_rows(rows)
+    return Pruned(plan, cut(pruned.model, plan), pruned.steps_used)
 
 
 def measure_pruned(
@@ -50,7 +59,17 @@ def measure_pruned(
     context.bench.progress.stage("measure")
     context.bench.progress.quiet()
     with context.timings("measure"):
-        return context.bench.measurer.measure(model, fresh=fresh, **context.deployment.knobs())
+        return context.bench.measurer.measure(
+            model, fresh=fresh, workload=_workload(context), **context.deployment.knobs()
+        )
+
+
+def _workload(context: TrialContext) -> Workload | None:
+    """Return the inputs by the tokens of a smaller vocabulary; ``None``: those of the study."""
+    if context.rows is None:
+        return None
+    config = context.bench.config
+    return Workload.of(context.data.validation, config.measure, config.seed)
 
 
 def quality_of(context: TrialContext, model: PreTrainedModel) -> Quality:
@@ -59,5 +78,5 @@ def quality_of(context: TrialContext, model: PreTrainedModel) -> Quality:
     context.check()
     with context.timings("evaluate"):
         return context.deployment.quality(
-            model, context.fold.data.validation, context.bench.task, context.bench.measurer
+            model, context.data.validation, context.bench.task, context.bench.measurer
         )

@@ -41,7 +41,7 @@ from pareto_prune.search.early_stopping import (
 from pareto_prune.trials.bench import Bench
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.trials.context import context_of
 from pareto_prune.trials.course import Course
@@ -51,11 +51,16 @@ from pareto_prune.trials.timings import Timings
 
 @dataclass(frozen=True)
 class Finished:
-    """A trial that has ended: what it found out, and the plan and model if it got that far."""
+    """A trial that has ended: what it found out, and the plan and model if it got that far.
+
+    Attributes:
+        tokenizer: of the model, where it is not that of the dense model.
+    """
 
     result: TrialResult
     plan: PruningPlan | None
     model: PreTrainedModel | None
+    tokenizer: PreTrainedTokenizerBase | None = None
 
 
 def run_trial(
@@ -96,7 +101,7 @@ def run_trial(
     pruned = course.pruned
     if pruned is None:
         return Finished(result, None, None)
-    return Finished(result, pruned.plan, pruned.model)
+    return Finished(result, pruned.plan, pruned.model, context.tokenizer)
 
 
 def _result(course: Course) -> TrialResult:
@@ -125,6 +130,7 @@ def _result(course: Course) -> TrialResult:
         optimistic=_finite(stop),
         steps=context.used,
         environment=context.bench.environment,
+        vocabulary=context.cut_texts.cut if context.cut_texts else None,
     )
 
 

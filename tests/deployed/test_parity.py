@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 
 import pareto_prune
 from pareto_prune.core.errors import StudyFileError, UserError
+from pareto_prune.core.records import SEEN
 from pareto_prune.export.card import Card
 from pareto_prune.export.deployed._texts import Text
 from pareto_prune.export.deployed._tokens import words_of
@@ -32,6 +33,7 @@ from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.inputs.examples import IGNORED, Rows
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.inputs.tokens import Tokens
+from pareto_prune.inputs.vocabularies import Vocabularies
 from pareto_prune.models.families import families
 from pareto_prune.pruning.surgery import cut
 from pareto_prune.trials.evaluation import logits_of
@@ -58,6 +60,9 @@ CASES = [
     ("deberta", "classification", TWO, "left"),
     ("deberta-v2", "ner", ONE, "right"),
 ]
+
+SMALLER = [CASES[1], CASES[3], CASES[4], CASES[8], CASES[10]]
+"""One of every kind of tokenizer, and every way of counting positions."""
 
 ODD = [
     "the film was good", "bad", "anna films", "not", "paris", "U.S.", "wait...", "(acme)", "don't",
@@ -100,8 +105,18 @@ class Case:
         return words_of(Text("here", (text,)))
 
 
-def made(root: Path, model_type: str, task_name: str, columns: tuple[str, ...], side: str) -> Case:
-    """Take the way of a trial: a checkpoint, a model that is kept, its exports."""
+def made(
+    root: Path,
+    model_type: str,
+    task_name: str,
+    columns: tuple[str, ...],
+    side: str,
+    corpus: tuple[str, ...] = (),
+) -> Case:
+    """Take the way of a trial: a checkpoint, a model that is kept, its exports.
+
+    With a ``corpus`` the vocabulary is cut down to its tokens.
+    """
     model = tiny_model(model_type, task_name, labels=len(NAMES[task_name]), vocab_size=VOCABULARY)
     model.config.id2label = dict(enumerate(NAMES[task_name]))
     given = tokenizer_for(model_type)
@@ -114,8 +129,14 @@ def made(root: Path, model_type: str, task_name: str, columns: tuple[str, ...], 
     tokenizer = Checkpoint(str(root / "checkpoint")).tokenizer(task)
     assert tokenizer.truncation_side == side
     model.config.pad_token_id = tokenizer.pad_token_id
-    model = cut(model, PLAN)
-    exporters.create("huggingface").export(model, tokenizer, PLAN, root / "kept", Card())
+    plan = PLAN
+    if corpus:
+        texts = [text.split() for text in corpus] if task.splits_words else list(corpus)
+        smaller = Vocabularies(tokenizer, model.config, task, [Rows("corpus", (texts,))]).of(SEEN)
+        assert len(smaller.rows) < len(tokenizer)
+        plan, tokenizer = PLAN.with_rows(smaller.rows), smaller.tokenizer
+    model = cut(model, plan)
+    exporters.create("huggingface").export(model, tokenizer, plan, root / "kept", Card())
     card = Card(task=task_name, settings={"max_length": LONGEST, "text": list(columns)})
     for name in ("huggingface", "onnx"):
         kept, saved = pareto_prune.load(root / "kept"), load_tokenizer(root / "kept")
@@ -230,7 +251,16 @@ def _tags(case: Case, count: int, word_of: list[int | None], shares: Any) -> Any
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((*case[:2], case[3])))
 def test_one_answer(case, tmp_path, monkeypatch, capsys):
-    case = made(tmp_path, *case)
+    check_one_answer(made(tmp_path, *case), monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("case", SMALLER, ids=lambda case: "-".join((*case[:2], case[3])))
+def test_one_answer_with_a_smaller_vocabulary(case, tmp_path, monkeypatch, capsys):
+    check_one_answer(made(tmp_path, *case, corpus=("the film", "paris")), monkeypatch, capsys)
+
+
+def check_one_answer(case: Case, monkeypatch: Any, capsys: Any) -> None:
+    """All that answers for a case says the same."""
     wanted = searched(case)
     for folder in (case.huggingface, case.onnx):
         for text, found, (_, expected) in zip(

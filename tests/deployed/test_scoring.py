@@ -44,7 +44,8 @@ class Scripted(ScriptedMeasurer):
     def profile(self):
         return {"threads": "1"}
 
-    def measure_session(self, session):
+    def measure_session(self, session, workload):
+        assert workload.samples == 32
         assert session.logits(self.inputs()).shape == (1, 2)
         assert session.twin().running is not session.running
         return self._measurement(0.25)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pareto_prune.core.config import ModelTable, StudyConfig
 from pareto_prune.core.errors import StudyFileError, UserError
@@ -31,7 +34,25 @@ def as_deployed(config: StudyConfig, manifest: Manifest) -> StudyConfig:
     return config.model_copy(update={"data": data})
 
 
-def study_data(origin: Origin, config: StudyConfig, progress: Progress) -> TaskData:
+def own_tokenizer(folder: Path, manifest: Manifest) -> PreTrainedTokenizerBase | None:
+    """Return the tokenizer of a folder whose vocabulary was cut; ``None`` for the study's own."""
+    return None if manifest.plan.rows is None else _tokenizer(folder, manifest)
+
+
+def by_dense_numbers(split: Split, manifest: Manifest) -> Split:
+    """Return texts by the same tokens under the numbers that the dense model has for them."""
+    if manifest.plan.rows is None:
+        return split
+    rows = np.array(manifest.plan.rows, dtype=np.int32)
+    return replace(split, ids=rows[split.ids], pad=int(rows[split.pad]))
+
+
+def study_data(
+    origin: Origin,
+    config: StudyConfig,
+    progress: Progress,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> TaskData:
     """Return the study's three splits, in the tokens that the study was started with.
 
     The tokenizer is the checkpoint's, or, where that changed or is gone, the dense model's.
@@ -40,6 +61,7 @@ def study_data(origin: Origin, config: StudyConfig, progress: Progress) -> TaskD
         origin: of the exported model.
         config: the study, with texts cut as the exported model cuts them.
         progress: told what is noted of the data.
+        tokenizer: whose tokens the splits are to have in their place.
 
     Raises:
         UserError: the data is not at hand any more, or not what it was.
@@ -48,7 +70,8 @@ def study_data(origin: Origin, config: StudyConfig, progress: Progress) -> TaskD
     for model in _models(origin):
         try:
             _check_same(origin, model)
-            return data_sets.load(config.model_copy(update={"model": model}), progress)
+            found = config.model_copy(update={"model": model})
+            return data_sets.load(found, progress, tokenizer)
         except UserError as error:
             errors.append(error)
     raise errors[0]
@@ -68,8 +91,16 @@ def _check_same(origin: Origin, model: ModelTable) -> None:
         raise other_data(study)
 
 
-def labelled_file(path: Path, folder: Path, manifest: Manifest, config: StudyConfig) -> Split:
+def labelled_file(
+    path: Path,
+    folder: Path,
+    manifest: Manifest,
+    config: StudyConfig,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> Split:
     """Return a labelled file in the columns of the study, with the classes of the model.
+
+    Its tokens are those of ``tokenizer`` in place of the folder's.
 
     Raises:
         UserError: no such file, a column is missing, or a class is new.
@@ -78,9 +109,8 @@ def labelled_file(path: Path, folder: Path, manifest: Manifest, config: StudyCon
     try:
         source = file_source(path, task.splits_words, "--data")
         rows = data_sets.rows_of(source.table(), config.data)
-        return task.encode(
-            rows, _tokenizer(folder, manifest), manifest.labels, config.data.max_length
-        )
+        tokenizer = tokenizer or _tokenizer(folder, manifest)
+        return task.encode(rows, tokenizer, manifest.labels, config.data.max_length)
     except StudyFileError as error:
         raise read_from("--data", path, error) from error
 

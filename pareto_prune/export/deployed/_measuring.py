@@ -25,12 +25,20 @@ if TYPE_CHECKING:
     Inputs = Mapping[str, NDArray[np.int64]]
 
 
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """The same texts by the tokens of a folder's model and by those of the dense one."""
+
+    own: Split
+    dense: Split
+
+
 def measured(
     folder: Path,
     manifest: Manifest,
     config: StudyConfig,
     dense: DenseModel,
-    split: Split,
+    texts: Texts,
     progress: Progress,
 ) -> tuple[Measurement, str]:
     """Return what a folder's model costs against the dense one, and the machine.
@@ -42,12 +50,14 @@ def measured(
     """
     progress.stage("measuring")
     progress.quiet()
-    workload = Workload.of(split, config.measure, config.seed)
+    own, workload = (
+        Workload.of(split, config.measure, config.seed) for split in (texts.own, texts.dense)
+    )
     if manifest.format == ONNX:
         table = config.measure.model_copy(update={"engine": "onnxruntime", "device": "cpu"})
         measurer = Measurer(table, dense.model, workload)
         session = FolderSession.of(folder, int(measurer.profile()["threads"]))
-        found = measurer.measure_session(session)
+        found = measurer.measure_session(session, own)
     else:
         from pareto_prune.export.loading import load
 
@@ -57,7 +67,7 @@ def measured(
             for name, value in manifest.card.settings.get("deployment", {}).items()
             if name in ("dtype", "threads")
         }
-        found = measurer.measure(load(folder), fresh=True, **knobs)
+        found = measurer.measure(load(folder), workload=own, fresh=True, **knobs)
     return found, environment(details=measurer.details()).device
 
 

@@ -24,7 +24,13 @@ from pareto_prune.core.record import Record
 from pareto_prune.core.records import Difference, Quality
 from pareto_prune.export.card import Card
 from pareto_prune.export.dense_model import dense_of
-from pareto_prune.export.deployed._data import as_deployed, labelled_file, study_data
+from pareto_prune.export.deployed._data import (
+    as_deployed,
+    by_dense_numbers,
+    labelled_file,
+    own_tokenizer,
+    study_data,
+)
 from pareto_prune.export.deployed._folder import opened
 from pareto_prune.export.deployed._overlap import known
 from pareto_prune.export.formats import Examples, check_folder, exporters
@@ -144,7 +150,11 @@ def refresh(
 
 @dataclass(frozen=True)
 class _Work:
-    """A folder to refresh, with all that it takes."""
+    """A folder to refresh, with all that it takes.
+
+    Attributes:
+        dense_tests: old and new test texts by the tokens of the dense model.
+    """
 
     folder: Path
     data: Path
@@ -155,6 +165,7 @@ class _Work:
     new_train: Split
     new_test: Split
     dense: DenseModel
+    dense_tests: tuple[Split, Split]
     progress: Progress
 
     @classmethod
@@ -168,16 +179,23 @@ class _Work:
         _check_count(data, new)
         task = tasks.create(config.data.task)
         kept, held = holdout(task, new, round(TEST_SHARE * len(new)), config.seed)
+        own = own_tokenizer(folder, manifest)
+        old, new_test = study_data(origin, config, progress, own), new.take(held)
+        dense, tests = dense_of(origin, config), (old.test, new_test)
+        if own is not None:
+            all_new = labelled_file(data, folder, manifest, config, dense.tokenizer)
+            tests = study_data(origin, config, progress).test, all_new.take(held)
         return cls(
             folder=folder,
             data=data,
             manifest=manifest,
             origin=origin,
             config=config,
-            old=study_data(origin, config, progress),
+            old=old,
             new_train=new.take(kept),
-            new_test=new.take(held),
-            dense=dense_of(origin, config),
+            new_test=new_test,
+            dense=dense,
+            dense_tests=tests,
             progress=progress,
         )
 
@@ -215,7 +233,8 @@ class _Work:
         """Return the model, fine-tuned and distilled from the dense model."""
         table = self.config.finetune
         self.progress.stage("dense model on the training texts")
-        teacher = logits_of(self.dense.model, train, precision="auto")
+        read = by_dense_numbers(train, self.manifest)
+        teacher = logits_of(self.dense.model, read, precision="auto")
         model = load(self.folder).float()
         self.progress.stage("fine-tune", steps)
         settings = FinetuneSettings(
@@ -239,17 +258,20 @@ class _Work:
 
     def compared(self, model: PreTrainedModel) -> tuple[Compared, ...]:
         """Return the dense, the old and the new model on old and new test data."""
-        models = (self.dense.model, load(self.folder), model)
+        models, (old, new) = (load(self.folder), model), self.dense_tests
         return (
-            self._compared("the study's test split", self.old.test, models),
-            self._compared(f"held-out texts of {self.data.name}", self.new_test, models),
+            self._compared("the study's test split", self.old.test, old, models),
+            self._compared(f"held-out texts of {self.data.name}", self.new_test, new, models),
         )
 
-    def _compared(self, name: str, split: Split, models: tuple[PreTrainedModel, ...]) -> Compared:
+    def _compared(
+        self, name: str, split: Split, read: Split, models: tuple[PreTrainedModel, ...]
+    ) -> Compared:
         self.progress.stage(f"scoring on {name}")
+        dense = self.task.quality(logits_of(self.dense.model, read), read)
         logits = [logits_of(each, split) for each in models]
-        dense, before, after = (self.task.quality(each, split) for each in logits)
-        found = differences(self.task, logits[2], logits[1], split)
+        before, after = (self.task.quality(each, split) for each in logits)
+        found = differences(self.task, logits[1], logits[0], split)
         return Compared(
             data=name,
             dense=dense,

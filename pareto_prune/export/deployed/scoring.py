@@ -27,9 +27,14 @@ from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import Difference, Measurement, Quality
 from pareto_prune.export.dense_model import dense_of
-from pareto_prune.export.deployed._data import as_deployed, labelled_file, study_data
+from pareto_prune.export.deployed._data import (
+    as_deployed,
+    labelled_file,
+    own_tokenizer,
+    study_data,
+)
 from pareto_prune.export.deployed._folder import call_of, opened
-from pareto_prune.export.deployed._measuring import measured
+from pareto_prune.export.deployed._measuring import Texts, measured
 from pareto_prune.export.deployed._overlap import known
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin
@@ -40,6 +45,7 @@ from pareto_prune.trials.evaluation import logits_by, logits_of
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
 
     from pareto_prune.inputs.examples import Split
     from pareto_prune.trials.dense import DenseModel
@@ -116,40 +122,21 @@ def score(
     origin = Origin.read(folder)
     config = as_deployed(origin.config, manifest)
     progress.stage("reading data")
+    own = own_tokenizer(folder, manifest)
     split = (
-        study_data(origin, config, progress).test
+        study_data(origin, config, progress, own).test
         if data is None
         else labelled_file(Path(data), folder, manifest, config)
     )
     name = f"test split of {public_name(config.data.path)}" if data is None else Path(data).name
-    session = _Session(folder, manifest, origin, config, split, progress)
+    file = None if data is None else Path(data)
+    session = _Session(folder, manifest, origin, config, split, file, progress)
     card = session.scored(name, measure)
     if data is not None:
-        notes = (*card.notes, *_seen_before(origin, config, split, name, progress))
+        notes = (*card.notes, *session.seen_before(name, own))
         card = card.model_copy(update={"notes": notes})
     _remember(folder, card)
     return card
-
-
-def _seen_before(
-    origin: Origin, config: StudyConfig, split: Split, name: str, progress: Progress
-) -> Iterator[str]:
-    """Yield how many texts of a file the search has seen; those of its test split are told of."""
-    try:
-        study = study_data(origin, config, progress)
-    except UserError as error:
-        yield f"not compared with the texts that it was trained on: {error.problems[0]}"
-        return
-    if trained := known(split, study.train):
-        yield (
-            f"{trained} of {len(split)} texts of {name} are texts that it was trained on: "
-            "a score on them says little of new ones."
-        )
-    if picked := known(split, study.validation):
-        yield (
-            f"{picked} of {len(split)} texts of {name} are in the study's validation split, "
-            "by which it was picked."
-        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +146,27 @@ class _Session:
     origin: Origin
     config: StudyConfig
     split: Split
+    file: Path | None
     progress: Progress
+
+    def seen_before(self, name: str, own: PreTrainedTokenizerBase | None) -> Iterator[str]:
+        """Yield how many texts of a file the search has seen, its test split apart."""
+        split = self.split
+        try:
+            study = study_data(self.origin, self.config, self.progress, own)
+        except UserError as error:
+            yield f"not compared with the texts that it was trained on: {error.problems[0]}"
+            return
+        if trained := known(split, study.train):
+            yield (
+                f"{trained} of {len(split)} texts of {name} are texts that it was trained on: "
+                "a score on them says little of new ones."
+            )
+        if picked := known(split, study.validation):
+            yield (
+                f"{picked} of {len(split)} texts of {name} are in the study's validation split, "
+                "by which it was picked."
+            )
 
     @property
     def task(self) -> Task:
@@ -186,26 +193,36 @@ class _Session:
         except UserError as error:
             note = f"not compared with the dense model: {error.problems[0]}"
             return card.model_copy(update={"notes": (note,)})
-        compared = card.model_copy(update=self._against(dense, logits))
-        return compared.model_copy(update=self._measured(dense)) if measure else compared
+        read = self._read_by(dense)
+        compared = card.model_copy(update=self._against(dense, read, logits))
+        return compared.model_copy(update=self._measured(dense, read)) if measure else compared
 
-    def _against(self, dense: DenseModel, logits: Logits) -> dict[str, Any]:
+    def _read_by(self, dense: DenseModel) -> Split:
+        """Return the texts by the tokens of the dense model, which may have more of them."""
+        if self.manifest.plan.rows is None:
+            return self.split
+        if self.file is None:
+            return study_data(self.origin, self.config, self.progress).test
+        return labelled_file(self.file, self.folder, self.manifest, self.config, dense.tokenizer)
+
+    def _against(self, dense: DenseModel, read: Split, logits: Logits) -> dict[str, Any]:
         from pareto_prune.pruning.surgery import cut_copy
 
         self.progress.stage("scoring the dense model")
-        dense_logits = logits_of(dense.model, self.split)
+        dense_logits = logits_of(dense.model, read)
         cut = cut_copy(dense.model, self.manifest.plan)
         quality = self.task.quality
         return {
-            "dense": quality(dense_logits, self.split),
+            "dense": quality(dense_logits, read),
             "cut": quality(logits_of(cut, self.split), self.split),
-            "differences": differences(self.task, logits, dense_logits, self.split),
+            "differences": differences(self.task, logits, dense_logits, self.split, read),
         }
 
-    def _measured(self, dense: DenseModel) -> dict[str, Any]:
+    def _measured(self, dense: DenseModel, read: Split) -> dict[str, Any]:
+        texts = Texts(self.split, read)
         try:
             found, machine = measured(
-                self.folder, self.manifest, self.config, dense, self.split, self.progress
+                self.folder, self.manifest, self.config, dense, texts, self.progress
             )
         except UserError as error:
             return {"notes": (f"not measured: {error.problems[0]}",)}

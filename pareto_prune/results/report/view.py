@@ -31,6 +31,7 @@ from pareto_prune.core.records import (
     Study,
     Trial,
     TrialState,
+    VocabularyCut,
 )
 from pareto_prune.results.cautions import cautions
 from pareto_prune.results.front import front_of
@@ -141,12 +142,19 @@ def _points(every: Front, study: Study) -> list[Json]:
     """Return every trial that has all objectives; the others have nothing to draw."""
     names = [o.name for o in every.objectives]
     candidates = {t.number: t.candidate for t in study.trials if t.candidate}
+    vocabularies = {t.number: t.result.vocabulary for t in study.trials if t.result}
     return [
         _point(point, names, candidates.get(point.number))
         | _own_export(study, candidates.get(point.number))
+        | _vocabulary(vocabularies.get(point.number))
         for point in every.trials
         if all(name in point.values for name in names)
     ]
+
+
+def _vocabulary(cut: VocabularyCut | None) -> Json:
+    """Return what a point kept of the vocabulary, where it did not keep all."""
+    return {"vocabulary": cut.sentence()} if cut else {}
 
 
 def _own_export(study: Study, candidate: Candidate | None) -> Json:

@@ -17,4 +17,5 @@ class Dense:
 
     def candidates(self, config: StudyConfig, space: SearchSpace) -> list[Candidate]:  # noqa: ARG002
         """Return one candidate of sparsity 0; its trial neither prunes nor fine-tunes."""
-        return [shaped(space, (0.0,) * (2 * space.layers), DENSE_STARTER)]
+        whole = shaped(space, (0.0,) * (2 * space.layers), DENSE_STARTER)
+        return [whole.model_copy(update={"vocabulary": 1.0})]

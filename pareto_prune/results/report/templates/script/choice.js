@@ -27,8 +27,8 @@ function standing(point) {
 }
 
 function sentences(point, explained) {
-  if (explained) return explained.sentences;
-  return names.map((_, i) => `${capital(V.objectives[i].label)} ${valueText(point, i)}.`);
+  const said = explained ? explained.sentences : names.map((_, i) => `${capital(V.objectives[i].label)} ${valueText(point, i)}.`);
+  return point.vocabulary ? [...said, point.vocabulary] : said;
 }
 
 function takeHome(point) {
