@@ -96,6 +96,7 @@ class Bench:
         """
         if not candidate.cuts_vocabulary:
             return None
+        self.progress.stage("cut the vocabulary")
         read = self.at_length(self.whole, max_length).data
         config = with_length(self.config, max_length)
         return self.vocabularies.texts(candidate.vocabulary, config, read)

@@ -139,10 +139,10 @@ def changed_tokens(
         dense: the dense model.
     """
     gone = ~np.isin(before.ids, vocabulary.rows)
-    texts = np.add.reduceat(gone, before.offsets[:-1]) > 0
+    texts = np.searchsorted(before.offsets, np.flatnonzero(gone), side="right")
     unknown = vocabulary.tokenizer.unk_token_id
     return ChangedTokens(
-        texts=float(texts.mean()),
+        texts=len(np.unique(texts)) / len(before),
         tokens=float(gone.mean()),
         unknown=float((after.ids == unknown).mean()),
         unknown_before=float((before.ids == dense.tokenizer.unk_token_id).mean()),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as drawn
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, BertweetTokenizer, PreTrainedTokenizerFast
 
 from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.records import SEEN
@@ -155,3 +155,11 @@ def test_a_tokenizer_of_whole_words_is_refused():
     whole = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", pad_token="<pad>")
     with pytest.raises(StudyFileError, match=r"search\.vocabulary: the tokenizer is a WordLevel"):
         vocabularies(whole, ["a"])
+
+
+def test_a_slow_tokenizer_is_refused(tmp_path):
+    (tmp_path / "vocab.txt").write_text("film 1\nplot 1")
+    (tmp_path / "bpe.codes").write_text("f i 1\nl m</w> 1")
+    slow = BertweetTokenizer(str(tmp_path / "vocab.txt"), str(tmp_path / "bpe.codes"))
+    with pytest.raises(StudyFileError, match=r"search\.vocabulary: the tokenizer is a slow one"):
+        document_of(slow)
