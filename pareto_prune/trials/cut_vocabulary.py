@@ -130,7 +130,7 @@ def changed_tokens(
 ) -> ChangedTokens:
     """Return what a smaller vocabulary does to texts.
 
-    A text has other tokens where one of those that it had is gone, and nowhere else.
+    A text counts as changed where one of the tokens that it had is gone.
 
     Args:
         before: the texts as the dense model reads them.
