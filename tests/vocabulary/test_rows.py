@@ -21,7 +21,8 @@ from pareto_prune.inputs.tasks import tasks
 from pareto_prune.inputs.vocabularies import Vocabularies
 from pareto_prune.models.word_rows import rows_that_stay
 from pareto_prune.pruning.plan import PruningPlan
-from pareto_prune.pruning.surgery import architecture, cut, cut_copy, is_plain, plan_of
+from pareto_prune.pruning.stock import is_plain
+from pareto_prune.pruning.surgery import architecture, cut, cut_copy, plan_of
 from pareto_prune.trials.evaluation import logits_of
 from tests.deployed.folders import PLAN
 from tests.deployed.tokenizers import VOCABULARY, tokenizer_for
