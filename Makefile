@@ -34,8 +34,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format $(SOURCES)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n 2 -m "not slow and not demo"
-	$(BIN)/pytest -m "slow or demo"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.dev
 	$(BIN)/pytest -n 2 -m "not slow and not demo"

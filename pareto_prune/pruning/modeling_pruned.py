@@ -353,17 +353,19 @@ def _config_class(stock: type[PreTrainedConfig]) -> type[PreTrainedConfig]:
     Its file says that the weights are in no file that a stock class could read: those refuse,
     where layers that lack a sublayer would else be filled at random.
     """
+    # Early versions of transformers 5 have no __post_init__.
+    reads = "__post_init__" if hasattr(stock, "__post_init__") else "__init__"
 
-    def read(self: Any, **given: Any) -> None:
+    def read(self: Any, *values: Any, **given: Any) -> None:
         given.pop(WEIGHTS, None)
-        stock.__post_init__(self, **given)
+        getattr(stock, reads)(self, *values, **given)
 
     def to_dict(self: Any) -> dict[str, Any]:
         return {**stock.to_dict(self), WEIGHTS: UNLIKE}
 
     attributes = {
         "__module__": __name__,
-        "__post_init__": read,
+        reads: read,
         "to_dict": to_dict,
         "_auto_class": "AutoConfig",
     }

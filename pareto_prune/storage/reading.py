@@ -190,7 +190,8 @@ def of_another_version(error: pydantic.ValidationError) -> str:
     """Return that a record is of another version, and by what that is seen."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"])) or "all of it"
-    return f"is of another version of pareto-prune ({where}: {first['msg']})"
+    why = first["msg"].removeprefix("Value error, ")
+    return f"is of another version of pareto-prune ({where}: {why})"
 
 
 def _result(number: int) -> str:

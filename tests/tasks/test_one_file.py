@@ -89,8 +89,8 @@ def test_where_it_is_not_installed_its_study_says_so(done):
     told = subprocess.run(command, capture_output=True, text=True)
     assert told.returncode == 2
     [line] = told.stderr.splitlines()
-    assert line.startswith("study 'small': ")
-    assert "allowed: accuracy, f1, mcc, span_f1, latency_ms" in line
+    assert line.startswith("the file of study 'small': ")
+    assert "objectives: allowed: accuracy, f1, mcc, span_f1, latency_ms" in line
 
 
 def test_its_exports_predict_numbers(done):
