@@ -90,6 +90,7 @@ class Remotes:
             if now > look + _LOOK_SECONDS:
                 look = now
                 if self._over(study):
+                    self._hear_out()
                     return
             if now > room + _ROOM_SECONDS:
                 room = math.inf
@@ -97,19 +98,30 @@ class Remotes:
 
     def end(self) -> None:
         """Have trials in hand handed back, and leave no worker."""
+        until = time.monotonic() + _GRACE_SECONDS
+        try:
+            while self._asked and time.monotonic() < until:
+                with suppress(ParetoPruneError):
+                    self._hear_out()
+        finally:
+            for remote in self._all:
+                self._ray.kill(remote.actor)
+
+    def _hear_out(self) -> None:
+        """Have the workers end, and hear what they still have to say.
+
+        Raises:
+            ParetoPruneError: what one of them met.
+        """
         for ref, remote in list(self._asked.items()):
             if remote.began and not remote.lost:
                 remote.actor.stop.remote()
             else:
                 del self._asked[ref]
-        try:
-            until = time.monotonic() + _GRACE_SECONDS
-            while self._asked and time.monotonic() < until:
-                with suppress(ParetoPruneError):
-                    self._hear()
-        finally:
-            for remote in self._all:
-                self._ray.kill(remote.actor)
+        until = time.monotonic() + _GRACE_SECONDS
+        while self._asked and time.monotonic() < until:
+            self._hear()
+        self._asked.clear()
 
     def _over(self, study: StoredStudy) -> bool:
         """Whether there is nothing left to do, whoever did it; a worker may not know, if lost."""
