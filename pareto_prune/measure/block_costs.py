@@ -10,6 +10,8 @@ from pareto_prune.core.architecture import Architecture
 from pareto_prune.measure import BlockCosts, Measurer
 from pareto_prune.pruning.cost_tables import MeasuredCost
 
+VERSION = 2
+"""Of how the tables are taken: those of another are made anew."""
 NEURON_STEPS = 8
 """Widths of the FFN that are timed, evenly spaced; between them the tables are straight lines."""
 
@@ -28,7 +30,7 @@ class EngineCosts:
     @property
     def key(self) -> Any:
         """What decides the numbers."""
-        return self.measurer.profile()
+        return {**self.measurer.profile(), "tables": VERSION}
 
     def tables(self, dense: Architecture) -> Mapping[str, MeasuredCost]:
         """Return the tables ``latency_ms`` (ms) and ``energy_j`` (J a sample)."""

@@ -20,6 +20,7 @@ from pareto_prune.measure import (
     kept,
 )
 from pareto_prune.measure.quiet import VARIABLE
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 from tests.full_disk import full_disk
@@ -302,6 +303,49 @@ def test_costs_of_sublayers_are_those_of_their_units(scripted: Make, batch: Any)
         if width:
             assert joules / seconds == pytest.approx(costs.fixed[1] / costs.fixed[0])  # type: ignore[operator]
     assert costs.fixed[0] == pytest.approx(1e-3 * tokens / 10, rel=0.05)
+
+
+def test_a_session_that_came_out_slow_is_taken_again(
+    scripted: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One width is six times as dear where its weights happen to lie; not so the next time."""
+    straight = scripted().block_costs([1, 4], [8, 16, 24, 32, 64])
+    seen: list[int] = []
+    original = ScriptedEngine.prepare
+
+    def prepare(self: ScriptedEngine, model: Any, settings: Any) -> Any:
+        made = original(self, model, settings)
+        width = architecture(model).layers[0].neurons
+        seen.append(width)
+        slow = width == 24 and seen.count(24) == 1
+        return replace(made, cost=made.cost * (6 if slow else 1))
+
+    monkeypatch.setattr(ScriptedEngine, "prepare", prepare)
+    found = scripted().block_costs([1, 4], [8, 16, 24, 32, 64])
+    assert seen.count(24) == 2
+    for width, (seconds, _) in straight.neurons.items():
+        assert found.neurons[width][0] == pytest.approx(seconds, rel=0.05)
+
+
+@pytest.mark.parametrize("slow", [0, 1])
+def test_tables_that_do_not_add_up_to_the_dense_model_are_taken_again(
+    scripted: Make, monkeypatch: pytest.MonkeyPatch, slow: int
+) -> None:
+    """The first chains are run beside something else, as slow as if the model were twice as big."""
+    widths = [8, 16, 32, 64]
+    straight = scripted().block_costs(range(HEADS + 1), widths)
+    original, prepared, chains = ScriptedEngine.prepare, [0], 4 + HEADS + len(widths)
+
+    def prepare(self: ScriptedEngine, model: Any, settings: Any) -> Any:
+        made = original(self, model, settings)
+        prepared[0] += 1
+        return replace(made, cost=made.cost * (2 if slow and prepared[0] <= chains else 1))
+
+    monkeypatch.setattr(ScriptedEngine, "prepare", prepare)
+    found = scripted().block_costs(range(HEADS + 1), widths)
+    assert found.off == pytest.approx(straight.off, rel=0.05)
+    assert found.neurons[64][0] == pytest.approx(straight.neurons[64][0], rel=0.05)
+    assert (prepared[0] > 1.5 * chains) == bool(slow)
 
 
 def test_costs_under_a_slow_counter_come_from_power(scripted: Make) -> None:
