@@ -9,6 +9,7 @@ strategy that :func:`shaped` picks; a sublayer at sparsity 1 goes as a whole.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Protocol
 
 from pareto_prune.core.config import StudyConfig
@@ -33,20 +34,23 @@ starters: Registry[Starter] = Registry("starter", __name__)
 def starting_candidates(config: StudyConfig, space: SearchSpace) -> list[Candidate]:
     """Return the candidates of all starters of the study, at most half of the first population.
 
-    Starters take turns, so that a long one does not crowd the others out.
+    The dense model and ``balanced``, which draw a first front, come whole; the others take turns,
+    so that a long one does not crowd the rest out.
 
     Raises:
         UnknownNameError: no such starter.
     """
-    lists = [starters.create(name).candidates(config, space) for name in _names(config)]
-    longest = max((len(one) for one in lists), default=0)
-    turns = [one[turn] for turn in range(longest) for one in lists if turn < len(one)]
+    names = dict.fromkeys(config.search.starters)
+    lists = {name: starters.create(name).candidates(config, space) for name in names}
+    first = [one for name in FIRST for one in lists.pop(name, [])]
+    turns = zip_longest(*lists.values())
+    others = [one for turn in turns for one in turn if one is not None]
     room = max(1, first_population(config.limits.trials) // 2)
-    return _distinct(turns)[:room]
+    return _distinct([*first, *others])[:room]
 
 
-def _names(config: StudyConfig) -> list[str]:
-    return sorted(config.search.starters, key=lambda name: name != DENSE_STARTER)
+FIRST = (DENSE_STARTER, "balanced")
+"""Starters that come before all others, in this order."""
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:

@@ -16,13 +16,17 @@ class Balanced:
     """The strategy `balanced` at several cost targets, every layer weighing the same.
 
     Attributes:
-        targets: shares of the dense cost, most useful first.
+        targets: shares of the dense cost, most useful first; each half of the one before it, since
+            a front is as wide in the logarithm of the cost.
     """
 
-    targets: tuple[float, ...] = (0.5, 0.25, 0.35, 0.15, 0.7)
+    targets: tuple[float, ...] = (0.5, 0.25, 0.12, 0.06)
 
     def candidates(self, config: StudyConfig, space: SearchSpace) -> list[Candidate]:
-        """Return one candidate a target that the study allows; none if it has no `balanced`."""
+        """Return one candidate a target, as near to it as the study allows.
+
+        None if the study has no `balanced`.
+        """
         if "balanced" not in config.search.strategies:
             return []
         allowed = config.search.cost_target
@@ -30,6 +34,7 @@ class Balanced:
         change = {"strategy": "balanced", "sublayers": equal, "starter": "balanced"}
         return [
             plain(space).model_copy(update={**change, "cost_target": target})
-            for target in self.targets
-            if allowed.low <= target <= allowed.high
+            for target in dict.fromkeys(
+                min(allowed.high, max(allowed.low, target)) for target in self.targets
+            )
         ]
