@@ -21,6 +21,8 @@ RIDGE = 0.01
 """Added to the diagonals, as a share of their mean: inputs may be fewer than features."""
 LEVEL = 0.05
 """What an output that no prediction depends on still weighs, as a share of the mean."""
+UNFELT = 1e-6
+"""Root of what a change still weighs where no prediction depends on any output."""
 STRIP = 768
 """Columns of a product with itself that are made at once, from the diagonal down."""
 
@@ -34,12 +36,15 @@ class InputMoments:
     Args:
         width: of the inputs.
         device: where they are.
+
+    Attributes:
+        tokens: how many there were so far.
     """
 
     def __init__(self, width: int, device: torch.device) -> None:
         self._second = torch.zeros(width, width, device=device)  # its lower triangle
         self._first = torch.zeros(width, device=device)
-        self._tokens = 0
+        self.tokens = 0
 
     def add(self, x: Tensor) -> None:
         """Add inputs, shape (tokens, in)."""
@@ -48,7 +53,7 @@ class InputMoments:
             end = begin + STRIP
             self._second[begin:, begin:end].addmm_(x[:, begin:].T, x[:, begin:end])
         self._first += x.sum(0)
-        self._tokens += len(x)
+        self.tokens += len(x)
 
     def covariance(self, centred: bool = True) -> tuple[Tensor, Tensor]:
         """Return covariance, with the ridge added, and mean of the inputs, float64, on the CPU.
@@ -58,8 +63,8 @@ class InputMoments:
         """
         lower, first = self._second.cpu().tril().double(), self._first.cpu().double()
         second = lower + lower.tril(-1).T
-        mean = first / self._tokens if centred else torch.zeros_like(first)
-        covariance = second / self._tokens - mean[:, None] * mean
+        mean = first / self.tokens if centred else torch.zeros_like(first)
+        covariance = second / self.tokens - mean[:, None] * mean
         return _raised(covariance, RIDGE), mean
 
     @property
@@ -81,16 +86,17 @@ class Moments:
     fisher: Tensor
 
     def metric(self) -> Tensor:
-        """Return M such that ``‖M δ‖²`` weighs an output change δ by what predictions feel.
+        """Return M such that ``‖M δ‖²`` weighs an output change δ by what predictions feel of it.
 
-        ``MᵀM`` is the Fisher matrix at the output (the Kronecker factor of Martens and Grosse
-        2015, section 3), scaled to a mean diagonal of 1, raised by :data:`LEVEL`. Shape (out, out).
+        ``MᵀM`` is the Fisher matrix at the output, a mean over tokens (the Kronecker factor of
+        Martens and Grosse 2015, section 3), raised by :data:`LEVEL`: what it says of two
+        projections compares. Shape (out, out).
         """
-        fisher = self.fisher.cpu().double()
+        fisher = self.fisher.cpu().double() / self.inputs.tokens
         scale = fisher.diagonal().mean()
         if scale <= 0:
-            return torch.eye(len(fisher), dtype=fisher.dtype)
-        return torch.linalg.cholesky(_raised(fisher / scale, LEVEL)).T
+            return UNFELT * torch.eye(len(fisher), dtype=fisher.dtype)
+        return scale.sqrt() * torch.linalg.cholesky(_raised(fisher / scale, LEVEL)).T
 
 
 def _raised(matrix: Tensor, share: float) -> Tensor:
