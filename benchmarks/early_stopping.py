@@ -84,7 +84,7 @@ class Replay:
 
 def replay(study: Study, config: StudyConfig, table: EarlyStoppingTable, seed: int) -> Replay:
     """Go through the trials of a study and decide on each at its rungs."""
-    measure, total = yardstick(study), config.finetune.steps
+    measure = yardstick(study)
     ended = [t for t in study.trials if t.state is TrialState.COMPLETE and t.result]
     ended.sort(key=lambda trial: (trial.ended or 0.0, trial.number))
     taught: list[Completed] = []
@@ -92,13 +92,13 @@ def replay(study: Study, config: StudyConfig, table: EarlyStoppingTable, seed: i
     audits: list[int] = []
     for trial in ended:
         rule = StopRule(table, config.constraints, measure, tuple(taught))
-        at = stop_step(trial, rule, measure, total)
+        at = stop_step(trial, rule, measure)
         if at is not None and not audited(trial_seed(seed, trial.number), table.audit):
             stopped[trial.number] = at
             continue
         if at is not None:
             audits.append(trial.number)
-        lesson = Completed.of(trial, measure, total)
+        lesson = Completed.of(trial, measure)
         if lesson is not None:
             taught.append(lesson)
     results = {trial.number: trial.result for trial in ended if trial.result}
@@ -107,10 +107,10 @@ def replay(study: Study, config: StudyConfig, table: EarlyStoppingTable, seed: i
     return Replay(stopped, tuple(audits), steps, seconds)
 
 
-def stop_step(trial: Trial, rule: StopRule, measure: Yardstick, total: int) -> int | None:
+def stop_step(trial: Trial, rule: StopRule, measure: Yardstick) -> int | None:
     """Return the step at which a trial is stopped, ``None`` if it never is."""
     result = trial.result
-    if result is None or result.candidate.starter == DENSE_STARTER or total == 0:
+    if result is None or result.candidate.starter == DENSE_STARTER or result.steps == 0:
         return None
     if rule.on_costs(result.values, result.intervals) is not None:
         return 0
@@ -121,12 +121,12 @@ def stop_step(trial: Trial, rule: StopRule, measure: Yardstick, total: int) -> i
     for rung in result.rungs:
         progress = Progress(
             strategy=result.candidate.strategy,
-            share=rung.step / total,
+            share=rung.step / result.steps,
             metric=rung.quality.metrics[metric],
             loss=rung.quality.loss,
             costs=result.values,
         )
-        if rung.step < total and rule.on_rung(progress) is not None:
+        if rung.step < result.steps and rule.on_rung(progress) is not None:
             return rung.step
     return None
 
@@ -161,7 +161,7 @@ def row_of(
 def _lost(study: Study, front: Iterable[int], stopped: Iterable[int]) -> set[int]:
     """Return the points of the front of which no trial with the same model is left."""
     gone, measure = set(stopped), yardstick(study)
-    ended = {trial.number: Completed.of(trial, measure, 1) for trial in study.trials}
+    ended = {trial.number: Completed.of(trial, measure) for trial in study.trials}
     made = {number: one.made for number, one in ended.items() if one and one.made is not None}
     left = {model for number, model in made.items() if number not in gone}
     return {number for number in front if number in gone and made.get(number) not in left}

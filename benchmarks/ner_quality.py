@@ -97,9 +97,10 @@ def _context(bench: Bench, name: str, steps: int) -> TrialContext:
             learning_rate=LEARNING_RATE,
         ),
         seed=seed,
+        order=seed,
         check=lambda: None,
         timings=Timings(),
-        steps=steps,
+        asked=steps,
         generator=torch.Generator().manual_seed(seed),
     )
 

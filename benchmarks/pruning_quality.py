@@ -310,9 +310,10 @@ def _context(bench: Bench, steps: int) -> TrialContext:
         fold=bench.whole,
         candidate=Candidate(strategy="balanced", importance="obs"),
         seed=bench.config.seed,
+        order=bench.config.seed,
         check=lambda: None,
         timings=Timings(),
-        steps=steps,
+        asked=steps,
         generator=torch.Generator().manual_seed(bench.config.seed),
     )
 
@@ -391,6 +392,7 @@ def _bench(options: argparse.Namespace, seed: int) -> Bench:
         "dense": {"epochs": 2},
         "search": {"strategies": ["balanced"], "importances": ["obs"]},
         "measure": {"latency_batch": BATCH},
+        "finetune": {"by_size": False},
     }
     if options.quick:
         study["data"]["limit"] = 512

@@ -171,9 +171,9 @@ class SearchTable(Table):
 class CalibrationTable(Table):
     """``[calibration]``: the data behind importances and the pruning database."""
 
-    samples: Annotated[int, Field(ge=8, le=MOST)] = 1024
+    samples: Annotated[int, Field(ge=8, le=MOST)] = 512
     """Training examples for importances and the pruning database."""
-    sensitivity_samples: Annotated[int, Field(ge=8, le=MOST)] = 512
+    sensitivity_samples: Annotated[int, Field(ge=8, le=MOST)] = 256
     """Training examples for the sensitivity of each sublayer."""
 
 
@@ -181,7 +181,11 @@ class FinetuneTable(Table):
     """``[finetune]``: the brief fine-tune of every trial, distilled from the dense model."""
 
     steps: Annotated[int, Field(ge=0, le=MOST)] = 60
-    """Training steps a trial may use, those before the cut included."""
+    """Training steps of a trial whose model is a third of the dense one, those before the cut
+    included."""
+    by_size: bool = True
+    """Whether smaller models train longer and faster, up to 5 times the steps and 3 times the
+    learning rate, and those that are hardly cut half as long at half the rate."""
     batch: Count = 32
     """Examples a step."""
     distillation: Share = 0.5

@@ -73,8 +73,11 @@ class Calibration(Protocol):
 class Context(Protocol):
     """What one trial offers its strategy."""
 
-    steps: int
     generator: torch.Generator
+
+    @property
+    def steps(self) -> int:
+        """Training steps of the trial, those before the cut included."""
 
     @property
     def dense(self) -> PreTrainedModel:
@@ -112,8 +115,11 @@ class Context(Protocol):
     def stage(self, name: str) -> AbstractContextManager[object]:
         """Return a ``with`` block that shows and times a part of the work under ``name``."""
 
-    def evaluate(self, model: PreTrainedModel) -> float:
-        """Return the metric of ``model`` on a held-out slice of the *training* data."""
+    def divergence(self, model: PreTrainedModel) -> float:
+        """Return how far the predictions of ``model`` are from the dense ones, in nats.
+
+        The task's divergence, a mean over a slice of the *training* data held out of :meth:`train`.
+        """
 
 
 @runtime_checkable

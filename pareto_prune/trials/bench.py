@@ -17,8 +17,8 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Candidate, DenseReference, Environment
 from pareto_prune.inputs import data as data_sets
-from pareto_prune.inputs.examples import Indices, Split, TaskData
-from pareto_prune.inputs.sampling import folds
+from pareto_prune.inputs.examples import Indices, TaskData
+from pareto_prune.inputs.sampling import folds, holdout
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.measure import Measurer, Workload, engines
 from pareto_prune.measure.block_costs import EngineCosts
@@ -28,13 +28,13 @@ from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.early_stopping import TABLED
 from pareto_prune.trials.calibration import StudyCalibration
 from pareto_prune.trials.cut_vocabulary import CutTexts, StudyVocabularies, check_vocabulary
-from pareto_prune.trials.dense import DenseModel, make_dense, probe
+from pareto_prune.trials.dense import DenseModel, make_dense
 from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
 from pareto_prune.trials.joining import check_data, load_kept, load_standing
 from pareto_prune.trials.teacher import Teacher
 
-PROBE = 512
-"""Training examples that are held out for strategies that test as they go."""
+HELD_OUT = 512
+"""Training examples, a tenth of them at most, that no trial learns from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class Fold:
 
     Attributes:
         teacher: gives the dense model's logits on the training split.
-        kept: training rows that strategies may train on before they cut.
-        probe: the slice of the training split that they may test on.
+        kept: training rows that trials learn from.
+        held: those that they may test on as they go.
     """
 
     data: TaskData
@@ -52,7 +52,7 @@ class Fold:
     architecture: Architecture
     teacher: Teacher
     kept: Indices
-    probe: Split
+    held: Indices
     calibration: StudyCalibration
 
 
@@ -115,8 +115,8 @@ def _shortened(bench: Bench, max_length: int) -> Iterator[Fold]:
     data = data_sets.load(config, bench.progress)
     parts = folds(data, len(bench.folds), config.seed) if bench.folds else []
     for fold, part in zip((bench.whole, *bench.folds), (data, *parts), strict=True):
-        kept, held_out = _probe(part, config.seed)
-        yield replace(fold, data=part, kept=kept, probe=held_out)
+        kept, held = _held_out(part, config.seed)
+        yield replace(fold, data=part, kept=kept, held=held)
 
 
 def prepare(
@@ -202,20 +202,22 @@ def _fold(
     costs: EngineCosts,
     progress: Progress,
 ) -> Fold:
-    kept, held_out = _probe(data, config.seed)
+    kept, held = _held_out(data, config.seed)
     return Fold(
         data=data,
         dense=dense,
         architecture=architecture(dense.model),
         teacher=Teacher(dense.model, dense.digest, data.train, progress),
         kept=kept,
-        probe=held_out,
+        held=held,
         calibration=StudyCalibration(config, dense, data, progress, costs),
     )
 
 
-def _probe(data: TaskData, seed: int) -> tuple[Indices, Split]:
-    return probe(data, min(PROBE, len(data.train) // 4), seed)
+def _held_out(data: TaskData, seed: int) -> tuple[Indices, Indices]:
+    """Return the training rows that trials learn from, and those that are held out."""
+    examples = min(HELD_OUT, max(1, len(data.train) // 10))
+    return holdout(tasks.create(data.task), data.train, examples, seed)
 
 
 def _measurer(

@@ -12,14 +12,16 @@ from pareto_prune.core.records import (
     Candidate,
 )
 from pareto_prune.inputs.examples import Indices, Split, TaskData
+from pareto_prune.models.families import architecture
 from pareto_prune.pruning.context import Calibration, Penalty
 from pareto_prune.pruning.even import EvenShapes
 from pareto_prune.pruning.stock import even_shapes
+from pareto_prune.trials.allotment import AS_ASKED, Allotment
 from pareto_prune.trials.bench import Bench, Fold
 from pareto_prune.trials.cut_vocabulary import CutTexts
 from pareto_prune.trials.deployment import Deployment
-from pareto_prune.trials.evaluation import evaluate
 from pareto_prune.trials.finetune import FinetuneSettings, examples_of, finetune
+from pareto_prune.trials.held_out import HeldOut
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +35,13 @@ from pareto_prune.trials.timings import Timings
 
 @dataclass
 class TrialContext:
-    """What one trial offers its strategy; see :class:`pareto_prune.pruning.context.Context`."""
+    """What one trial offers its strategy; see :class:`pareto_prune.pruning.context.Context`.
+
+    Attributes:
+        asked: steps of a model as the study has them in mind.
+        steps: those of this one, once it is known how much is left of it.
+        used: steps taken so far.
+    """
 
     bench: Bench
     fold: Fold
@@ -41,12 +49,18 @@ class TrialContext:
     seed: int
     check: Callable[[], None]
     timings: Timings
-    steps: int
+    asked: int
     generator: torch.Generator
     order: int
     used: int = 0
     cut_texts: CutTexts | None = None
     part: int = 0
+    allotment: Allotment = AS_ASKED
+
+    @property
+    def steps(self) -> int:
+        """Steps of the trial, those before the cut included."""
+        return max(self.used, round(self.asked * self.allotment.longer))
 
     @property
     def dense(self) -> PreTrainedModel:
@@ -106,14 +120,36 @@ class TrialContext:
         penalty: Penalty | None = None,
         extra: Sequence[tuple[Tensor, float]] = (),
     ) -> None:
-        """Fine-tune before the cut, on training data less the slice of :meth:`evaluate`."""
+        """Fine-tune before the cut, on training data less the slice of :meth:`divergence`."""
         steps = min(steps, self.steps - self.used)
         self._train(model, self.fold.data.train, steps, self.fold.kept, penalty, extra)
 
-    def finish(self, model: PreTrainedModel, after_step: Callable[[], None] = lambda: None) -> None:
-        """Fine-tune for all steps that are left, on all training data."""
+    def allot(self, model: PreTrainedModel) -> None:
+        """Let steps and learning rate follow from how much of the dense model is left."""
+        if not self.bench.config.finetune.by_size:
+            return
+        tokens = max(1, round(float(self.data.train.lengths.mean())))
+        left, whole = architecture(model).macs(tokens), self.architecture.macs(tokens)
+        self.allotment = Allotment.of(left / whole)
+
+    def finish(
+        self, model: PreTrainedModel, after_step: Callable[[], object] = lambda: None
+    ) -> bool:
+        """Fine-tune for all steps that are left; return whether the model is better for it.
+
+        Better is a smaller loss of the fine-tune itself on the slice of the training data that it
+        does not learn from. A model that is not is put back as it was.
+        """
+        self.allot(model)
+        held = self._held_out(self.data)
+        before = self._loss(held, model)
+        weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         left = self.steps - self.used
-        self._train(model, self.data.train, left, None, None, (), after_step)
+        self._train(model, self.data.train, left, self.fold.kept, None, (), after_step)
+        better = self._loss(held, model) <= before
+        if not better:
+            model.load_state_dict(weights)
+        return better
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -122,11 +158,20 @@ class TrialContext:
         with self.timings(name):
             yield
 
-    def evaluate(self, model: PreTrainedModel) -> float:
-        """Return the metric on a slice held out of the training data."""
+    def divergence(self, model: PreTrainedModel) -> float:
+        """Return how far the predictions are from the dense ones, on a slice held out."""
         with self.timings("evaluate"):
-            quality = evaluate(model, self.fold.probe, self.bench.task)
-        return quality.metrics[self.bench.config.metric]
+            return self._held_out(self.fold.data).divergence(model)
+
+    def _held_out(self, data: TaskData) -> HeldOut:
+        train, rows = data.train, self.fold.held
+        dense = self.fold.teacher.logits(rows)[train.targets(rows)]
+        return HeldOut(train.take(rows), dense, self.bench.task)
+
+    def _loss(self, held: HeldOut, model: PreTrainedModel) -> float:
+        table = self.bench.config.finetune
+        with self.timings("evaluate"):
+            return held.loss(model, table.distillation, table.temperature)
 
     def _train(
         self,
@@ -136,7 +181,7 @@ class TrialContext:
         rows: Indices | None,
         penalty: Penalty | None,
         extra: Sequence[tuple[Tensor, float]],
-        after_step: Callable[[], None] = lambda: None,
+        after_step: Callable[[], object] = lambda: None,
     ) -> None:
         if steps <= 0:
             return
@@ -176,12 +221,12 @@ class TrialContext:
         return FinetuneSettings(
             steps=self.steps,
             batch=table.batch,
-            learning_rate=self.candidate.learning_rate,
+            learning_rate=self.candidate.learning_rate * self.allotment.faster,
             distillation=table.distillation,
             temperature=table.temperature,
         )
 
-    def _stepped(self, step: int, after_step: Callable[[], None]) -> None:
+    def _stepped(self, step: int, after_step: Callable[[], object]) -> None:
         self.used = step
         self.bench.progress.advance()
         self.check()
@@ -216,7 +261,7 @@ def context_of(
         seed=seed,
         check=check,
         timings=timings,
-        steps=0 if candidate.starter == DENSE_STARTER else longer * bench.config.finetune.steps,
+        asked=0 if candidate.starter == DENSE_STARTER else longer * bench.config.finetune.steps,
         generator=torch.Generator().manual_seed(seed),
         order=bench.config.seed if order is None else order,
     )

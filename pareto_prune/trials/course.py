@@ -62,11 +62,14 @@ class Course:
         self.measurement = measure_pruned(context, pruned.model)
         self._judge_costs()
         self._judge_plan(pruned)
-        self._take_rung()
+        context.allot(pruned.model)
+        given = self._take_rung()
         if context.used < context.steps:
             at = self._rung_steps()
-            context.finish(pruned.model, lambda: self._take_rung() if context.used in at else None)
-            self.quality = quality_of(context, pruned.model)
+            better = context.finish(
+                pruned.model, lambda: self._take_rung() if context.used in at else None
+            )
+            self.quality = quality_of(context, pruned.model) if better else given
         if context.bench.folds:
             self.quality = cross_validated(context)
 
@@ -115,8 +118,8 @@ class Course:
             candidate, plan = self.context.candidate, pruned.plan.digest()
             self.referee.ask(lambda rule: rule.on_plan(candidate, plan))
 
-    def _take_rung(self) -> None:
-        """Take the metric as the model is now; hopeless ones end here."""
+    def _take_rung(self) -> Quality:
+        """Take and return the metric as the model is now; hopeless ones end here."""
         context = self.context
         assert self.pruned is not None
         self.quality = quality = quality_of(context, self.pruned.model)
@@ -125,6 +128,7 @@ class Course:
         if context.used < context.steps and not context.bench.folds:
             progress = self._progress(quality)
             self.referee.ask(lambda rule: rule.on_rung(progress))
+        return quality
 
     def _keep_rung(self, step: int, quality: Quality, seconds: float) -> None:
         bare = quality.model_copy(update={"outcomes": None})

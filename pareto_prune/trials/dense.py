@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pareto_prune.core import cache
 from pareto_prune.core.config import StudyConfig
@@ -25,7 +24,7 @@ from pareto_prune.core.errors import Problem, StudyFileError, TrialError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs.checkpoint import Checkpoint, is_numbered, names_of, quiet_transformers
-from pareto_prune.inputs.examples import Split, TaskData
+from pareto_prune.inputs.examples import TaskData
 from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.trials.evaluation import logits_of
@@ -252,13 +251,3 @@ def _save(
 def chance(data: TaskData, metric: str) -> float:
     """Return what a model that learned nothing reaches on the validation split."""
     return tasks.create(data.task).chance(data.validation)[metric]
-
-
-def probe(data: TaskData, examples: int, seed: int) -> tuple[NDArray[np.int64], Split]:
-    """Return the training rows that stay, and a held-out slice of the training split.
-
-    The slice is what a strategy may look at (``Context.evaluate``); the validation split is the
-    objective and is never shown to it.
-    """
-    kept, held = holdout(tasks.create(data.task), data.train, examples, seed)
-    return kept, data.train.take(held)

@@ -140,15 +140,14 @@ class FakeContext:
     def stage(self, name: str) -> Any:
         return nullcontext()
 
-    def evaluate(self, model: Any) -> float:
-        """Return the share of examples on which ``model`` and the dense model agree."""
-        batches = self.calibration.batches()
+    def divergence(self, model: Any) -> float:
+        """Return the mean divergence from the dense predictions on the calibration batches."""
         with torch.no_grad():
-            agree = [
-                (_logits(model, batch).argmax(-1) == _logits(self.dense, batch).argmax(-1)).float()
-                for batch in batches
+            apart = [
+                TASK.divergence(_logits(model, batch), _logits(self.dense, batch), 1.0)
+                for batch in self.calibration.batches()
             ]
-        return float(torch.cat([a.flatten() for a in agree]).mean())
+        return float(torch.cat([one.flatten() for one in apart]).mean())
 
     def _batch(self) -> Batch:
         self._next += 1

@@ -1,4 +1,4 @@
-"""`adaptive`: rounds of cut, brief tune, test, each reacting to what the last one cost."""
+"""`adaptive`: rounds of cut, repair, brief tune, test, each reacting to what the last one cost."""
 
 from __future__ import annotations
 
@@ -31,29 +31,34 @@ SMALLEST_STEP = 0.01
 @strategies.register("adaptive")
 @dataclass(frozen=True)
 class Adaptive:
-    """Rounds of cut, brief tune and test; step, layers and importance react to the last round.
+    """Rounds of cut, repair and test; step, layers and importance react to the last round.
 
     A round removes a share of the remaining cost by the importance that has predicted best so
-    far, tunes briefly, and tests on training data held out for it. A round that cost more than
+    far, refits what is left to the dense model, tunes briefly, and tests how far from the dense
+    model the predictions are on training data held out for it. A round that cost more than
     ``tolerance`` is undone, its step halved, and the layers that it hurt most are spared.
 
     Attributes:
-        tolerance: metric that a round may cost, as a fraction (0.01: one point of accuracy).
+        tolerance: divergence from the dense predictions that a round may add, in nats.
         first_step: share of the remaining cost that the first round removes.
         rounds: most rounds.
         share: share of the trial's training steps that the rounds may use.
         importances: importances that compete; each is tried once.
+        repair: refit every sublayer to the dense model in each round, bottom up.
+        tokens: calibration tokens that the repair uses.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"cost_target", "alpha_latency", "alpha_energy"})
     trains_before_cut: ClassVar[bool] = True
     calibrates: ClassVar[tuple[str, ...]] = ("latency", "energy")
 
-    tolerance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    tolerance: Annotated[float, Field(ge=0.0)] = 0.02
     first_step: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
     rounds: Annotated[int, Field(ge=1)] = 8
     share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     importances: tuple[str, ...] = ("obs", "fisher", "taylor")
+    repair: bool = True
+    tokens: Annotated[int, Field(ge=1)] = 10_000
 
     def prune(self, model: PreTrainedModel, candidate: Candidate, context: Context) -> Pruned:
         """Cut in rounds until the cost target, a step under 1 %, or the last round.
@@ -80,7 +85,7 @@ class Adaptive:
         state = _State(
             model=model,
             plan=PruningPlan.dense(context.architecture),
-            metric=context.evaluate(model),
+            divergence=0.0,
             step=self.first_step,
             spared=np.ones(len(context.architecture.layers)),
         )
@@ -106,19 +111,34 @@ class Adaptive:
             plan = _smaller_plan(state, scores[name], cost, aim, context)
             if plan == state.plan:
                 break
-            tried = _tuned(state.model, plan, per_round, context)
+            tried = self._tried(state.model, plan, per_round, context)
             used += per_round
-            metric = context.evaluate(tried)
+            divergence = context.divergence(tried)
+            added = divergence - state.divergence
             removed = [_removed(s, state.plan, plan) for s in scores.values()]
-            record.add(name, [float(r.sum()) for r in removed], state.metric - metric)
-            if state.metric - metric <= self.tolerance:
-                state = replace(
-                    state, model=tried, plan=plan, metric=metric, step=state.step * GROWTH
-                )
+            record.add(name, [float(r.sum()) for r in removed], added)
+            if added <= self.tolerance:
+                step = state.step * GROWTH
+                state = replace(state, model=tried, plan=plan, divergence=divergence, step=step)
             else:
                 hurt = _sparing(removed[list(scores).index(name)])
                 state = replace(state, step=state.step / 2, spared=state.spared * hurt)
         return Pruned(state.plan, state.model, used)
+
+    def _tried(
+        self, model: PreTrainedModel, plan: PruningPlan, steps: int, context: Context
+    ) -> PreTrainedModel:
+        """Return a copy of a model cut to a plan, repaired and briefly trained."""
+        from pareto_prune.pruning.repair import repair
+        from pareto_prune.pruning.surgery import cut_copy
+
+        smaller = cut_copy(model, plan)
+        if self.repair:
+            with context.stage("repair"):
+                repair(smaller, context.dense, context.calibration.batches(), self.tokens)
+        if steps:
+            context.train(smaller, steps)
+        return smaller
 
 
 @dataclass(frozen=True)
@@ -127,7 +147,7 @@ class _State:
 
     model: PreTrainedModel
     plan: PruningPlan
-    metric: float
+    divergence: float
     step: float
     spared: NDArray[np.float64]
 
@@ -213,17 +233,6 @@ def _among(scores: UnitScores, state: _State) -> UnitScores:
             of(s, p.neurons, w) for s, (p, w) in zip(scores.neurons, layers, strict=True)
         ),
     )
-
-
-def _tuned(
-    model: PreTrainedModel, plan: PruningPlan, steps: int, context: Context
-) -> PreTrainedModel:
-    from pareto_prune.pruning.surgery import cut_copy
-
-    smaller = cut_copy(model, plan)
-    if steps:
-        context.train(smaller, steps)
-    return smaller
 
 
 def _removed(scores: UnitScores, before: PruningPlan, after: PruningPlan) -> NDArray[np.float64]:

@@ -34,42 +34,45 @@ START = 2.5
 @strategies.register("approximate")
 @dataclass(frozen=True)
 class Approximate:
-    """Gates on heads and neurons, trained under a cost penalty, then cut at the cost target.
+    """Gates on heads and neurons, trained under a cost penalty, say how many of them stay.
 
     Hard-concrete gates (Louizos et al. 2018, section 2.2) start from the ranking of an importance
     and are trained with the weights; a Lagrangian drives their expected cost to the target
-    (Xia et al. 2022, section 3.1). The cut then meets the target exactly, and what a kept gate
-    still scales is folded into ``W_o`` and ``W_2``.
+    (Xia et al. 2022, section 3.1). The cut then meets the target exactly. Which units stay, and
+    what they weigh, is the pruning database's, and the repair's: some tens of steps teach the gates
+    where a model can spare, but not the weights what to do about it.
 
     Attributes:
         share: share of the trial's training steps that the gates get.
         gate_learning_rate: of gates and multipliers; the weights keep theirs.
         spread: how far the importance pulls the gates' first log-odds apart.
+        repair: refit every sublayer to the dense model afterwards, bottom up.
+        tokens: calibration tokens that the repair uses.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset(
         {"cost_target", "importance", "alpha_latency", "alpha_energy"}
     )
     trains_before_cut: ClassVar[bool] = True
-    calibrates: ClassVar[tuple[str, ...]] = ("latency", "energy")
+    calibrates: ClassVar[tuple[str, ...]] = ("latency", "energy", "database")
 
     share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     gate_learning_rate: Annotated[float, Field(gt=0.0)] = 0.1
     spread: Annotated[float, Field(ge=0.0)] = 1.0
+    repair: bool = True
+    tokens: Annotated[int, Field(ge=1)] = 10_000
 
     def prune(self, model: PreTrainedModel, candidate: Candidate, context: Context) -> Pruned:
-        """Train gates for a share of the steps, then cut the units whose gates closed.
+        """Train gates for a share of the steps, then cut as many units as closed.
 
         Args:
-            model: a copy of the dense model; its weights are trained in place.
+            model: a copy of the dense model; the gates are trained on it.
             candidate: ``cost_target``, ``importance`` and the α's are read.
             context: what the trial offers.
 
         Raises:
             TrialError: the cost target is below the smallest model.
         """
-        from pareto_prune.pruning.surgery import cut
-
         dense = context.architecture
         cost = BlendedCost(
             context.calibration.latency,
@@ -89,15 +92,21 @@ class Approximate:
         if steps:
             lagrangian = _Lagrangian(gates, cost, dense, candidate.cost_target, steps)
             self._train(model, gates, lagrangian, steps, context)
-        target, shapes = candidate.cost_target, context.even
-        if shapes is None:
-            kept = keep_within(gates.scores(), cost, dense, target, multiple, per_cost=False)
-            plan = PruningPlan.of((k.heads.tolist(), k.neurons.tolist()) for k in kept)
-        else:
-            plan = even_within(gates.scores(), cost, shapes, target, multiple, per_cost=False)
-        if steps:
-            gates.fold(model, plan)
-        return Pruned(plan, cut(model, plan), steps)
+        shape = _shape(gates.scores(), cost, candidate.cost_target, multiple, context)
+        return Pruned(*self._cut(shape, context), steps)
+
+    def _cut(self, shape: Architecture, context: Context) -> tuple[PruningPlan, PreTrainedModel]:
+        """Return the plan and the model of these widths that is nearest to the dense one."""
+        from pareto_prune.pruning.database import stitch
+        from pareto_prune.pruning.repair import repair
+        from pareto_prune.pruning.surgery import cut_copy
+
+        whole = cut_copy(context.dense, PruningPlan.dense(context.architecture))
+        pruned = stitch(whole, context.calibration.database, shape)
+        if self.repair:
+            with context.stage("repair"):
+                repair(pruned.model, context.dense, context.calibration.batches(), self.tokens)
+        return pruned.plan, pruned.model
 
     def _train(
         self,
@@ -155,20 +164,6 @@ class _Gates:
             for handle in handles:
                 handle.remove()
 
-    def fold(self, model: PreTrainedModel, plan: PruningPlan) -> None:
-        """Multiply the kept columns of ``W_o`` and ``W_2`` by their deterministic gates."""
-        import torch
-
-        from pareto_prune.models.layout import weight
-
-        kept = [units for layer in plan.layers for units in (layer.heads, layer.neurons)]
-        with torch.no_grad():
-            for (module, log_odds, width), units in zip(self._sites(model), kept, strict=True):
-                gate = torch.ones_like(log_odds)
-                index = torch.tensor(units, dtype=torch.long, device=log_odds.device)
-                gate[index] = _value(log_odds)[index]
-                weight(module).mul_(gate.repeat_interleave(width))
-
     def _sites(self, model: PreTrainedModel) -> Iterator[tuple[Any, Tensor, int]]:
         """Yield ``W_o``, ``W_2`` of every layer with their gates and columns a unit."""
         from pareto_prune.models.families import family_of, head_size
@@ -180,6 +175,19 @@ class _Gates:
             attention, ffn = family.sublayers(layer)
             yield attention.output, heads, size
             yield ffn.output, neurons, 1
+
+
+def _shape(
+    scores: UnitScores, cost: CostTable, target: float, multiple: int, context: Context
+) -> Architecture:
+    """Return how many units of each sublayer are among the likeliest that the target allows."""
+    dense = context.architecture
+    if context.even is not None:
+        plan = even_within(scores, cost, context.even, target, multiple, per_cost=False)
+    else:
+        kept = keep_within(scores, cost, dense, target, multiple, per_cost=False)
+        plan = PruningPlan.of((k.heads.tolist(), k.neurons.tolist()) for k in kept)
+    return plan.architecture(dense)
 
 
 class _Lagrangian:

@@ -39,20 +39,19 @@ class Completed:
     ratios: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, trial: Trial, measure: Yardstick, steps: int) -> Self | None:
+    def of(cls, trial: Trial, measure: Yardstick) -> Self | None:
         """Return what a trial teaches; ``None`` where it did not run to its end.
 
         Args:
             trial: in any state.
             measure: of its study.
-            steps: that a trial of the study may take.
         """
         result, metric = trial.result, measure.metric.name
         if trial.state is not TrialState.COMPLETE or result is None:
             return None
         final = result.values.get(metric, math.nan)
-        taken = [] if result.steps == 0 or steps == 0 else result.rungs
-        rungs = [(rung.step / steps, rung.quality.loss) for rung in taken]
+        taken = result.rungs if result.steps else ()
+        rungs = [(rung.step / result.steps, rung.quality.loss) for rung in taken]
         return cls(
             strategy=result.candidate.strategy,
             made=made_of(result.candidate, result.plan_digest) if result.steps else None,
@@ -88,7 +87,7 @@ def made_of(candidate: Candidate, plan: str | None) -> Hashable:
     return candidate.strategy, plan, rate, tuple(sorted(candidate.deployment.items()))
 
 
-def completed_of(study: Study, measure: Yardstick, steps: int) -> tuple[Completed, ...]:
+def completed_of(study: Study, measure: Yardstick) -> tuple[Completed, ...]:
     """Return every trial of a study that ran to its end, in the order of their numbers."""
-    found = (Completed.of(trial, measure, steps) for trial in study.trials)
+    found = (Completed.of(trial, measure) for trial in study.trials)
     return tuple(one for one in found if one is not None)

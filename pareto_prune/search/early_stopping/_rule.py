@@ -85,7 +85,7 @@ class StopRule:
     def of(cls, study: Study, config: StudyConfig) -> Self:
         """Return the rule of a study as it stands."""
         measure = yardstick(study)
-        completed = completed_of(study, measure, config.finetune.steps)
+        completed = completed_of(study, measure)
         return cls(config.early_stopping, config.constraints, measure, completed)
 
     @property
