@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,16 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareto_prune.core.progress import Silent
-from pareto_prune.core.records import Candidate
+from pareto_prune.core.records import Candidate, Rung
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 from pareto_prune.running.study_file import read_study
+from pareto_prune.trials import bench as bench_of
 from pareto_prune.trials.allotment import FASTEST, LEAST, LONGEST, PIVOT, Allotment
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.context import TrialContext, context_of
 from pareto_prune.trials.evaluation import logits_of
+from pareto_prune.trials.reference import measured_reference
 from pareto_prune.trials.timings import Timings
-from tests.small_study import make_study
+from pareto_prune.trials.trial import run_trial
+from tests.small_study import ScriptedMeasurer, make_study
 from tests.tiny import HEADS, HIDDEN, NEURONS
 
 
@@ -31,6 +37,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
             folder, measure={"engine": "eager"}, finetune={"steps": 12, "by_size": True}
         )
         return prepare(read_study(study), folder / "out", Silent())
+
+
+def scripted(_: Any, dense: Any, *__: Any) -> ScriptedMeasurer:
+    return ScriptedMeasurer(dense.model)
 
 
 def context(bench: Bench, rate: float = 1e-4, longer: int = 1) -> TrialContext:
@@ -107,3 +117,18 @@ def test_divergence_is_none_from_the_dense_model_itself(bench: Bench) -> None:
     trial = context(bench)
     assert trial.divergence(bench.whole.dense.model) == pytest.approx(0.0, abs=1e-6)
     assert trial.divergence(cut_to(bench, 1, 8)) > 1e-3
+
+
+def test_rungs_look_at_the_same_few_examples_and_the_end_at_all(bench: Bench) -> None:
+    table = bench.config.early_stopping.model_copy(update={"rung_examples": 10})
+    config = bench.config.model_copy(update={"early_stopping": table})
+    few = replace(bench, whole=replace(bench.whole, rung=bench_of._rung(bench.whole.data, config)))
+    reference = measured_reference(few)
+    candidate = Candidate(strategy="l1", importance="l1", sublayers=(0.5,) * 6)
+    seen: list[Rung] = []
+    found = run_trial(few, candidate, reference, seed=1, on_rung=seen.append).result
+    assert found.quality is not None
+    assert found.quality.examples == len(bench.whole.data.validation) > 10
+    assert [rung.quality.examples for rung in seen] == [10]
+    labels = bench.whole.data.validation.labels[few.whole.rung]
+    assert set(labels) == set(bench.whole.data.validation.labels)

@@ -128,7 +128,8 @@ class SearchTable(Table):
     threshold: Range = Range(low=0.0, high=1.0)
     """Normalised importance below which a unit goes, for strategies cut by a threshold."""
     learning_rate: tuple[Positive, Positive] = (1e-4, 1e-4)
-    """Lowest and highest learning rate of the brief fine-tune."""
+    """Lowest and highest learning rate of the brief fine-tune, of a model a third of the dense one;
+    see `finetune.by_size`."""
     folds: Count = 1
     """Above 1: the metric is the mean over this many folds of the training data."""
     vocabulary: KeptRows = None
@@ -209,6 +210,9 @@ class EarlyStoppingTable(Table):
     """Shares of the fine-tuning steps after which the metric is taken again."""
     rung_cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.1
     """A rung is left out where its evaluation costs more than this share of the training ahead."""
+    rung_examples: Count = 512
+    """Validation examples that a rung looks at, the same ones in every trial; the metric that a
+    trial ends with is of all."""
     quantile: Share = 0.9
     """The metric still thought possible is this quantile of what similar trials ended at."""
     after: Count = 10

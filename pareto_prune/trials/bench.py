@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Candidate, DenseReference, Environment
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Indices, TaskData
-from pareto_prune.inputs.sampling import folds, holdout
+from pareto_prune.inputs.sampling import folds, holdout, sample, spread
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.measure import Measurer, Workload, engines
 from pareto_prune.measure.block_costs import EngineCosts
@@ -45,6 +47,7 @@ class Fold:
         teacher: gives the dense model's logits on the training split.
         kept: training rows that trials learn from.
         held: those that they may test on as they go.
+        rung: validation rows that a rung looks at.
     """
 
     data: TaskData
@@ -53,6 +56,7 @@ class Fold:
     teacher: Teacher
     kept: Indices
     held: Indices
+    rung: Indices
     calibration: StudyCalibration
 
 
@@ -116,7 +120,7 @@ def _shortened(bench: Bench, max_length: int) -> Iterator[Fold]:
     parts = folds(data, len(bench.folds), config.seed) if bench.folds else []
     for fold, part in zip((bench.whole, *bench.folds), (data, *parts), strict=True):
         kept, held = _held_out(part, config.seed)
-        yield replace(fold, data=part, kept=kept, held=held)
+        yield replace(fold, data=part, kept=kept, held=held, rung=_rung(part, config))
 
 
 def prepare(
@@ -210,6 +214,7 @@ def _fold(
         teacher=Teacher(dense.model, dense.digest, data.train, progress),
         kept=kept,
         held=held,
+        rung=_rung(data, config),
         calibration=StudyCalibration(config, dense, data, progress, costs),
     )
 
@@ -218,6 +223,12 @@ def _held_out(data: TaskData, seed: int) -> tuple[Indices, Indices]:
     """Return the training rows that trials learn from, and those that are held out."""
     examples = min(HELD_OUT, max(1, len(data.train) // 10))
     return holdout(tasks.create(data.task), data.train, examples, seed)
+
+
+def _rung(data: TaskData, config: StudyConfig) -> Indices:
+    """Return the validation rows that a rung looks at, stratified."""
+    order = spread(tasks.create(data.task), data.validation, config.seed)
+    return np.sort(sample(order, config.early_stopping.rung_examples)[0])
 
 
 def _measurer(

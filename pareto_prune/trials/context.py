@@ -132,9 +132,7 @@ class TrialContext:
         left, whole = architecture(model).macs(tokens), self.architecture.macs(tokens)
         self.allotment = Allotment.of(left / whole)
 
-    def finish(
-        self, model: PreTrainedModel, after_step: Callable[[], object] = lambda: None
-    ) -> bool:
+    def finish(self, model: PreTrainedModel, after_step: Callable[[], None] = lambda: None) -> bool:
         """Fine-tune for all steps that are left; return whether the model is better for it.
 
         Better is a smaller loss of the fine-tune itself on the slice of the training data that it
@@ -181,7 +179,7 @@ class TrialContext:
         rows: Indices | None,
         penalty: Penalty | None,
         extra: Sequence[tuple[Tensor, float]],
-        after_step: Callable[[], object] = lambda: None,
+        after_step: Callable[[], None] = lambda: None,
     ) -> None:
         if steps <= 0:
             return
@@ -226,7 +224,7 @@ class TrialContext:
             temperature=table.temperature,
         )
 
-    def _stepped(self, step: int, after_step: Callable[[], object]) -> None:
+    def _stepped(self, step: int, after_step: Callable[[], None]) -> None:
         self.used = step
         self.bench.progress.advance()
         self.check()

@@ -63,13 +63,11 @@ class Course:
         self._judge_costs()
         self._judge_plan(pruned)
         context.allot(pruned.model)
-        given = self._take_rung()
+        self._take_rung()
         if context.used < context.steps:
             at = self._rung_steps()
-            better = context.finish(
-                pruned.model, lambda: self._take_rung() if context.used in at else None
-            )
-            self.quality = quality_of(context, pruned.model) if better else given
+            context.finish(pruned.model, lambda: self._take_rung() if context.used in at else None)
+            self.quality = quality_of(context, pruned.model)
         if context.bench.folds:
             self.quality = cross_validated(context)
 
@@ -118,17 +116,20 @@ class Course:
             candidate, plan = self.context.candidate, pruned.plan.digest()
             self.referee.ask(lambda rule: rule.on_plan(candidate, plan))
 
-    def _take_rung(self) -> Quality:
-        """Take and return the metric as the model is now; hopeless ones end here."""
+    def _take_rung(self) -> None:
+        """Take the metric as the model is now; hopeless ones end here.
+
+        That of a model that is trained no more is its last, so it is of the whole split.
+        """
         context = self.context
         assert self.pruned is not None
-        self.quality = quality = quality_of(context, self.pruned.model)
+        rung = context.used < context.steps
+        self.quality = quality = quality_of(context, self.pruned.model, rung)
         spent = sum(context.timings.seconds.values())
         self._keep_rung(context.used, quality, spent)
         if context.used < context.steps and not context.bench.folds:
             progress = self._progress(quality)
             self.referee.ask(lambda rule: rule.on_rung(progress))
-        return quality
 
     def _keep_rung(self, step: int, quality: Quality, seconds: float) -> None:
         bare = quality.model_copy(update={"outcomes": None})
@@ -150,7 +151,7 @@ class Course:
         context, config = self.context, self.context.bench.config
         if self.referee.rule is None or context.bench.folds:
             return ()
-        examples = len(context.fold.data.validation)
+        examples = len(context.fold.rung)
         return rung_steps(
             config.early_stopping, context.used, context.steps, examples, config.finetune.batch
         )

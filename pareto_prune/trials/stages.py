@@ -72,11 +72,12 @@ def _workload(context: TrialContext) -> Workload | None:
     return Workload.of(context.data.validation, config.measure, config.seed)
 
 
-def quality_of(context: TrialContext, model: PreTrainedModel) -> Quality:
-    """Take the metric of a model on the validation split."""
+def quality_of(context: TrialContext, model: PreTrainedModel, rung: bool = False) -> Quality:
+    """Take the metric of a model on the validation split, or on that part of it that a rung is."""
     context.bench.progress.stage("evaluate")
     context.check()
+    validation, bench = context.data.validation, context.bench
+    if rung:
+        validation = validation.take(context.fold.rung)
     with context.timings("evaluate"):
-        return context.deployment.quality(
-            model, context.data.validation, context.bench.task, context.bench.measurer
-        )
+        return context.deployment.quality(model, validation, bench.task, bench.measurer)
