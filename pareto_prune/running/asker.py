@@ -26,7 +26,7 @@ class Asker:
         self._study = study
         self._space = space
         self._sampler = sampler or samplers.create(table.name, table.options, "sampler")
-        self._history = History(space, study.config.objectives, _promising(study))
+        self._history = History(space, study.config.objectives, _promising(study), _dense(study))
 
     def assign(self, trial: Trial) -> Trial | None:
         """Return the trial with a candidate proposed and written; ``None`` if it was lost."""
@@ -37,6 +37,11 @@ class Asker:
         proposal = self._sampler.ask(history, request)
         candidate = self._space.to_candidate(proposal.params)
         return self._study.assign(trial, candidate, self._space, proposal.attributes)
+
+
+def _dense(study: StoredStudy) -> Mapping[str, float]:
+    """Return the dense model's objectives; none where they were not taken yet."""
+    return yardstick_for(study.config.objectives, study.reference).reference
 
 
 def _promising(study: StoredStudy) -> Callable[[Mapping[str, float]], bool]:

@@ -25,6 +25,7 @@ from pareto_prune.models.families import architecture
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import open_storage
+from pareto_prune.trials.allotment import PIVOT
 from pareto_prune.trials.bench import device_of
 from pareto_prune.trials.dense import knows_task
 from pareto_prune.trials.evaluation import logits_of
@@ -124,7 +125,7 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
         left=_left(config, storage),
         asked=config.limits.trials,
         dense_seconds=0.0 if there or is_whole(folder / DENSE_FOLDER) else steps * step,
-        trial_seconds=config.finetune.steps * step
+        trial_seconds=_trained_steps(config) * step
         + 2 * len(data.validation) * example
         + MEASURE_SECONDS,
         limit=None if config.limits.time is None else seconds(config.limits.time),
@@ -136,6 +137,11 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
         output=folder,
         notes=tuple(notes_on(data, config.data.max_length)),
     )
+
+
+def _trained_steps(config: StudyConfig) -> float:
+    """Return the steps of the dense model that take as long as the fine-tune of a trial."""
+    return config.finetune.steps * (PIVOT if config.finetune.by_size else 1.0)
 
 
 def _checkpoint(config: StudyConfig) -> Checkpoint:

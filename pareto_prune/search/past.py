@@ -21,6 +21,7 @@ class Past:
             stop decision.
         violation: sum of how far the study's constraints are violated, scaled; 0 is feasible.
         attributes: what the sampler that proposed it wanted kept.
+        kept: units that it left of every sublayer, bottom up; empty where that is not known.
     """
 
     number: int
@@ -29,3 +30,4 @@ class Past:
     values: Mapping[str, float] | None = None
     violation: float = 0.0
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    kept: tuple[int, ...] = ()

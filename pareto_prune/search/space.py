@@ -116,6 +116,7 @@ class SearchSpace:
         reads: fields of the candidate that each strategy reads.
         layers: layers of the dense model; a candidate has two sublayers for each.
         even: whether all layers that stay are alike: one gene stands for all FFNs.
+        units: of every sublayer of the dense model, bottom up; empty where they are not known.
     """
 
     genes: tuple[Gene, ...]
@@ -123,6 +124,7 @@ class SearchSpace:
     reads: Mapping[str, frozenset[str]]
     layers: int
     even: bool = False
+    units: tuple[int, ...] = ()
     _by_name: Mapping[str, Gene] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -153,8 +155,9 @@ class SearchSpace:
                 genes.append(gene)
             else:
                 constants[gene.name] = gene.only if gene.single else _unread(gene)
-        even = config.search.shapes == "native"
-        return cls(tuple(genes), constants, dict(reads), len(architecture.layers), even)
+        even, layers = config.search.shapes == "native", architecture.layers
+        units = tuple(units for layer in layers for units in (layer.heads, layer.neurons))
+        return cls(tuple(genes), constants, dict(reads), len(layers), even, units)
 
     def gene(self, name: str) -> Gene | None:
         """Return the gene of this name, or ``None`` where it is a constant."""
@@ -184,6 +187,23 @@ class SearchSpace:
     def to_params(self, candidate: Candidate) -> Params:
         """Return the value of every gene in a candidate, as it stands: starters may be outside."""
         return {gene.name: self._value(candidate, gene) for gene in self.genes}
+
+    def realised(self, kept: Sequence[int], cost: float | None) -> Params:
+        """Return what genes would have had to say for a model to come out as it did.
+
+        Args:
+            kept: units of every sublayer, as in :attr:`units`; empty where they are not known.
+            cost: share of the dense model's cost, where it is known.
+        """
+        found: Params = {}
+        if cost is not None and cost > 0 and self.gene("cost_target"):
+            found["cost_target"] = cost
+        if len(kept) == len(self.units) and not self.even:
+            shares = (
+                1.0 - k / full if full else 0.0 for k, full in zip(kept, self.units, strict=True)
+            )
+            found |= zip(sublayer_names(self.layers), shares, strict=True)
+        return {name: value for name, value in found.items() if self.gene(name)}
 
     def _sublayers(self, values: Mapping[str, Any]) -> tuple[float, ...]:
         if self.even:

@@ -38,5 +38,6 @@ def to_past(row: Row[Any], space: SearchSpace) -> Past:
         params=None if candidate is None else space.to_params(candidate),
         values=told.get("values"),
         violation=told.get("violation", 0.0),
+        kept=tuple(told.get("kept", ())),
         attributes=json.loads(row.attributes) if row.attributes else {},
     )

@@ -77,7 +77,9 @@ def summary(result: TrialResult, metric: str) -> str:
         values = result.predicted | values
         values |= {} if result.optimistic is None else {metric: result.optimistic}
     violation = sum(max(0.0, value) for value in result.violations.values())
-    whole = {"values": values, "violation": violation}
+    layers = result.architecture.layers if result.architecture else ()
+    kept = [units for layer in layers for units in (layer.heads, layer.neurons)]
+    whole = {"values": values, "violation": violation, "kept": kept}
     return json.dumps({key: value for key, value in whole.items() if value})
 
 

@@ -106,3 +106,19 @@ def test_what_a_strategy_does_not_read_makes_no_other_candidate() -> None:
     history = history_of([complete(0, params)])
     assert history.taken(params | {"importance": "l2"})
     assert not history.taken(params | {"strategy": "l2"})
+
+
+def test_what_a_model_came_out_as_is_known_by_gene() -> None:
+    """Half the heads and a quarter of the neurons everywhere, at a third of both dense costs."""
+    kept = tuple(units // (2 if index % 2 == 0 else 4) for index, units in enumerate(SPACE.units))
+    values = {"accuracy": 0.8, "latency_ms": 4.0, "energy_j": 0.1}
+    dense = {"accuracy": 0.9, "latency_ms": 16.0, "energy_j": 0.24}
+    history = History(SPACE, OBJECTIVES, dense=dense)
+    history.update([Past(0, TrialState.COMPLETE, drawn(SPACE, 0), values, kept=kept)])
+    found = {gene.name: value for gene, value in zip(SPACE.genes, history.realised[0], strict=True)}
+    share = {gene.name: gene.share for gene in SPACE.genes}
+    assert found["cost_target"] == pytest.approx(share["cost_target"]((0.25 + 0.1 / 0.24) / 2))
+    assert found["sublayer_00"] == pytest.approx(share["sublayer_00"](0.5))
+    assert found["sublayer_05"] == pytest.approx(share["sublayer_05"](0.75))
+    assert np.isnan(found["strategy"])
+    assert np.isnan(history_of([Past(0, TrialState.RUNNING)]).realised).all()

@@ -112,10 +112,11 @@ def test_children_come_as_soon_as_there_are_parents() -> None:
 
     def inherited(told: int) -> float:
         history = history_of(alike[:told])
-        child = sampler.ask(history, Request(told, 150)).params
-        return float(np.mean(np.abs(history.encode(child) - history.encode(params)) < 0.05))
+        children = [sampler.ask(history, Request(told, 150, seed)).params for seed in range(10)]
+        genes = np.array([history.encode(child) for child in children])
+        return float(np.mean(np.abs(genes - history.encode(params)) < 0.05))
 
-    assert inherited(3) > 0.8
+    assert inherited(3) > 0.75
     assert inherited(2) < 0.5
 
 

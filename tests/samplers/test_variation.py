@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareto_prune.search.samplers._variation import (
+    ALIKE,
     Layout,
     crossed,
     farthest,
@@ -15,6 +16,7 @@ from pareto_prune.search.samplers._variation import (
     latin,
     mutated,
     polynomial_step,
+    reread,
     shifted,
     spread,
     uniform,
@@ -132,6 +134,48 @@ def test_the_farthest_row_is_where_its_kind_was_tried_least() -> None:
     assert farthest(LAYOUT, ways, tried[2:])[LAYOUT.target] == 0.2
     shapes = np.stack([row_of("layer_wise", 0.5, level) for level in (0.45, 0.1)])
     assert farthest(LAYOUT, shapes, tried)[LAYOUT.kin][0] == 0.1
+
+
+def test_a_level_next_to_the_end_of_its_range_is_not_far_from_all_others() -> None:
+    tried = np.stack([row_of("balanced", target, 0.5) for target in (0.3, 0.6)])
+    ways = np.stack([row_of("balanced", target, 0.5) for target in (0.98, 0.8, 0.02)])
+    assert farthest(LAYOUT, ways, tried)[LAYOUT.target] == 0.8
+
+
+def realised(target: float, kin: float) -> np.ndarray:
+    row = np.where(LAYOUT.kin, kin, np.where(LAYOUT.target, target, np.nan))
+    return np.where(LAYOUT.numbers, row, np.nan)
+
+
+def index_of(strategy: str) -> int:
+    return int(row_of(strategy, 0.0, 0.0)[LAYOUT.strategy][0])
+
+
+@pytest.mark.parametrize(
+    ("own", "child", "target", "kin"),
+    [
+        ("balanced", "balanced", 0.9, 0.8),  # its own genes, which it has read
+        ("balanced", "layer_wise", 0.9, 0.4),  # the sparsities that came out, not the weights
+        ("layer_wise", "balanced", 0.1, ALIKE),  # the cost that came out; no layer weighs more
+        ("layer_wise", "l1", 0.1, 0.8),  # sparsities to both
+    ],
+)
+def test_a_child_reads_of_a_parent_what_its_model_came_out_as(
+    own: str, child: str, target: float, kin: float
+) -> None:
+    found = reread(LAYOUT, row_of(own, 0.9, 0.8), realised(0.1, 0.4), index_of(child))
+    assert found[LAYOUT.target] == target
+    assert (found[LAYOUT.kin] == kin).all()
+
+
+@pytest.mark.parametrize("own", ["balanced", "layer_wise", "l1"])
+@pytest.mark.parametrize("child", ["balanced", "layer_wise", "l1"])
+def test_what_is_not_known_of_a_model_stays_as_it_was_drawn(own: str, child: str) -> None:
+    row = row_of(own, 0.9, 0.8)
+    found = reread(LAYOUT, row, np.full(len(LAYOUT), np.nan), index_of(child))
+    weighs = child == "balanced" != own
+    assert (found[~LAYOUT.kin] == row[~LAYOUT.kin]).all()
+    assert (found[LAYOUT.kin] == (ALIKE if weighs else 0.8)).all()
 
 
 @given(st.integers(1, 30), st.integers(0, 1000))

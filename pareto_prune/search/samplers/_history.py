@@ -32,6 +32,7 @@ class History:
         promising: whether values, by name, are worth building on. The others are parents only
             where there are not enough of these: the ends of a front, such as the dense model,
             are infinitely far from their neighbours and would be parents of most candidates.
+        dense: objectives of the dense model by name, where they are known.
 
     Attributes:
         space: of the study.
@@ -47,6 +48,7 @@ class History:
         space: SearchSpace,
         objectives: Sequence[str],
         promising: Promising = lambda _: True,
+        dense: Mapping[str, float] | None = None,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
@@ -57,12 +59,13 @@ class History:
         self.cache: dict[Any, Any] = {}
         self._signs = np.array([OBJECTIVES[name].sign for name in objectives], dtype=np.float64)
         self._by_ratio = np.array([OBJECTIVES[name].kind != "quality" for name in objectives])
-        self._promising = promising
+        self._promising, self._dense = promising, dict(dense or {})
         self._pasts: list[Past] = []
         self._rows: dict[int, int] = {}
         self._signatures: list[tuple[Any, ...] | None] = []
         self._taken: Counter[tuple[Any, ...]] = Counter()
         self._genes = np.empty((64, len(space.genes)))
+        self._realised = np.empty((64, len(space.genes)))
         self._values = np.empty((64, len(objectives)))
         self._violations = np.empty(64)
         self._numbers = np.empty(64, dtype=np.int64)
@@ -79,6 +82,14 @@ class History:
     def genes(self) -> Floats:
         """Genes by row, shape (trials, genes): shares of their range, or indices of a category."""
         return self._genes[: len(self)]
+
+    @property
+    def realised(self) -> Floats:
+        """What genes would have said of the models as they came out, like :attr:`genes`.
+
+        NaN where that is not known, as for categories.
+        """
+        return self._realised[: len(self)]
 
     @property
     def values(self) -> Floats:
@@ -143,6 +154,7 @@ class History:
         if row < len(self._numbers):
             return
         self._genes = _doubled(self._genes)
+        self._realised = _doubled(self._realised)
         self._values = _doubled(self._values)
         self._violations = _doubled(self._violations)
         self._numbers = _doubled(self._numbers)
@@ -151,6 +163,7 @@ class History:
         self._pasts[row] = past
         self.changes.append(row)
         self._genes[row] = self.encode(past.params or {})
+        self._realised[row] = self.encode(self.space.realised(past.kept, self._cost(past)))
         self._values[row] = self._signs * [_number(past.values, name) for name in self.objectives]
         self._violations[row] = self._violation(past)
         self._take(row, past)
@@ -158,6 +171,15 @@ class History:
             self.unfinished.discard(past.number)
             if _teaches(past.state) and np.isfinite(self._values[row]).all():
                 self.scored.append(row)
+
+    def _cost(self, past: Past) -> float | None:
+        """Return the mean share of the dense model's costs, ``None`` where one is not known."""
+        shares = [
+            _number(past.values, name) / self._dense[name]
+            for name, by_ratio in zip(self.objectives, self._by_ratio, strict=True)
+            if by_ratio and self._dense.get(name)
+        ]
+        return float(np.mean(shares)) if shares and np.isfinite(shares).all() else None
 
     def _violation(self, past: Past) -> float:
         """Return a violation clipped from below; NaN is the worst, unpromising just above 0."""

@@ -23,6 +23,7 @@ from pareto_prune.search.samplers._variation import (
     filled,
     latin,
     mutated,
+    reread,
     shifted,
     spread,
 )
@@ -69,14 +70,28 @@ class SteadyState:
         return ranking.elite()
 
     def _child(self, layout: Layout, history: History, elite: Elite, rng: Generator) -> Floats:
-        first, second = (filled(layout, history.genes[row], rng) for row in parents(elite, rng))
-        child = first
-        if rng.random() < self.crossover:
-            child = crossed(layout, first, second, rng)
+        found = list(parents(elite, rng))
+        rows = np.stack([filled(layout, history.genes[row], rng) for row in found])
+        both = rng.random() < self.crossover
+        strategy = self._strategy(layout, rows if both else rows[:1], rng)
+        first, second = (
+            reread(layout, row, realised, strategy)
+            for row, realised in zip(rows, history.realised[found], strict=True)
+        )
+        child = crossed(layout, first, second, rng) if both else first
+        child = layout.with_strategy(child, strategy)
         if rng.random() < self.shift:
             ways = [shifted(layout, child, rng, self.shift_eta) for _ in range(_SHIFTS)]
             child = farthest(layout, np.stack(ways), history.genes)
-        return mutated(layout, child, rng, self._rate(layout), self.eta)
+        child = mutated(layout, child, rng, self._rate(layout), self.eta)
+        return layout.with_strategy(child, strategy)
+
+    def _strategy(self, layout: Layout, rows: Floats, rng: Generator) -> int:
+        """Return the strategy of a child: that of one of its parents, or now and then another."""
+        strategy, others = int(rng.choice(layout.strategies(rows))), len(layout.aiming) - 1
+        if others and rng.random() < self._rate(layout):
+            strategy = (strategy + 1 + int(rng.integers(others))) % (others + 1)
+        return strategy
 
     def _rate(self, layout: Layout) -> float:
         return max(self.mutation, 1 / max(1, len(layout)))

@@ -15,9 +15,14 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from pareto_prune.search.samplers._history import Floats
-from pareto_prune.search.space import SearchSpace
+from pareto_prune.search.space import ALWAYS_READ, SHAPED, SearchSpace
 
 Bools = NDArray[np.bool_]
+ALIKE = 0.5
+"""The number of every sublayer where none weighs more than another."""
+ENDS = (0.0, 1.0)
+"""Levels that count as tried: nothing is farther from all others than the ends of a range, and
+what stands there, next to the dense model, takes long and teaches little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +35,9 @@ class Layout:
         target: which gene is the cost target, if any. Shape (genes,).
         strategy: which gene is the strategy, if any. Shape (genes,).
         aiming: which strategies meet the cost target, by index. Shape (strategies,).
+        reads: which genes each strategy reads. Shape (strategies, genes).
+        sparse, weighing: to which strategies the kin are sparsities, and to which weights of the
+            sublayers against each other; to others they are nothing. Shape (strategies,).
     """
 
     choices: NDArray[np.int64]
@@ -37,20 +45,27 @@ class Layout:
     target: Bools
     strategy: Bools
     aiming: Bools
+    reads: Bools
+    sparse: Bools
+    weighing: Bools
 
     @classmethod
     def of(cls, space: SearchSpace) -> Layout:
         """Return the layout of a space."""
         choices = [len(gene.choices) for gene in space.genes]
         gene = space.gene("strategy")
-        names = gene.choices if gene else (space.constants.get("strategy"),)
-        aiming = ["cost_target" in space.reads.get(str(name), ()) for name in names]
+        names = [str(name) for name in gene.choices] if gene else [space.constants.get("strategy")]
+        reads = [ALWAYS_READ | space.reads.get(str(name), frozenset()) for name in names]
+        sparse = [name in SHAPED for name in names]
         return cls(
             np.array(choices, dtype=np.int64),
             np.array([gene.field == "sublayers" for gene in space.genes], dtype=np.bool_),
             np.array([gene.name == "cost_target" for gene in space.genes], dtype=np.bool_),
             np.array([gene.name == "strategy" for gene in space.genes], dtype=np.bool_),
-            np.array(aiming, dtype=np.bool_),
+            np.array(["cost_target" in read for read in reads], dtype=np.bool_),
+            np.array([[g.field in read for g in space.genes] for read in reads], dtype=np.bool_),
+            np.array(sparse, dtype=np.bool_),
+            np.array(["sublayers" in read for read in reads], dtype=np.bool_) & ~np.array(sparse),
         )
 
     def __len__(self) -> int:
@@ -61,14 +76,21 @@ class Layout:
         """Which genes are numbers, shape (genes,)."""
         return self.choices == 0
 
+    def strategies(self, rows: Floats) -> NDArray[np.intp]:
+        """Return the index of each row's strategy, shape (rows,)."""
+        if not self.strategy.any():
+            return np.zeros(len(rows), dtype=np.intp)
+        return np.nan_to_num(rows[:, self.strategy][:, 0]).astype(np.intp)
+
+    def with_strategy(self, row: Floats, strategy: int) -> Floats:
+        """Return a row with another strategy."""
+        return np.where(self.strategy, float(strategy), row)
+
     def aims(self, rows: Floats) -> Bools:
         """Return whether each row's strategy meets the cost target, shape (rows,)."""
         if not self.target.any():
             return np.zeros(len(rows), dtype=np.bool_)
-        if not self.strategy.any():
-            return np.full(len(rows), self.aiming[0])
-        index = np.nan_to_num(rows[:, self.strategy][:, 0]).astype(np.intp)
-        return self.aiming[index]
+        return self.aiming[self.strategies(rows)]
 
     def levels(self, rows: Floats) -> Floats:
         """Return what says most about each row's cost: its cost target, or the mean of its kin.
@@ -101,6 +123,28 @@ def spread(layout: Layout, shares: Floats, level: float, width: float) -> Floats
 def filled(layout: Layout, row: Floats, rng: Generator) -> Floats:
     """Return ``row`` with what it has no value for drawn at random."""
     return np.where(np.isnan(row), uniform(layout, rng), row)
+
+
+def reread(layout: Layout, row: Floats, realised: Floats, strategy: int) -> Floats:
+    """Return a parent's row as a child of another strategy is to read it.
+
+    A gene that the parent's strategy did not read is chance; what stands there instead is how its
+    model came out. A number of a sublayer is a sparsity to some strategies and a weight to others:
+    a sparsity is taken from the model, and weights are alike where the parent had none.
+
+    Args:
+        layout: of the space.
+        row: the parent's genes, shape (genes,).
+        realised: what they would have said of its model, shape (genes,); NaN if not known.
+        strategy: of the child, by index.
+    """
+    own, known = layout.strategies(row[None])[0], ~np.isnan(realised)
+    read = np.where(known & ~layout.reads[own], realised, row)
+    if layout.sparse[strategy] and not layout.sparse[own]:
+        return np.where(layout.kin & known, realised, read)
+    if layout.weighing[strategy] and not layout.weighing[own]:
+        return np.where(layout.kin, ALIKE, read)
+    return read
 
 
 def crossed(layout: Layout, first: Floats, second: Floats, rng: Generator) -> Floats:
@@ -158,6 +202,7 @@ def farthest(layout: Layout, rows: Floats, others: Floats) -> Floats:
     known = alike[~np.isnan(alike)]
     if not len(known):
         return rows[0]
+    known = np.append(known, ENDS)
     apart = np.abs(layout.levels(rows)[:, None] - known).min(axis=1)
     chosen: Floats = rows[int(apart.argmax())]
     return chosen
