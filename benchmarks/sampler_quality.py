@@ -218,6 +218,13 @@ class Scorer:
         pairs = zip(self.tables.sublayers, candidate.sublayers, strict=True)
         return [round((1 - share) * (len(one.kept) - 1)) for one, share in pairs]
 
+    def kept(self, candidate: Candidate) -> tuple[int, ...]:
+        """Return the units that the candidate's strategy would leave of every sublayer."""
+        levels = self.levels(candidate)
+        return tuple(
+            one.kept[level] for one, level in zip(self.tables.sublayers, levels, strict=True)
+        )
+
     def _balanced(self, candidate: Candidate) -> list[int]:
         """Least weighted loss within the cost target, by dynamic programming over 200 buckets."""
         total = candidate.alpha_latency + candidate.alpha_energy
@@ -297,17 +304,21 @@ class Ours:
         trials: int,
         seed: int,
         promising: Callable[[Mapping[str, float]], bool],
+        scorer: Scorer,
     ):
         self.sampler = samplers.create(name)
-        self.space, self.trials, self.seed = space, trials, seed
-        self.history = History(space, OBJECTIVES, promising=promising)
+        self.space, self.trials, self.seed, self.scorer = space, trials, seed, scorer
+        dense = scorer.measure().reference
+        self.history = History(space, OBJECTIVES, promising=promising, dense=dense)
         self.waiting = list(range(len(first)))
         self.candidates = dict(enumerate(first))
         self.history.update(self._past(n, TrialState.WAITING) for n in self.waiting)
 
     def _past(self, number: int, state: TrialState, values: Any = None) -> Past:
-        params = self.space.to_params(self.candidates[number])
-        return Past(number, state, params, values)
+        candidate, kept = self.candidates[number], ()
+        if values is not None:
+            kept = self.scorer.kept(candidate)
+        return Past(number, state, self.space.to_params(candidate), values, kept=kept)
 
     def ask(self) -> tuple[int, Candidate]:
         """Return the next trial's number and candidate."""
@@ -460,7 +471,8 @@ def run(case: Case) -> float:
     if case.sampler in stock_samplers():
         competitor: Competitor = Stock(stock_samplers()[case.sampler], *made)
     else:
-        competitor = Ours(case.sampler, *made, scorer.promising(config.search.cost_target.high))
+        promising = scorer.promising(config.search.cost_target.high)
+        competitor = Ours(case.sampler, *made, promising, scorer)
     return quality(simulate(competitor, scorer, case.cell, case.seed), scorer)
 
 
