@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from typer.main import get_command
 
-from pareto_prune import cli
+from pareto_prune import api, cli
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.families import FAMILIES, entries
 from tests.small_study import make_study
 
@@ -55,6 +58,8 @@ def test_list_says_what_each_member_is(call, family):
     assert code == 0
     assert all(entry.summary and entry.name in out for entry in entries(family))
     assert call("list", family)[0] == 0
+    assert json.loads(call("list", "--json")[1])[family] == [one["name"] for one in json.loads(out)]
+    assert family in call("list")[1]
 
 
 @pytest.mark.parametrize(
@@ -184,3 +189,19 @@ def test_reading_commands_load_nothing_heavy(arguments, tmp_path):
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
     )
     assert ran.stderr.splitlines()[-1] == "[]"
+
+
+def test_export_takes_the_recommended_trial_where_none_is_named(call, monkeypatch, tmp_path):
+    """What is recommended is what is handed on; nothing else of an export is looked at here."""
+    front = SimpleNamespace(recommended=SimpleNamespace(trial=7))
+    asked = []
+
+    def export(name, trial, *_, **__):
+        asked.append((name, trial))
+        raise UserError(Problem("to", "enough", "allowed: no more"))
+
+    monkeypatch.setattr(api, "front", lambda *_: front)
+    monkeypatch.setattr(api, "export", export)
+    assert call("export", "some", "--to", str(tmp_path / "new"))[0] == 2
+    assert call("export", "some", "3", "--to", str(tmp_path / "new"))[0] == 2
+    assert asked == [("some", 7), ("some", 3)]

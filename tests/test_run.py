@@ -338,3 +338,8 @@ def test_the_command_line_from_run_to_export(tmp_path):
     assert exported.returncode == 0, exported.stderr
     assert Path(exported.stdout.strip()) == to
     assert pareto_prune.load(to).config.hidden_size == 32
+    refused = call("export", "small", "--to", str(tmp_path / "best"))
+    assert refused.returncode == call("select", "small").returncode == 2
+    [line] = refused.stderr.strip().splitlines()[-1:]
+    assert "none is recommended" in line
+    assert "allowed: the number of a trial, or dense; see: front small" in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -13,21 +14,26 @@ from pareto_prune.core.errors import UserError, unknown_name
 
 @app.command("list")
 def list_(
-    family: Annotated[str, typer.Argument(metavar="FAMILY", help="Such as strategies.")],
+    family: Annotated[
+        str | None, typer.Argument(metavar="FAMILY", help="Such as strategies; by default all.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what there is of a family, such as strategies.
+    """List what there is, of one family or of all.
 
     Says what each member is and, where it cannot be used here, why.
 
-    Families: strategies, importances, samplers, starters, meters, engines, tasks, models,
-    launchers, exporters.
+    Families: strategies, importances, samplers, starters, references, meters, engines, tasks,
+    models, launchers, exporters.
 
     Example: pareto-prune list strategies
     """
     from pareto_prune.core.families import FAMILIES, entries
     from pareto_prune.results import tables
 
+    if family is None:
+        _list_families(as_json)
+        return
     if family not in FAMILIES:
         raise UserError(unknown_name("family", family, list(FAMILIES)))
     found = entries(family)
@@ -35,6 +41,18 @@ def list_(
         print_json(tables.listed_json(found))
     else:
         show(tables.entries_table(found))
+
+
+def _list_families(as_json: bool) -> None:
+    from pareto_prune.core.families import FAMILIES, entries
+
+    members = {family: [one.name for one in entries(family)] for family in FAMILIES}
+    if as_json:
+        print_json(json.dumps(members, indent=1))
+        return
+    width = max(map(len, members))
+    for family, names in members.items():
+        print(f"{family:<{width}}  {', '.join(names)}")
 
 
 @app.command()

@@ -95,10 +95,14 @@ def select(
 @app.command()
 def export(
     name: Name,
-    trial: Annotated[
-        str, typer.Argument(metavar="TRIAL", help="Number of a trial; dense for the dense model.")
-    ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A new folder.")],
+    trial: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TRIAL",
+            help="Number of a trial; dense for the dense model; by default the recommended one.",
+        ),
+    ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -124,12 +128,24 @@ def export(
     from pareto_prune import api
     from pareto_prune.export.manifest import Manifest
 
-    folder = api.export(name, _which(trial), to, format_, storage, dtype=dtype)
+    number = _recommended(name, storage) if trial is None else _which(trial)
+    folder = api.export(name, number, to, format_, storage, dtype=dtype)
     made = Manifest.read(folder)
     print(f"{made.format}, {made.dtype}", file=sys.stderr)
     if made.check is not None:
         print(made.check.sentence(made.dtype), file=sys.stderr)
     print(folder)
+
+
+def _recommended(name: str, storage: str) -> int:
+    """Return the trial that `select` takes when nothing is asked for, and say which it is."""
+    from pareto_prune import api
+    recommended = api.front(name, storage).recommended
+    if recommended is None:
+        allowed = f"allowed: the number of a trial, or dense; see: front {name}"
+        raise UserError(Problem("TRIAL", "none is given, and none is recommended", allowed))
+    print(f"trial {recommended.trial}, the recommended one", file=sys.stderr)
+    return recommended.trial
 
 
 def _which(trial: str) -> int | Literal["dense"]:
