@@ -283,10 +283,17 @@ def command(*arguments):
     return [sys.executable, "-c", "from pareto_prune.cli import main; main()", *arguments]
 
 
+def scripted_command(*arguments):
+    """Return the same, with costs by the script instead of the clock."""
+    patched = "from pareto_prune.trials import bench; from tests.test_run import _scripted"
+    main = "from pareto_prune.cli import main; bench._measurer = _scripted; main()"
+    return [sys.executable, "-c", f"{patched}; {main}", *arguments]
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_study_whole_and_run_goes_on(tmp_path, url):
-    study = make_study(tmp_path, finetune={"steps": 60}, limits={"trials": 3})
-    run = command("run", str(study), "--output", str(tmp_path / "out"))
+    study = make_study(tmp_path, finetune={"steps": 60}, limits={"trials": 2})
+    run = scripted_command("run", str(study), "--output", str(tmp_path / "out"))
     log = tmp_path / "log"
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -302,7 +309,7 @@ def test_ctrl_c_leaves_the_study_whole_and_run_goes_on(tmp_path, url):
     done = subprocess.run(run, env=environment(tmp_path), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert trials_of(url)[0] == trials[0]
-    assert [trial.state for trial in trials_of(url)] == [TrialState.COMPLETE] * 3
+    assert [trial.state for trial in trials_of(url)] == [TrialState.COMPLETE] * 2
 
 
 def _wait_until(happened, process):
@@ -315,7 +322,7 @@ def _wait_until(happened, process):
 
 @pytest.mark.slow
 def test_the_command_line_from_run_to_export(tmp_path):
-    study = make_study(tmp_path, limits={"trials": 3})
+    study = make_study(tmp_path, limits={"trials": 2})
 
     def call(*arguments):
         return subprocess.run(
@@ -329,7 +336,7 @@ def test_the_command_line_from_run_to_export(tmp_path):
     front = json.loads(call("front", "small", "--json").stdout)
     assert front["reference"]["latency_ms"] > 0
     status = json.loads(call("status", "small", "--json").stdout)
-    assert status["states"] == {"complete": 3}
+    assert status["states"] == {"complete": 2}
     assert json.loads(call("studies", "--json").stdout)[0]["name"] == "small"
     chosen = json.loads(call("select", "small", "--knee", "--json").stdout)
     number = str(chosen["point"]["number"])

@@ -35,7 +35,7 @@ def host(server: Server, tmp_path: Path) -> Host:
     """This host, with a small study file and an empty database."""
     for name in FOLDERS:
         (tmp_path / name).mkdir()
-    make_study(tmp_path / "studies", limits={"trials": 3})
+    make_study(tmp_path / "studies", limits={"trials": 2})
     server.renew("pareto_prune")
     return Host(tmp_path, server, free_port())
 

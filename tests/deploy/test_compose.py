@@ -141,7 +141,7 @@ def test_its_commands_run_a_study_and_serve_it(services, host, small):
         said = begun.stderr.readline() + joined(host, worker, begun)
         out, err = begun.communicate()
         assert begun.returncode == 0, err
-        assert small().counts()[TrialState.COMPLETE] == 3
+        assert small().counts()[TrialState.COMPLETE] == 2
         assert (host.folder / "artifacts/pages/small/report.html").is_file()
         assert PASSWORD not in said + out + err
         host.server.stop()

@@ -155,7 +155,7 @@ def test_two_workers_share_one_study(
 def test_workers_killed_at_random_moments_lose_nothing(
     storage_url: str, study: StoredStudy, workers: list[Process]
 ) -> None:
-    asked, kills = (160, 20) if storage_url.startswith("postgresql") else (40, 5)
+    asked, kills = (100, 12) if storage_url.startswith("postgresql") else (40, 5)
     study.ask_for(asked)
     chance = random.Random(0)
     finished = 0
