@@ -372,6 +372,17 @@ def test_a_limit_takes_that_many_rows(study, tmp_path):
     assert sum(map(len, (loaded.train, loaded.validation, loaded.test))) == 30
 
 
+@pytest.mark.parametrize(("column", "value"), [("text", " "), ("label", "")])
+def test_rows_are_counted_in_the_file_where_a_limit_takes_some(study, tmp_path, column, value):
+    rows = reviews(90)
+    for row in rows[70:]:
+        row[column] = value
+    config = study(write_csv(tmp_path / "data.csv", rows), limit=80)
+    wrong = r"s missing.*, row 7[1-9] first, in data\.csv"
+    with pytest.raises(StudyFileError, match=wrong):
+        data.load(config)
+
+
 class Notes(Silent):
     def __init__(self):
         self.notes = []
@@ -647,7 +658,7 @@ class TestBadInput:
         write_csv(tmp_path / "dev.csv", reviews(4))
         write_csv(tmp_path / "test.csv", [{"text": "good", "label": 2}])
         (problem,) = self.refused(study(tmp_path, splits=NAMED))
-        assert problem.wrong == "label '2' is not in the training split but in test.csv"
+        assert problem.wrong == "label '2' is not in the training split but in row 1, in test.csv"
 
     @pytest.mark.parametrize(
         ("name", "content", "message"),

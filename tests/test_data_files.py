@@ -124,6 +124,12 @@ class TestTextsToPredict:
         (problem,) = error.value.problems
         assert (problem.where, problem.wrong) == (f"--file {path}", said)
 
+    def test_of_a_pair_the_column_is_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "d.csv"
+        path.write_text("claim,premise\ngood,bad\ngood,\n")
+        with pytest.raises(UserError, match=r"d\.csv, row 2, column 'premise': is empty"):
+            from_file(path, ["premise", "claim"], words=False)
+
     @pytest.mark.parametrize(
         ("value", "said"),
         [

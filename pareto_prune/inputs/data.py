@@ -43,7 +43,7 @@ from pareto_prune.models.families import family_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ENCODING_VERSION = 2
+ENCODING_VERSION = 3
 FEWEST_TRAINING_ROWS = 8
 
 _OTHER_FILES = (".xlsx", ".xls", ".ods", ".txt", ".conll", ".conllu", ".gz", ".zip", ".arrow")
@@ -173,6 +173,7 @@ def rows_of(table: Table, data: DataTable, labelled: bool = True) -> Rows:
         texts=tuple(table.read(name) for name in data.text),
         labels=table.read(data.label) if labelled else None,
         names=table.classes.get(data.label) or None,
+        columns=tuple(data.text),
     )
 
 

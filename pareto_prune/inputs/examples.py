@@ -37,15 +37,23 @@ class Rows:
         texts: one column, or two for sentence pairs; for token tasks one column of word lists.
         labels: one an example (a list of tags for token tasks); ``None`` where unlabelled.
         names: class names, where the labels are indices into them.
+        columns: names of the columns of texts, where messages tell them apart by these.
+        taken: which rows of the table these are, from 0; ``None`` for all.
     """
 
     source: str
     texts: tuple[Sequence[Any], ...]
     labels: Sequence[Any] | None = None
     names: tuple[str, ...] | None = None
+    columns: tuple[str, ...] = ()
+    taken: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return len(self.texts[0])
+
+    def number(self, row: int) -> int:
+        """Return which row of the table a row is, counted from 1."""
+        return 1 + (row if self.taken is None else self.taken[row])
 
     def take(self, rows: Indices) -> Rows:
         """Return the rows with these indices, in this order."""
@@ -53,6 +61,7 @@ class Rows:
             self,
             texts=tuple([column[i] for i in rows] for column in self.texts),
             labels=None if self.labels is None else [self.labels[i] for i in rows],
+            taken=[self.number(i) - 1 for i in rows.tolist()],
         )
 
 

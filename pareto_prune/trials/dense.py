@@ -24,6 +24,7 @@ from pareto_prune.core.errors import Problem, StudyFileError, TrialError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs.checkpoint import Checkpoint, is_numbered, names_of, quiet_transformers
+from pareto_prune.inputs.class_names import folded
 from pareto_prune.inputs.examples import TaskData
 from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import tasks
@@ -195,7 +196,7 @@ def _note_lost_head(
 
 
 def _folded(names: tuple[str, ...]) -> list[str]:
-    return [name.casefold() for name in names]
+    return list(map(folded, names))
 
 
 def _fine_tune(

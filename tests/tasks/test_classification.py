@@ -33,6 +33,8 @@ def rows_with(labels, names=None):
         ([0, 1, -1] * 2, ("-1", "0", "1")),
         (["0", "1", "-1"] * 2, ("-1", "0", "1")),
         ([1.0, -1.0] * 2, ("-1", "1")),
+        (["1.0", "-0.0", " 1 ", "-2.00"] * 2, ("-2", "0", "1")),
+        (["v1.0", "1.5", "01.0", "--1"] * 2, ("--1", "01.0", "1.5", "v1.0")),
     ],
 )
 def test_classes_are_sorted_numbers_as_numbers(labels, expected):
@@ -74,8 +76,8 @@ def test_a_table_without_rows_is_refused():
         ([0, 1, 2, 1], ("x", "y"), "2 in row 3 is the index of no class"),
         ([0, 1, -2, 1], ("x", "y"), "-2 in row 3 is the index of no class"),
         ([0, 1, "x", 1], ("x", "y"), "'x' in row 3 is the index of no class"),
-        ([0.5, 1.5] * 2, None, "label 0.5 is not a class"),
-        ([["a"], ["b"]] * 2, None, "a label is a list"),
+        ([1.0, 0.5] * 2, None, "label 0.5 is not a class (row 2)"),
+        (["a", "b", ["a"], "b"], None, "a label is a list (row 3)"),
         (["a", "b", "c", "d"], None, "4 different labels for 4 rows"),
     ],
 )
@@ -121,9 +123,31 @@ def test_a_missing_text_is_refused(text):
         TASK.encode(rows, words_tokenizer(), ("0", "1"), 16)
 
 
+def test_of_a_pair_the_column_is_named():
+    texts = (["good", None, "bad"], ["plot", "plot", ""])
+    rows = Rows("d.csv", texts, [0, 1, 1], columns=("premise", "claim"))
+    with pytest.raises(StudyFileError) as error:
+        TASK.encode(rows, words_tokenizer(), ("0", "1"), 16)
+    assert [problem.wrong for problem in error.value.problems] == [
+        "1 of 3 texts of column 'premise' missing or of another type, row 2 first, in d.csv",
+        "1 of 3 texts of column 'claim' missing or of another type, row 3 first, in d.csv",
+    ]
+
+
 def test_a_label_that_is_not_known_is_refused():
-    with pytest.raises(StudyFileError, match=r"label 'pos' is not in the training split"):
+    wrong = r"label 'pos' is not in the training split but in row 1, in reviews"
+    with pytest.raises(StudyFileError, match=wrong):
         TASK.encode(sentiment(4), words_tokenizer(), ("neg", "other"), 16)
+
+
+def test_whole_numbers_are_classes_however_they_are_written():
+    rows = rows_with(["0.0", "1"] * 2)
+    for labels in ([0, 1] * 2, [0.0, 1.0] * 2, ["0", "1.0"] * 2):
+        split = TASK.encode(rows_with(labels), words_tokenizer(), names(rows), 8)
+        assert split.labels.tolist() == [0, 1] * 2
+    assert names(rows, ("1.0", "0.0")) == ("1", "0")
+    split = TASK.encode(rows, words_tokenizer(), ("1.0", "0.0"), 8)
+    assert split.labels.tolist() == [1, 0] * 2
 
 
 def test_quality_by_hand():

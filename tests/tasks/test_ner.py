@@ -152,7 +152,7 @@ def test_batches_pad_the_tags():
         ([["O"] * 3, ["O"] * 4, ["O"] * 2], "row 1 has 4 words and 3 tags"),
         ([["O"] * 4, "O", ["O"] * 2], "row 2 has 4 words and 'O'"),
         ([["O"] * 4, ["O", "PER", "O", "O"], ["O"] * 2], "'PER' is not a tag (row 2)"),
-        ([[0] * 4, [0] * 4, [0] * 2], "tags are numbers without names"),
+        ([[0] * 4, [0] * 4, [0] * 2], "tags are numbers without names (row 1)"),
         (None, "3 of 3 labels missing"),
     ],
 )

@@ -122,13 +122,15 @@ def _from_table(path: Path, columns: Sequence[str], words: bool) -> list[Text]:
         there = f"there: {listed(table.columns)}"
         raise UserError(*(Problem(str(path), f"no column {name!r}", there) for name in missing))
     rows = zip(*(table.read(name) for name in columns), strict=True)
-    return [_row(f"{path.name}, row {number}", row) for number, row in enumerate(rows, start=1)]
+    named = ((f"{path.name}, row {number}", row) for number, row in enumerate(rows, start=1))
+    return [_row(where, row, columns) for where, row in named]
 
 
-def _row(where: str, row: tuple[Any, ...]) -> Text:
+def _row(where: str, row: tuple[Any, ...], columns: Sequence[str]) -> Text:
     parts = tuple(tuple(part) if isinstance(part, list) else part for part in row)
-    if wrong := next(filter(None, map(_wrong, parts)), None):
-        raise _empty(where, wrong)
+    for column, part in zip(columns, parts, strict=True):
+        if wrong := _wrong(part):
+            raise _empty(f"{where}, column {column!r}" if len(columns) > 1 else where, wrong)
     return Text(where, parts)
 
 

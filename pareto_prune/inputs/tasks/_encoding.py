@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.inputs.examples import Indices, Rows
-from pareto_prune.inputs.tasks._labels import refused
+from pareto_prune.inputs.tasks._labels import problem_of, refused
 
 
 def texts_of(rows: Rows, kind: type = str) -> list[list[Any]]:
     """Return the columns of texts, every one of them a ``kind`` with something in it.
 
     Raises:
-        StudyFileError: there are no rows; a text, or a word of one, is missing or something else.
+        StudyFileError: there are no rows; a text, or a word of one, is missing or something else;
+            those of all columns at once.
     """
     if not len(rows):
         raise refused(rows, "no rows", "a header and rows", "data.path")
-    for column in rows.texts:
-        wrong = [row for row, text in enumerate(column) if not _is_text(text, kind)]
-        if wrong:
-            raise refused(
-                rows,
-                f"{len(wrong)} of {len(rows)} texts missing or of another type, "
-                f"row {wrong[0] + 1} first,",
-                "a text in every row" if kind is str else "a list of words in every row",
-                "data.text",
-            )
+    problems = [problem for at in range(len(rows.texts)) for problem in _missing(rows, at, kind)]
+    if problems:
+        raise StudyFileError(*problems)
     return [list(column) for column in rows.texts]
+
+
+def _missing(rows: Rows, at: int, kind: type) -> Iterator[Problem]:
+    """Yield what is wrong with a column of texts; of several columns it is said which."""
+    wrong = [row for row, text in enumerate(rows.texts[at]) if not _is_text(text, kind)]
+    if wrong:
+        column = f" of column {rows.columns[at]!r}" if len(rows.columns) > 1 else ""
+        said = f"texts{column} missing or of another type, row {rows.number(wrong[0])} first,"
+        allowed = "a text in every row" if kind is str else "a list of words in every row"
+        yield problem_of(rows, f"{len(wrong)} of {len(rows)} {said}", allowed, "data.text")
 
 
 def _is_text(text: Any, kind: type) -> bool:

@@ -6,12 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.inputs.class_names import folded
 from pareto_prune.inputs.examples import Rows
 
 
 def refused(rows: Rows, wrong: str, allowed: str, key: str = "data.label") -> StudyFileError:
     """Return the error of a label column or a split, to be raised."""
-    return StudyFileError(Problem(key, f"{wrong} in {rows.source}", f"allowed: {allowed}"))
+    return StudyFileError(problem_of(rows, wrong, allowed, key))
+
+
+def problem_of(rows: Rows, wrong: str, allowed: str, key: str) -> Problem:
+    """Return a problem of rows, which names where they come from."""
+    return Problem(key, f"{wrong} in {rows.source}", f"allowed: {allowed}")
 
 
 def labels_of(rows: Rows) -> Sequence[Any]:
@@ -23,7 +29,7 @@ def labels_of(rows: Rows) -> Sequence[Any]:
     labels = rows.labels or []
     missing = [row for row, label in enumerate(labels) if _missing(label, rows.names)]
     if len(labels) < len(rows) or missing:
-        first = f"row {missing[0] + 1}" if missing else "every row"
+        first = f"row {rows.number(missing[0])}" if missing else "every row"
         count = len(missing) or len(rows)
         raise refused(
             rows, f"{count} of {len(rows)} labels missing, {first} first,", "labelled rows"
@@ -47,19 +53,19 @@ def name_of(rows: Rows, index: Any, row: int) -> str:
     """
     names = rows.names or ()
     if not isinstance(index, int) or not 0 <= index < len(names):
-        wrong = f"{index!r} in row {row + 1} is the index of no class"
+        wrong = f"{index!r} in row {rows.number(row)} is the index of no class"
         raise refused(rows, wrong, f"0 to {len(names) - 1}")
     return names[index]
 
 
 def in_order(names: Iterable[str], order: Sequence[str] | None) -> tuple[str, ...]:
-    """Return ``names`` as ``order`` has them, if both are the same but for case.
+    """Return ``names`` as ``order`` has them, if both are the same but for how they are written.
 
-    Those that differ from each other in case alone are classes of their own, in their own order.
+    Those that differ from each other in that alone are classes of their own, in their own order.
     """
     own = tuple(names)
-    by_fold = {name.casefold(): name for name in own}
+    by_fold = {folded(name): name for name in own}
     twins = len(by_fold) < len(own)
-    if order is None or twins or sorted(by_fold) != sorted(name.casefold() for name in order):
+    if order is None or twins or sorted(by_fold) != sorted(map(folded, order)):
         return own
-    return tuple(by_fold[name.casefold()] for name in order)
+    return tuple(by_fold[folded(name)] for name in order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.objectives import Objective, metric
 from pareto_prune.core.records import Quality
+from pareto_prune.inputs.class_names import plain
 from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
 from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
 from pareto_prune.inputs.tasks._classes import ACCURACY, ClassLogits, probabilities
@@ -162,23 +163,23 @@ def _names(rows: Rows) -> list[str]:
     labels = _labels.labels_of(rows)
     if rows.names is not None:
         return [_labels.name_of(rows, label, row) for row, label in enumerate(labels)]
-    return [_name(rows, label) for label in labels]
+    return [_name(rows, label, row) for row, label in enumerate(labels)]
 
 
-def _name(rows: Rows, label: Any) -> str:
+def _name(rows: Rows, label: Any, row: int) -> str:
     if isinstance(label, float):
         if not label.is_integer():
-            raise _labels.refused(rows, f"label {label!r} is not a class", "integers or names")
+            wrong = f"label {label!r} is not a class (row {rows.number(row)})"
+            raise _labels.refused(rows, wrong, "integers or names")
         label = int(label)
     if not isinstance(label, (str, int)):
-        raise _labels.refused(
-            rows, f"a label is a {type(label).__name__}", "integers or names, one a row"
-        )
-    return str(label).strip()
+        wrong = f"a label is a {type(label).__name__} (row {rows.number(row)})"
+        raise _labels.refused(rows, wrong, "integers or names, one a row")
+    return plain(str(label))
 
 
 def _by_number(name: str) -> tuple[bool, int, str]:
-    number = name.lstrip("-").isdecimal()
+    number = name.removeprefix("-").isdecimal()
     return (not number, int(name) if number else 0, name)
 
 
@@ -194,17 +195,19 @@ def _check_classes(train: Rows, found: set[str]) -> None:
         raise _labels.refused(train, wrong, "a class for every two rows at most")
 
 
-def _check_known(rows: Rows, found: set[str], known: set[str]) -> None:
-    strange = sorted(found - known)
+def _check_known(rows: Rows, found: Sequence[str], known: Iterable[str]) -> None:
+    strange = sorted(set(found) - set(known))
     if strange:
-        wrong = f"label {strange[0]!r} is not in the training split but"
+        row = rows.number(found.index(strange[0]))
+        wrong = f"label {strange[0]!r} is not in the training split but in row {row},"
         raise _labels.refused(rows, wrong, ", ".join(sorted(known, key=_by_number)[:20]))
 
 
 def _indices(rows: Rows, label_names: Sequence[str]) -> Indices:
     if rows.labels is None:
         return np.full(len(rows), IGNORED, dtype=np.int64)
-    index = {name: i for i, name in enumerate(label_names)}
+    plainly = {plain(name): index for index, name in enumerate(label_names)}
+    index = plainly | {name: index for index, name in enumerate(label_names)}
     found = _names(rows)
-    _check_known(rows, set(found), set(index))
+    _check_known(rows, found, index)
     return np.array([index[name] for name in found], dtype=np.int64)

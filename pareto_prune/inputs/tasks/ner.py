@@ -147,7 +147,7 @@ def _tags(rows: Rows) -> list[list[str]]:
     for row, (tags, sentence) in enumerate(zip(sentences, words, strict=True)):
         if not isinstance(tags, list) or len(tags) != len(sentence):
             have = f"{len(tags)} tags" if isinstance(tags, list) else f"{tags!r}"
-            wrong = f"row {row + 1} has {len(sentence)} words and {have}"
+            wrong = f"row {rows.number(row)} has {len(sentence)} words and {have}"
             raise _labels.refused(rows, wrong, "a list with one tag a word")
     return [_iob2(rows, tags, row) for row, tags in enumerate(sentences)]
 
@@ -155,14 +155,15 @@ def _tags(rows: Rows) -> list[list[str]]:
 def _iob2(rows: Rows, tags: list[Any], row: int) -> list[str]:
     names = rows.names
     if names is None and any(isinstance(tag, int) for tag in tags):
-        raise _labels.refused(rows, "tags are numbers without names", "tags such as B-PER")
+        wrong = f"tags are numbers without names (row {rows.number(row)})"
+        raise _labels.refused(rows, wrong, "tags such as B-PER")
     try:
         return to_iob2(
             [_labels.name_of(rows, tag, row) if names is not None else str(tag) for tag in tags]
         )
     except ValueError as error:
         wrong, _, allowed = str(error).partition(", allowed: ")
-        raise _labels.refused(rows, f"{wrong} (row {row + 1})", allowed) from None
+        raise _labels.refused(rows, f"{wrong} (row {rows.number(row)})", allowed) from None
 
 
 def _types(rows: Rows) -> set[str]:
