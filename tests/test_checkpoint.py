@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import torch
@@ -57,6 +58,36 @@ class TestWhatIsNoModel:
         problem = refused(lambda: Checkpoint.find(str(folder)).model(TASK, ("a", "b")))
         assert "holds no weights but pytorch_model.bin" in problem.wrong
         assert "save_pretrained" in problem.allowed
+
+    @pytest.mark.parametrize("place", ["checkpoint-20", "snapshots/0a1b"])
+    def test_a_folder_of_checkpoints(self, folder, tmp_path, place):
+        problem = refused(lambda: Checkpoint.find(str(tmp_path)))
+        assert problem.wrong == f"{tmp_path} has no config.json; {folder} has one"
+        newer = tmp_path / place
+        newer.mkdir(parents=True)
+        (newer / "config.json").write_text("{}")
+        os.utime(folder / "config.json", (0, 0))
+        problem = refused(lambda: Checkpoint.find(str(tmp_path)))
+        assert problem.wrong == f"{tmp_path} has no config.json; {newer} has one"
+
+    def test_a_folder_of_something_else(self, tmp_path):
+        problem = refused(lambda: Checkpoint.find(str(tmp_path)))
+        assert problem.wrong == f"{tmp_path} has no config.json"
+        assert problem.allowed == "allowed: the folder of config.json and model.safetensors"
+
+    def test_shards_of_which_some_are_missing(self, folder):
+        (folder / "model.safetensors").unlink()
+        tiny_model().base_model.save_pretrained(folder, max_shard_size="20KB")
+        whole = Checkpoint.find(str(folder))
+        whole.check_weights()
+        shards = sorted(folder.glob("model-*.safetensors"))
+        for shard in shards[1:3]:
+            shard.unlink()
+        for look in (whole.check_weights, lambda: whole.model(TASK, ("a", "b"))):
+            problem = refused(look)
+            assert f"{folder} has no {shards[1].name} (2 of the files in " in problem.wrong
+        (folder / "model.safetensors.index.json").write_text("{")
+        assert "index.json cannot be read" in refused(whole.check_weights).wrong
 
     def test_a_tokenizer_that_is_a_sentencepiece_file(self, tmp_path):
         tiny_model("deberta-v2").save_pretrained(tmp_path / "m")

@@ -54,6 +54,12 @@ def test_a_file_that_is_not_there_is_not_valid(study: Path) -> None:
         check_inputs(config)
 
 
+def test_a_model_without_weights_is_not_valid(study: Path) -> None:
+    (study.parent / "model" / "model.safetensors").unlink()
+    with pytest.raises(StudyFileError, match=r"model\.path: .*model holds no weights"):
+        check_inputs(read_study(study))
+
+
 def test_a_column_that_is_not_there_is_not_valid(study: Path) -> None:
     (study.parent / "data.csv").write_text("review,label\n" + "good,1\nbad,0\n" * 20)
     with pytest.raises(StudyFileError, match=r"data\.text: no column 'text'.*there: review, label"):

@@ -7,6 +7,7 @@ line; what ``transformers`` would print on the way is not printed.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 WHERE = "model.path"
 
+_WHOLE = "the folder of config.json and model.safetensors"
+_INDEX = "model.safetensors.index.json"
 _READ = ("*.json", "*.safetensors", "*.txt")
 _UNUSED = re.compile(r"(^|\.)pooler\.|\.position_ids$|\.attn\.(masked_)?bias$")
 
@@ -139,6 +142,7 @@ class Checkpoint:
             label2id={name: index for index, name in enumerate(label_names)},
             problem_type=None,
         )
+        self.check_weights()
         with _loading(self.path, "model.safetensors"):
             model, info = getattr(transformers, task.model_class).from_pretrained(
                 self.path,
@@ -166,6 +170,22 @@ class Checkpoint:
             raise _refused(wrong, "a checkpoint whose training did not diverge")
         return model, not lost
 
+    def check_weights(self) -> None:
+        """Look for the files of the weights, where the checkpoint is a folder.
+
+        Raises:
+            StudyFileError: there are none in safetensors, or files that their index names are
+                not there.
+        """
+        folder = Path(self.path)
+        if not folder.is_dir():
+            return
+        if not any(folder.glob("*.safetensors")):
+            raise _no_weights(folder)
+        if gone := [name for name in _shards(folder) if not (folder / name).is_file()]:
+            wrong = f"{folder} has no {gone[0]} ({len(gone)} of the files in {_INDEX} are missing)"
+            raise _refused(wrong, "a whole folder")
+
     def _check_rows(self, tokenizer: Any, rows: int) -> None:
         tokens = 1 + max(tokenizer.get_vocab().values())
         if tokens > rows:
@@ -186,6 +206,15 @@ def _unread(model: PreTrainedModel, keys: Iterable[str]) -> list[str]:
     body = (model.base_model_prefix, *(name for name, _ in model.base_model.named_children()))
     own = [key for key in sorted(keys) if key.partition(".")[0] in body]
     return [key for key in own if not _UNUSED.search(key)]
+
+
+def _shards(folder: Path) -> list[str]:
+    """Return the files that the index of a folder's weights names; none where one file has all."""
+    index = folder / _INDEX
+    if (folder / "model.safetensors").is_file() or not index.is_file():
+        return []
+    with _loading(str(folder), _INDEX):
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
 
 
 def _not_finite(model: PreTrainedModel) -> str | None:
@@ -217,15 +246,26 @@ def is_numbered(names: Sequence[str]) -> bool:
 
 def _check_kind(folder: Path) -> None:
     if folder.is_file():
-        raise _refused(f"{folder} is a file", "the folder of config.json and model.safetensors")
+        raise _refused(f"{folder} is a file", _WHOLE)
     if (folder / "adapter_config.json").is_file() and not any(folder.glob("model*.safetensors")):
         raise _refused(
             f"{folder} holds an adapter, not a model",
             "the adapter merged into its model first (merge_and_unload, save_pretrained)",
         )
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise _refused(f"{folder} has no config.json{_found_below(folder)}", _WHOLE)
     for kind in _READ:
         for file in sorted(folder.glob(kind)):
             check_fetched(file, WHERE)
+
+
+def _found_below(folder: Path) -> str:
+    """Return where checkpoints are that a training run or a cache keeps in a folder, the newest."""
+    found = [file for deep in ("*", "snapshots/*") for file in folder.glob(f"{deep}/config.json")]
+    if not found:
+        return ""
+    newest = max(found, key=lambda file: file.stat().st_mtime)
+    return f"; {newest.parent} has one"
 
 
 def _check_content(path: str, revision: str | None) -> None:
@@ -263,8 +303,6 @@ def _explained(path: str, file: str, error: Exception) -> StudyFileError:
             "tokenizer.json, which save_pretrained of it writes where sentencepiece is installed",
         )
     if Path(path).is_dir():
-        if not any(Path(path).glob("*.safetensors")) and file == "model.safetensors":
-            return _no_weights(Path(path))
         return _refused(f"{path}: {file} cannot be read ({first_line(error)})", "a whole folder")
     return _refused(
         f"{path!r} cannot be loaded from the hub ({first_line(error)})",

@@ -41,7 +41,7 @@ def check_inputs(config: StudyConfig) -> list[str]:
 def _both_there(config: StudyConfig) -> None:
     problems: list[Problem] = []
     for look in (
-        lambda: Checkpoint.find(config.model.path, config.model.revision),
+        lambda: Checkpoint.find(config.model.path, config.model.revision).check_weights(),
         lambda: data_sets.read_rows(config, data_sets.find_sources(config.data)),
     ):
         try:
