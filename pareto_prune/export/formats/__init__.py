@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -75,9 +76,20 @@ def check_folder(folder: Path) -> Path:
     """Return where ``folder`` is to be written: what it links to, if it is a link.
 
     Raises:
-        UserError: it holds something that would be overwritten.
+        UserError: it holds something that would be overwritten, or no folder can be made there.
     """
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         wrong, allowed = "is there and not empty", "allowed: a new or an empty folder"
         raise UserError(Problem(str(folder), wrong, allowed))
-    return Path(os.path.realpath(folder))
+    place = Path(os.path.realpath(folder))
+    try:
+        with tempfile.TemporaryDirectory(dir=_nearest(place.parent)):
+            return place
+    except OSError as error:
+        wrong, allowed = f"cannot be made: {error.strerror}", "allowed: a place that can be written"
+        raise UserError(Problem(str(folder), wrong, allowed)) from None
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the nearest of a folder and those around it that is there."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
