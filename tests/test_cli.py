@@ -13,7 +13,9 @@ from typer.main import get_command
 from pareto_prune import api, cli
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.families import FAMILIES, entries
+from pareto_prune.storage import open_storage
 from tests.small_study import make_study
+from tests.storage.scripted import study_config
 
 
 @pytest.fixture
@@ -205,3 +207,33 @@ def test_export_takes_the_recommended_trial_where_none_is_named(call, monkeypatc
     assert call("export", "some", "--to", str(tmp_path / "new"))[0] == 2
     assert call("export", "some", "3", "--to", str(tmp_path / "new"))[0] == 2
     assert asked == [("some", 7), ("some", 3)]
+
+
+@pytest.fixture
+def two_storages(tmp_path):
+    """Two storages with a study of one name each; returns their URLs."""
+    urls = [f"sqlite:///{tmp_path / name}.db" for name in ("one", "two")]
+    for url in urls:
+        open_storage(url).create(study_config("mine"))
+    return urls
+
+
+@pytest.mark.parametrize("order", ["before", "behind", "both"])
+def test_a_storage_before_the_verb_is_the_one_that_is_meant(call, two_storages, monkeypatch, order):
+    one, two = two_storages
+    monkeypatch.setenv("PARETO_PRUNE_STORAGE", one)
+    before = {"before": two, "both": one}.get(order)
+    given = () if before is None else ("--storage", before)
+    behind = () if order == "before" else ("--storage", two)
+    assert call("studies", *given, "copy", "mine", "other", *behind)[0] == 0
+    assert call("studies", *given, "delete", "mine", *behind)[0] == 0
+    assert [row.name for row in api.studies(one)] == ["mine"]
+    assert [row.name for row in api.studies(two)] == ["other"]
+
+
+def test_what_a_verb_prints_no_json_of_is_not_done(call, two_storages, monkeypatch):
+    monkeypatch.setenv("PARETO_PRUNE_STORAGE", two_storages[0])
+    code, _, err = call("studies", "--json", "delete", "mine")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--json: studies delete prints none" in err
+    assert [row.name for row in api.studies(two_storages[0])] == ["mine"]

@@ -8,6 +8,7 @@ import typer
 
 from pareto_prune.cli._app import PLAIN, AsJson, Name, StorageUrl, app, print_json, show
 from pareto_prune.core.defaults import DEFAULT_STORAGE
+from pareto_prune.core.errors import Problem, UserError
 
 studies_app = typer.Typer(invoke_without_command=True, **PLAIN)
 app.add_typer(studies_app, name="studies")
@@ -24,6 +25,7 @@ def studies(
     Example: pareto-prune studies --json
     """
     if context.invoked_subcommand is not None:
+        _pass_on(context, storage, as_json)
         return
     from pareto_prune import api
     from pareto_prune.results.tables import listed_json, studies_table
@@ -35,20 +37,42 @@ def studies(
         show(studies_table(rows))
 
 
+def _pass_on(context: typer.Context, storage: str, as_json: bool) -> None:
+    """Keep what stands before a verb for it; refuse what it has no use for."""
+    if as_json:
+        verb = f"studies {context.invoked_subcommand}"
+        raise UserError(Problem("--json", f"{verb} prints none", "allowed: studies --json"))
+    if _is_given(context):
+        context.obj = storage
+
+
+def _is_given(context: typer.Context) -> bool:
+    source = context.get_parameter_source("storage")
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _storage(context: typer.Context, storage: str) -> str:
+    """Return the storage that is meant: what stands behind the verb, before it, by default."""
+    return storage if context.obj is None or _is_given(context) else str(context.obj)
+
+
 @studies_app.command("delete")
-def studies_delete(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
+def studies_delete(
+    context: typer.Context, name: Name, storage: StorageUrl = DEFAULT_STORAGE
+) -> None:
     """Delete a study from the storage; exported models and pages stay.
 
     Example: pareto-prune studies delete quickstart
     """
     from pareto_prune.storage import open_storage
 
-    open_storage(storage).delete(name)
+    open_storage(_storage(context, storage)).delete(name)
     print(f"deleted study {name!r}")
 
 
 @studies_app.command("copy")
 def studies_copy(
+    context: typer.Context,
     name: Name,
     new: Annotated[str, typer.Argument(metavar="NEW", help="Name of the copy.")],
     storage: StorageUrl = DEFAULT_STORAGE,
@@ -59,7 +83,7 @@ def studies_copy(
     """
     from pareto_prune.storage import open_storage
 
-    open_storage(storage).copy(name, new)
+    open_storage(_storage(context, storage)).copy(name, new)
     print(f"copied study {name!r} to {new!r}")
 
 
