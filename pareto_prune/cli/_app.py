@@ -49,13 +49,19 @@ Output = Annotated[
 
 
 def show(renderable: RenderableType) -> None:
-    """Print a table or a page of text to stdout; into a pipe or a file without breaking lines."""
-    from rich.console import Console
+    """Print tables and text to stdout; into a pipe or a file without breaking lines.
+
+    A terminal that is too narrow for a table breaks its lines; nothing of it is cut off.
+    """
+    from rich.console import Console, Group
+
+    from pareto_prune.results.tables.text import least_width
 
     console = Console()
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=PIPED)
-    console.print(renderable)
+    piped = not console.is_terminal and "COLUMNS" not in os.environ
+    width = PIPED if piped else console.width
+    for part in renderable.renderables if isinstance(renderable, Group) else [renderable]:
+        Console(width=max(width, least_width(part))).print(part)
 
 
 def print_json(text: str) -> None:

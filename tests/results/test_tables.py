@@ -7,12 +7,14 @@ import json
 import pytest
 from rich.console import Console
 
+from pareto_prune.cli._app import show
 from pareto_prune.core.records import TrialState
 from pareto_prune.core.registry import Entry
 from pareto_prune.results import tables
 from pareto_prune.results.front import front_of
 from pareto_prune.results.selection import select
 from pareto_prune.results.status import Status, StudyRow, WorkerStatus
+from pareto_prune.results.tables.text import least_width
 from tests import synthetic
 from tests.results.test_front import values
 from tests.synthetic import study_of, trial
@@ -56,6 +58,25 @@ def test_tables_fit_80_columns_without_losing_a_column(every):
     assert lines[0].split()[: 3 + every] == ["trial", "strategy", *["state"] * every, "accuracy"]
     numbers = "".join(line for line in lines[1:] if "/" not in line)
     assert "…" not in numbers
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_terminal_that_is_too_narrow_for_a_table_loses_nothing(every, monkeypatch, capsys):
+    front = front_of(synthetic.study(), all_trials=True)
+    row = StudyRow(
+        name="quickstart", created=1.7e9, finished=30, trials_asked=40, running=2, front=5,
+        hypervolume=0.2, model="demo:minilm-l6", data="demo:rotten-tomatoes",
+    )  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "40")
+    for table in (tables.front_table(front, every), tables.studies_table([row])):
+        assert least_width(table) <= 80
+        show(table)
+        found = capsys.readouterr().out
+        whole = [cell for column in table.columns if column.no_wrap for cell in column.cells]
+        assert all(str(cell) in found for cell in whole)
+    show(tables.front_view(front, every))
+    *_, told = capsys.readouterr().out.partition("hypervolume")
+    assert max(map(len, told.splitlines())) <= 40
 
 
 def test_all_trials_stand_with_their_state():
@@ -200,6 +221,7 @@ def test_studies():
     assert "30/40 +2" in lines[1]
     assert "–" in lines[2]
     assert drawn(tables.studies_table([])) == ["no studies yet"]
+    assert least_width(tables.studies_table([])) == 0
 
 
 def test_members_of_a_family():

@@ -21,8 +21,8 @@ def studies_table(rows: Sequence[StudyRow]) -> RenderableType:
     table.add_column("created", no_wrap=True)
     for title in ("trials", "front", "volume"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("model", overflow="ellipsis")
-    table.add_column("data", overflow="ellipsis")
+    for title in ("model", "data"):
+        table.add_column(title, overflow="ellipsis", min_width=8)
     for row in rows:
         table.add_row(*_study_cells(row))
     return table

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.table import Column, Table
 from rich.text import Text
+
+_ENDLESS = Console(width=10_000)
 
 
 def shown(text: object) -> Text:
@@ -21,3 +25,20 @@ def shown_lines(lines: Iterable[str]) -> Text:
 def plain_table() -> Table:
     """Return an empty table without lines."""
     return Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+
+
+def least_width(part: RenderableType) -> int:
+    """Return the width from which on a table cuts no number and no word; 0 for what wraps."""
+    if not isinstance(part, Table):
+        return 0
+    _, right, _, left = part.padding
+    return sum(_least(column) + right + left for column in part.columns)
+
+
+def _least(column: Column) -> int:
+    """Return how narrow a column may be: a word wide where it wraps, less where it says so."""
+    cells = [column.header] if column.overflow == "fold" else [column.header, *column.cells]
+    sizes = [Measurement.get(_ENDLESS, _ENDLESS.options, cell) for cell in cells]
+    wrapped = column.min_width or max(size.minimum for size in sizes)
+    whole = max(size.maximum for size in sizes)
+    return column.width or (whole if column.no_wrap else wrapped)

@@ -18,7 +18,8 @@ def workers_table(workers: Sequence[WorkerStatus]) -> RenderableType:
         return Text("no worker is at it", style="dim")
     table = plain_table()
     for title in ("worker", "trial", "lease"):
-        table.add_column(title, no_wrap=title != "worker", overflow="fold")
+        folds = title == "worker"
+        table.add_column(title, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
     for worker in workers:
         alive = worker.lease_seconds > 0
         lease = f"{duration(worker.lease_seconds)} left" if alive else "ended"
