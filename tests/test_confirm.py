@@ -60,6 +60,14 @@ def test_the_front_is_confirmed_but_for_the_dense_model_and_what_is_done() -> No
     assert [one.number for one in to_confirm(made, [3, 2, 3])] == [3, 2]
 
 
+def test_a_front_of_nothing_to_confirm_says_so() -> None:
+    dense = trial(0, values(0.842, 15.0), starter="dense")
+    with pytest.raises(UserError, match="confirm: the dense model alone is on the front"):
+        to_confirm(study_of(dense))
+    with pytest.raises(UserError, match=r"confirm: study .* no point on its front yet \(0 trials"):
+        to_confirm(study_of())
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [(0, "is the dense model"), (1, "is failed"), (9, "there is no such trial")],

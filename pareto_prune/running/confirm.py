@@ -33,6 +33,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.export.kept_models.store import CONFIRMED, Artifacts, Kept
 from pareto_prune.results.front import front_of
+from pareto_prune.results.selection import why_empty
 from pareto_prune.results.standard_error import standard_error
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker import default_name
@@ -70,14 +71,15 @@ def confirm_study(
         progress: told what is going on.
 
     Raises:
-        UserError: there is no such trial, or it cannot be confirmed; the model or data do not
-            serve; the device is not the study's.
+        UserError: there is no such trial, or it cannot be confirmed; the front has none; the model
+            or data do not serve; the device is not the study's.
         ParetoPruneError: a retraining failed; the others were done all the same.
     """
+    shown = progress or Silent()
     chosen = to_confirm(study.read(), numbers)
     if not chosen:
+        shown.note("every point of the front is confirmed already")
         return []
-    shown = progress or Silent()
     store = Artifacts(study.artifacts)
     reference = study.reference
     assert reference is not None, "a trial has ended"
@@ -146,16 +148,18 @@ def to_confirm(study: Study, numbers: Sequence[int] = ()) -> list[Trial]:
     """Return the trials to confirm, best metric first; the dense model is never one of them.
 
     Raises:
-        UserError: a number is of no trial that can be confirmed.
+        UserError: a number is of no trial that can be confirmed, or the front has none that is.
     """
     trials = {trial.number: trial for trial in study.trials}
     if numbers:
         return [_allowed(study, trials.get(number), number) for number in dict.fromkeys(numbers)]
-    members = front_of(study).members
+    front = front_of(study)
+    pruned = [trials[p.number] for p in front.members if p.starter != DENSE_STARTER]
+    if not pruned:
+        dense = "the dense model alone is on the front, and is not retrained"
+        raise UserError(Problem("confirm", dense if front.members else why_empty(front)))
     done = {one.number for one in study.confirmations}
-    return [
-        trials[p.number] for p in members if p.starter != DENSE_STARTER and p.number not in done
-    ]
+    return [trial for trial in pruned if trial.number not in done]
 
 
 def _allowed(study: Study, trial: Trial | None, number: int) -> Trial:

@@ -57,7 +57,7 @@ def select(
     if starter is not None:
         return explained(front, by_starter(front, starter))
     if not front.members:
-        raise UserError(_empty(front))
+        raise UserError(why_empty(front))
     if weights:
         return explained(front, by_weights(front, weights))
     if knee:
@@ -88,7 +88,8 @@ def _one_way(asked: Mapping[str, bool]) -> None:
     raise UserError(Problem("select", wrong, f"allowed: one of {', '.join(asked)}"))
 
 
-def _empty(front: Front) -> str:
+def why_empty(front: Front) -> str:
+    """Return why a front has no point."""
     if front.counts.get("infeasible"):
         rules = ", ".join(f"{name} {bound}" for name, bound in front.constraints.items())
         return f"study {front.study!r} has no feasible trial (constraints: {rules})"

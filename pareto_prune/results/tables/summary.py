@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.text import Text
 
@@ -17,7 +17,7 @@ RECOMMENDED = "★"
 
 def front_summary(front: Front) -> Text:
     """Return hypervolume, what little is lost for how much, and the recommended point."""
-    lines = [_counted(front), _volume(front), *map(_at_loss, _known(front.at_points_lost))]
+    lines = [_counted(front), _volume(front), *map(_at_loss, _known(front))]
     lines += [_why_none(front)] if not front.members and front.finished else []
     lines += _left_out(front)
     lines += _ties(front)
@@ -94,8 +94,9 @@ def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(str(number) for number in numbers)
 
 
-def _known(at_points_lost: Iterable[AtPointsLost]) -> list[AtPointsLost]:
-    return [at for at in at_points_lost if at.speedup is not None or at.energy_ratio is not None]
+def _known(front: Front) -> list[AtPointsLost]:
+    given = front.at_points_lost if front.members else ()
+    return [at for at in given if at.speedup is not None or at.energy_ratio is not None]
 
 
 def _at_loss(at: AtPointsLost) -> str:
