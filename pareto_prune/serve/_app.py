@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
@@ -36,6 +38,7 @@ from pareto_prune.serve._models import Models
 from pareto_prune.storage import Storage
 
 MOST_EVENTS = 200
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Pages:
@@ -91,7 +94,7 @@ class Pages:
 
     def model(self, request: Request) -> Response:
         """Send the model of a trial as a zip."""
-        name, number = _name(request), int(request.path_params["number"])
+        name, number = _name(request), _number(request)
         study = self.fronts.newest(name)[1].study
         top = f"{name}-{number}"
         headers = {"Content-Disposition": f'attachment; filename="{top}.zip"'}
@@ -119,7 +122,7 @@ class Pages:
             "/studies/{name}/front.json": self.front_json,
             "/studies/{name}/status": self.status,
             "/studies/{name}/status.json": self.status_json,
-            "/studies/{name}/trials/{number:int}/model.zip": self.model,
+            "/studies/{name}/trials/{number}/model.zip": self.model,
         }
         found = [Route(path, answer) for path, answer in listed.items()]
         if self._links.dashboard:
@@ -170,3 +173,11 @@ def _closing(parts: Iterator[bytes], held: AbstractContextManager[Any]) -> Itera
 
 def _name(request: Request) -> str:
     return str(request.path_params["name"])
+
+
+def _number(request: Request) -> int:
+    """Return the number of a trial; a path without one, or with one that no trial has, is none."""
+    given = str(request.path_params["number"])
+    if not _NUMBER.fullmatch(given):
+        raise HTTPException(404)
+    return int(given)

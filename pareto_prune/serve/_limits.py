@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +24,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "Cache-Control": "no-store",
 }
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Limits:
@@ -57,7 +60,7 @@ async def _refused(scope: Scope, receive: Receive) -> ASGIApp | None:
     headers = Headers(scope=scope)
     announced = headers.get("content-length", "0")
     has_body = announced != "0" or "transfer-encoding" in headers
-    if not announced.isdigit() or int(announced) > MOST_BODY_BYTES:
+    if not _NUMBER.fullmatch(announced) or int(announced) > MOST_BODY_BYTES:
         return PlainTextResponse("the body is too large\n", 413)
     if has_body:
         body = await _body(receive)

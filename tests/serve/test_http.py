@@ -183,8 +183,9 @@ def test_what_is_too_large_is_refused(client):
     body = b"token=" + b"x" * MOST_BODY_BYTES
     assert client.post("/login", content=body).status_code == 413
     assert client.post("/login", content=iter([body[:3000], body[3000:]])).status_code == 413
-    odd = {"Content-Length": "-1"}
-    assert client.post("/login", headers=odd, content=b"x").status_code == 413
+    for odd in ("-1", b"\xb2", "9" * 5000):
+        answer = client.post("/login", headers={"Content-Length": odd}, content=b"x")
+        assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -220,6 +221,8 @@ def test_an_unknown_study_is_404(client, member, name):
         "/static//etc/passwd",
         "/studies/scripted/trials/../../model.zip",
         "/studies/scripted/trials/-1/model.zip",
+        "/studies/scripted/trials/1e2/model.zip",
+        f"/studies/scripted/trials/{'9' * 5000}/model.zip",
         "/studies/scripted/trials/0/../../../etc/passwd",
         "/studies/scripted/trials/99/model.zip",
     ],
