@@ -119,7 +119,10 @@ def test_name_model_and_data_are_all_that_is_needed() -> None:
         (study(strategy={"l9": {}}), "s.toml: strategy.l9", "unknown strategy"),
         (study(measure={"engine": "onnx"}), "s.toml: measure.engine", "onnxruntime"),
         (study(measure={"meter": "nvm"}), "s.toml: measure.meter", "did you mean 'nvml'"),
-        (study(name="a b"), "s.toml: name", "match pattern"),
+        *(
+            (study(name=name), "s.toml: name", f"{name!r} is wrong, allowed: up to 100 letters")
+            for name in ("a b", "..", "-x", "ü", "a\n", "", "a" * 101)
+        ),
         (study(search={"vocabulary": "sean"}), "search.vocabulary", "allowed: 'seen', or {"),
         (study(search={"vocabulary": 0.5}), "search.vocabulary", "allowed: 'seen', or {"),
         (study(search={"vocabulary": {"low": 0.2, "high": 1.5}}), "search.vocabulary", "high: "),

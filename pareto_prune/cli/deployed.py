@@ -23,7 +23,10 @@ def predict(
     folder: Folder,
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT…", help="Texts, or - for lines of standard input."),
+        typer.Argument(
+            metavar="TEXT…",
+            help="Texts, behind -- if one begins with -; or - for lines of standard input.",
+        ),
     ] = None,
     file: Annotated[
         Path | None,

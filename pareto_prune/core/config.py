@@ -23,6 +23,9 @@ Count = Annotated[int, Field(ge=1, le=MOST)]
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|min|h|d)$")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAMES = "allowed: up to 100 letters, digits, '.', '_', '-', a letter or digit first"
+"""What names of studies may be, in the words of a problem."""
 _DEVICE = re.compile(r"^(auto|cpu|cuda(:\d{1,3})?)$")
 _CONSTRAINT = re.compile(r"^(<=|>=)\s*(\S+)$")
 
@@ -294,7 +297,7 @@ class SamplerTable(pydantic.BaseModel):
 class StudyConfig(Table):
     """A study file. Everything but ``name``, ``model.path`` and ``data.path`` has a default."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: str
     """Name of the study, unique in its storage: letters, digits, `.`, `_`, `-`."""
     seed: Annotated[int, Field(ge=0, le=MOST)] = 0
     """Seed of everything random; a trial's own seed comes from it and the trial's number."""
@@ -314,6 +317,13 @@ class StudyConfig(Table):
     early_stopping: EarlyStoppingTable = EarlyStoppingTable()
     measure: MeasureTable = MeasureTable()
     limits: LimitsTable = LimitsTable()
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if _NAME.fullmatch(value) is None:
+            raise ValueError(NAMES)
+        return value
 
     @pydantic.field_validator("objectives")
     @classmethod

@@ -12,7 +12,7 @@ from typing import Any
 import pydantic
 from sqlalchemy import Connection, RowMapping, Table, insert, literal, select
 
-from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.config import NAMES, StudyConfig
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import TrialState
 from pareto_prune.storage import facts, optuna_tables, schema
@@ -38,8 +38,7 @@ def renamed(config: StudyConfig, name: str) -> StudyConfig:
             json.dumps(config.model_dump(mode="json") | {"name": name})
         )
     except pydantic.ValidationError:
-        wrong = f"{name!r} is wrong"
-        raise UserError(Problem("name", wrong, "allowed: letters, digits, '.', '_', '-'")) from None
+        raise UserError(Problem("name", f"{name!r} is wrong", NAMES)) from None
 
 
 def copy_rows(connection: Connection, old: int, new: int) -> None:
