@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 import torch
@@ -59,16 +58,15 @@ class TestWhatIsNoModel:
         assert "holds no weights but pytorch_model.bin" in problem.wrong
         assert "save_pretrained" in problem.allowed
 
-    @pytest.mark.parametrize("place", ["checkpoint-20", "snapshots/0a1b"])
-    def test_a_folder_of_checkpoints(self, folder, tmp_path, place):
+    def test_a_folder_of_checkpoints(self, folder, tmp_path):
         problem = refused(lambda: Checkpoint.find(str(tmp_path)))
-        assert problem.wrong == f"{tmp_path} has no config.json; {folder} has one"
-        newer = tmp_path / place
-        newer.mkdir(parents=True)
-        (newer / "config.json").write_text("{}")
-        os.utime(folder / "config.json", (0, 0))
+        assert problem.wrong == f"{tmp_path} has no config.json; there is one in body"
+        for place in ("step-500", "step-1000", "snapshots/0a1b"):
+            (tmp_path / place).mkdir(parents=True)
+            (tmp_path / place / "config.json").write_text("{}")
         problem = refused(lambda: Checkpoint.find(str(tmp_path)))
-        assert problem.wrong == f"{tmp_path} has no config.json; {newer} has one"
+        there = "body, step-500, step-1000, snapshots/0a1b"
+        assert problem.wrong == f"{tmp_path} has no config.json; there is one in {there}"
 
     def test_a_folder_of_something_else(self, tmp_path):
         problem = refused(lambda: Checkpoint.find(str(tmp_path)))

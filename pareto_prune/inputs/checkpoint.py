@@ -29,6 +29,7 @@ WHERE = "model.path"
 
 _WHOLE = "the folder of config.json and model.safetensors"
 _INDEX = "model.safetensors.index.json"
+_MOST_PLACES = 5
 _READ = ("*.json", "*.safetensors", "*.txt")
 _UNUSED = re.compile(r"(^|\.)pooler\.|\.position_ids$|\.attn\.(masked_)?bias$")
 
@@ -260,12 +261,11 @@ def _check_kind(folder: Path) -> None:
 
 
 def _found_below(folder: Path) -> str:
-    """Return where checkpoints are that a training run or a cache keeps in a folder, the newest."""
+    """Return where the checkpoints are that a training run or a cache keeps in a folder."""
     found = [file for deep in ("*", "snapshots/*") for file in folder.glob(f"{deep}/config.json")]
-    if not found:
-        return ""
-    newest = max(found, key=lambda file: file.stat().st_mtime)
-    return f"; {newest.parent} has one"
+    places = [str(file.parent.relative_to(folder)) for file in found]
+    in_order = sorted(places, key=lambda place: (len(place), place))
+    return f"; there is one in {', '.join(in_order[-_MOST_PLACES:])}" if places else ""
 
 
 def _check_content(path: str, revision: str | None) -> None:
