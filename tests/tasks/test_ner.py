@@ -190,7 +190,7 @@ def test_texts_must_be_lists_of_words():
 
 
 def test_an_unknown_tag_is_refused():
-    with pytest.raises(StudyFileError, match="unknown tag 'B-ORG' in news"):
+    with pytest.raises(StudyFileError, match=r"unknown tag 'B-ORG' \(row 2\) in news"):
         encoded(names=("O", "B-LOC", "I-LOC", "B-PER", "I-PER"))
 
 

@@ -232,7 +232,9 @@ def _tag_indices(rows: Rows, label_names: Sequence[str]) -> Indices:
     tags = list(itertools.chain.from_iterable(sentences))
     strange = sorted(set(tags) - set(index))
     if strange:
-        raise _labels.refused(rows, f"unknown tag {strange[0]!r}", ", ".join(label_names))
+        row = next(row for row, tags in enumerate(sentences) if strange[0] in tags)
+        wrong = f"unknown tag {strange[0]!r} (row {rows.number(row)})"
+        raise _labels.refused(rows, wrong, ", ".join(label_names))
     return np.array([index[tag] for tag in tags], dtype=np.int64)
 
 
