@@ -84,8 +84,23 @@ class TestWhatIsNoModel:
         for look in (whole.check_weights, lambda: whole.model(TASK, ("a", "b"))):
             problem = refused(look)
             assert f"{folder} has no {shards[1].name} (2 of the files in " in problem.wrong
-        (folder / "model.safetensors.index.json").write_text("{")
+        index = folder / "model.safetensors.index.json"
+        index.write_text("{")
         assert "index.json cannot be read" in refused(whole.check_weights).wrong
+        index.unlink()
+        problem = refused(whole.check_weights)
+        assert problem.wrong == f"{folder} has no model.safetensors but {shards[0].name}"
+        assert problem.allowed.endswith("or shards with model.safetensors.index.json")
+
+    @pytest.mark.parametrize("sharded", [False, True])
+    def test_weights_that_break_off(self, folder, sharded):
+        if sharded:
+            (folder / "model.safetensors").unlink()
+            tiny_model().base_model.save_pretrained(folder, max_shard_size="20KB")
+        last = sorted(folder.glob("*.safetensors"))[-1]
+        last.write_bytes(last.read_bytes()[:-9])
+        problem = refused(Checkpoint.find(str(folder)).check_weights)
+        assert f"{folder}: damaged weights in {last.name} (" in problem.wrong
 
     def test_a_tokenizer_that_is_a_sentencepiece_file(self, tmp_path):
         tiny_model("deberta-v2").save_pretrained(tmp_path / "m")

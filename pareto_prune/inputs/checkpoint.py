@@ -172,20 +172,23 @@ class Checkpoint:
         return model, not lost
 
     def check_weights(self) -> None:
-        """Look for the files of the weights, where the checkpoint is a folder.
+        """Look for the files of the weights, where the checkpoint is a folder; read their heads.
 
         Raises:
             StudyFileError: there are none in safetensors, or files that their index names are
-                not there.
+                not there; one is damaged or cut off.
         """
         folder = Path(self.path)
         if not folder.is_dir():
             return
-        if not any(folder.glob("*.safetensors")):
+        files = _weight_files(folder)
+        if not files:
             raise _no_weights(folder)
-        if gone := [name for name in _shards(folder) if not (folder / name).is_file()]:
+        if gone := [file.name for file in files if not file.is_file()]:
             wrong = f"{folder} has no {gone[0]} ({len(gone)} of the files in {_INDEX} are missing)"
             raise _refused(wrong, "a whole folder")
+        for file in files:
+            _check_head(folder, file)
 
     def _check_rows(self, tokenizer: Any, rows: int) -> None:
         tokens = 1 + max(tokenizer.get_vocab().values())
@@ -209,13 +212,22 @@ def _unread(model: PreTrainedModel, keys: Iterable[str]) -> list[str]:
     return [key for key in own if not _UNUSED.search(key)]
 
 
-def _shards(folder: Path) -> list[str]:
-    """Return the files that the index of a folder's weights names; none where one file has all."""
-    index = folder / _INDEX
-    if (folder / "model.safetensors").is_file() or not index.is_file():
-        return []
+def _weight_files(folder: Path) -> list[Path]:
+    """Return the files of a folder's weights: one, or those that its index names; else none."""
+    one, index = folder / "model.safetensors", folder / _INDEX
+    if one.is_file() or not index.is_file():
+        return [one] * one.is_file()
     with _loading(str(folder), _INDEX):
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return [folder / name for name in sorted(names)]
+
+
+def _check_head(folder: Path, file: Path) -> None:
+    """Refuse a file that is not as long as its head says, as after a download that broke off."""
+    from safetensors import safe_open
+
+    with _loading(str(folder), file.name), safe_open(file, "np"):
+        pass
 
 
 def _not_finite(model: PreTrainedModel) -> str | None:
@@ -294,7 +306,7 @@ def _loading(path: str, file: str) -> Iterator[None]:
 def _explained(path: str, file: str, error: Exception) -> StudyFileError:
     # Neither library exports these two from a place that does not move.
     if type(error).__name__ == "SafetensorError":
-        return _refused(f"{path}: damaged weights ({error})", "whole safetensors")
+        return _refused(f"{path}: damaged weights in {file} ({error})", "whole safetensors")
     if type(error).__name__ == "StrictDataclassClassValidationError":
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     if file == "tokenizer" and "tiktoken" in str(error):  # what transformers tries last
@@ -311,6 +323,10 @@ def _explained(path: str, file: str, error: Exception) -> StudyFileError:
 
 
 def _no_weights(folder: Path) -> StudyFileError:
+    other = next((file.name for file in sorted(folder.glob("*.safetensors"))), None)
+    if other is not None:
+        wrong = f"{folder} has no model.safetensors but {other}"
+        return _refused(wrong, f"model.safetensors, or shards with {_INDEX}")
     pickled = next((file.name for file in sorted(folder.glob("*.bin"))), None)
     if pickled is None:
         return _refused(f"{folder} holds no weights", "a folder with model.safetensors")
