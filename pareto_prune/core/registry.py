@@ -132,10 +132,12 @@ def unknown_key(where: str, key: str, allowed: Sequence[str]) -> Problem:
 
 def validation_problems(error: pydantic.ValidationError, where: str) -> list[Problem]:
     """Translate what pydantic found into one problem a line, each at its ``table.key``."""
-    return [
-        Problem(_join(where, *(str(part) for part in item["loc"])), _sentence(item))
-        for item in error.errors()
-    ]
+    return [Problem(_join(where, *_place(item["loc"])), _sentence(item)) for item in error.errors()]
+
+
+def _place(parts: Sequence[str | int]) -> list[str]:
+    """Return where a value stands; a key that is wrong itself stands at its own place."""
+    return [str(part) for part in parts if part != "[key]"]
 
 
 def _sentence(item: Any) -> str:

@@ -60,6 +60,7 @@ def parse_study(content: dict[str, Any], source: str = "study") -> StudyConfig:
     problems = [
         *_name_problems(content, where),
         *_metric_problems(config, where),
+        *_column_problems(config, where),
         *_deployment_problems(config, where),
         *_vocabulary_problems(config, where),
     ]
@@ -157,6 +158,15 @@ def _metric_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
     if config.metric not in allowed:
         wrong = f"{config.metric!r} is not a metric of task {config.data.task!r}"
         yield Problem(f"{where}objectives", wrong, f"allowed: {', '.join(allowed)}")
+
+
+def _column_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
+    texts, label = config.data.text, config.data.label
+    if label in texts:
+        yield Problem(f"{where}data.text", f"{label!r} is the label column", "allowed: others")
+    if len(set(texts)) < len(texts):
+        wrong = f"{texts[0]!r} stands twice"
+        yield Problem(f"{where}data.text", wrong, "allowed: one column, or two for sentence pairs")
 
 
 def _deployment_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
