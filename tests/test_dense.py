@@ -13,7 +13,7 @@ from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.inputs.examples import Split, TaskData
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.trials import dense, folders
-from pareto_prune.trials.dense import chance, load_dense, make_dense, probe
+from pareto_prune.trials.dense import chance, load_dense, make_dense
 from pareto_prune.trials.evaluation import evaluate, logits_of
 from tests.learnable import learnable
 from tests.tasks.words import words_tokenizer
@@ -236,15 +236,6 @@ def test_words_with_tags(tmp_path):
     quality = evaluate(made.model, data.validation, tasks.create("ner"))
     assert quality.metrics["accuracy"] >= chance(data, "accuracy")
     assert chance(data, "span_f1") == 0
-
-
-def test_what_is_held_out_comes_from_the_training_split():
-    kept, held = probe(DATA, 64, seed=0)
-    assert len(held) == 64
-    assert len(kept) == 256 - 64
-    assert not set(kept) & set(range(256)) - set(kept)
-    rest = DATA.train.take(kept)
-    assert sorted([*rest.ids, *held.ids]) == sorted(DATA.train.ids)
 
 
 class TestBadInput:

@@ -140,6 +140,7 @@ def export(
 def _recommended(name: str, storage: str) -> int:
     """Return the trial that `select` takes when nothing is asked for, and say which it is."""
     from pareto_prune import api
+
     recommended = api.front(name, storage).recommended
     if recommended is None:
         allowed = f"allowed: the number of a trial, or dense; see: front {name}"

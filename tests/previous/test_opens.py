@@ -26,7 +26,7 @@ from tests.small_study import ScriptedMeasurer
 HERE = Path(__file__).parent
 EXPECTED = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
 RUNS = pytest.mark.slow
-MADE_ANEW = ("calibration", "encoded")
+MADE_ANEW = ("calibration", "costs", "encoded")
 
 
 @pytest.fixture
