@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune.core.errors import RepeatedFailureError, StorageAwayError, TrialError, UserError
+from pareto_prune.core.errors import (
+    RepeatedFailureError,
+    StorageAwayError,
+    StorageError,
+    TrialError,
+    UserError,
+)
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import Candidate, Failure, TrialResult, TrialState
 from pareto_prune.results.yardstick import reference_values
@@ -202,11 +208,14 @@ def test_what_only_the_user_can_change_ends_the_run(study: StoredStudy) -> None:
     assert counts(study) == {TrialState.WAITING: 1}
 
 
-def test_a_database_that_is_away_is_no_failure_of_a_trial(study: StoredStudy) -> None:
+@pytest.mark.parametrize("kind", [StorageAwayError, StorageError])
+def test_a_database_that_fails_or_is_away_is_no_failure_of_a_trial(
+    study: StoredStudy, kind: type[StorageError]
+) -> None:
     def run(assignment: Assignment) -> TrialResult:
-        raise StorageAwayError("storage: connection refused")
+        raise kind("storage: connection refused")
 
-    with pytest.raises(StorageAwayError, match="connection refused") as caught:
+    with pytest.raises(kind, match="connection refused") as caught:
         work(study, run, SPACE)
     assert caught.value.exit_code == 1
     assert counts(study) == {TrialState.WAITING: 1}

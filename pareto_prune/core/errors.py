@@ -9,7 +9,8 @@
     │   ├── MissingExtraError                     an optional package is not installed
     │   └── MismatchError                         a study, device or data set is not the one it was
     ├── TrialError                                one trial failed; the study goes on
-    ├── StorageAwayError                          the database did not answer for long
+    ├── StorageError                              the database failed; no trial did
+    │   └── StorageAwayError                      it did not answer for long
     └── RepeatedFailureError         exit 3   too many trials in a row failed the same way
 """
 
@@ -102,8 +103,12 @@ class TrialError(ParetoPruneError):
         super().__init__(f"{kind}: {reason}")
 
 
-class StorageAwayError(ParetoPruneError):
-    """The database did not answer for as long as one waits. It may later: no trial's failure."""
+class StorageError(ParetoPruneError):
+    """The database failed: no trial's failure."""
+
+
+class StorageAwayError(StorageError):
+    """The database did not answer for as long as one waits. It may later."""
 
 
 class RepeatedFailureError(ParetoPruneError):

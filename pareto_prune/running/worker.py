@@ -24,7 +24,7 @@ from os import getpid
 from typing import Any
 
 from pareto_prune.core.config import seconds
-from pareto_prune.core.errors import ParetoPruneError, StorageAwayError, TrialError, UserError
+from pareto_prune.core.errors import ParetoPruneError, StorageError, TrialError, UserError
 from pareto_prune.core.records import Rung, Trial, TrialResult, TrialState
 from pareto_prune.running.asker import Asker
 from pareto_prune.running.assignment import Assignment, RunTrial, TrialAbortedError
@@ -84,7 +84,7 @@ def work(
         RepeatedFailureError: too many trials in a row failed in the same way.
         KeyboardInterrupt: SIGINT or SIGTERM came; the trial in hand was handed back.
         UserError: a trial found what only the user can change; it was handed back.
-        StorageAwayError: the database was away for too long.
+        StorageError: the database failed, or was away for too long.
     """
     worker = Worker(
         study=study,
@@ -189,13 +189,13 @@ class Worker:
     def _result(self, trial: Trial, keeper: Keeper) -> tuple[TrialResult, Exception | None]:
         """Run the trial; whatever it raises is a result too, but for what ends the worker.
 
-        A database that is away ends it: the trial is put back, or its lease runs out.
+        A database that fails or is away ends it: the trial is put back, or its lease runs out.
         """
         start = time.monotonic()
         assignment = self._assignment(trial, keeper, start)
         try:
             return self.run_trial(assignment), None
-        except (UserError, StorageAwayError):
+        except (UserError, StorageError):
             raise
         except Exception as error:
             timings = {"total": time.monotonic() - start}

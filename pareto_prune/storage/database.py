@@ -26,7 +26,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from pareto_prune.core.errors import ParetoPruneError, Problem, StorageAwayError, UserError
+from pareto_prune.core.errors import Problem, StorageAwayError, StorageError, UserError
 from pareto_prune.storage import server
 from pareto_prune.storage.server import CONNECT_ARGUMENTS, Watch, is_away
 from pareto_prune.storage.sqlite_file import BUSY_SECONDS, WriteAhead, connected, may_write
@@ -95,7 +95,7 @@ class Database:
             error = self._ping()
             if error is None:
                 return
-            if not is_away(reason(error)):
+            if not _may_be_back(error):
                 raise UserError(Problem("storage", f"{self.name}: {reason(error)}"))
             if time.monotonic() + wait > end:
                 raise StorageAwayError(f"storage {self.name}: {reason(error)}")
@@ -141,6 +141,7 @@ class Database:
 
         Raises:
             UserError: it is a file that may only be read.
+            StorageError: the database failed.
         """
         self._check_writable()
         engine = self._engine.execution_options(**_WRITES)
@@ -200,7 +201,7 @@ class Database:
             except DBAPIError as error:
                 passes = transient(error) or (_raced(error) and attempt < _RACES)
                 if not passes or time.monotonic() + wait > end:
-                    kind = StorageAwayError if transient(error) else ParetoPruneError
+                    kind = StorageAwayError if transient(error) else StorageError
                     raise kind(f"storage {self.name}: {reason(error)}") from error
             self._sleep(wait * random.uniform(0.5, 1.5))
         raise AssertionError("unreachable")
@@ -255,7 +256,15 @@ def transient(error: DBAPIError) -> bool:
     """Return whether the same transaction may well succeed a little later."""
     if isinstance(error.orig, sqlite3.Error):
         return "locked" in str(error.orig) or "busy" in str(error.orig)
+    if getattr(error.orig, "sqlstate", None) == server.READ_ONLY:
+        return True
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+
+def _may_be_back(error: SQLAlchemyError) -> bool:
+    """Return whether a server that failed so at opening may well be there a little later."""
+    cut_off = isinstance(error, DBAPIError) and error.connection_invalidated
+    return cut_off or is_away(reason(error))
 
 
 def _waits() -> Iterator[float]:

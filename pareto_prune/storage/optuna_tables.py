@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, inspect, literal, select, update
 
-from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
+from pareto_prune.core.errors import Problem, StorageError, UserError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
 from pareto_prune.storage.database import Database, connect_arguments
@@ -85,14 +85,14 @@ def create_tables(database: Database) -> None:
     """Make Optuna's tables, as Optuna does, and check that it can use those that are there.
 
     Raises:
-        ParetoPruneError: the database failed, or another one is doing the same; try again.
+        StorageError: the database failed, or another one is doing the same; try again.
     """
     from optuna.exceptions import StorageInternalError
 
     try:
         storage = storage_of(database)
     except StorageInternalError as error:
-        raise ParetoPruneError(str(error)) from error
+        raise StorageError(str(error)) from error.__cause__ or error
     storage.remove_session()
     storage.engine.dispose()
 

@@ -17,6 +17,8 @@ from typing import Any, Self
 from sqlalchemy import URL, Connection, CreateEnginePlugin, Engine, event
 from sqlalchemy.dialects import plugins
 
+READ_ONLY = "25006"
+"""What a server says that was demoted, of whatever writes: it, or another one, takes it again."""
 STATEMENT_SECONDS = 60
 """After which the server ends a statement, or a transaction whose client says nothing."""
 
@@ -28,8 +30,10 @@ CONNECT_ARGUMENTS: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
+    "prepare_threshold": None,
 }
-"""What libpq is told; times in seconds, the last one in milliseconds."""
+"""What libpq is told, times in seconds, the last one in milliseconds; and the driver: nothing is
+prepared, since a pooler gives each transaction another session."""
 
 _AWAY = (
     "refused",
@@ -48,6 +52,7 @@ _AWAY = (
     "remaining connection slots",
     "starting up",
     "shutting down",
+    "terminating connection",
     "recovery",
 )
 

@@ -16,13 +16,14 @@ from pareto_prune.core.errors import (
     MismatchError,
     ParetoPruneError,
     Problem,
+    StorageAwayError,
     UserError,
     unknown_name,
 )
 from pareto_prune.core.paths import with_absolute_paths
 from pareto_prune.core.records import TrialState
 from pareto_prune.storage import copying, deleting, optuna_tables, schema, standing
-from pareto_prune.storage.database import PATIENCE, Database, reason
+from pareto_prune.storage.database import PATIENCE, Database, reason, transient
 from pareto_prune.storage.facts import differing
 from pareto_prune.storage.leases import LEASE_SECONDS
 from pareto_prune.storage.reading import of_another_version
@@ -201,6 +202,7 @@ class Storage:
 
         Raises:
             UserError: the database does not serve, or is another program's.
+            StorageAwayError: it was not there, and may be later.
         """
         if self._ready():
             return
@@ -212,6 +214,8 @@ class Storage:
             try:
                 optuna_tables.create_tables(self._database)
                 self._database.write(schema.create)
+            except StorageAwayError:
+                raise
             except (DBAPIError, ParetoPruneError, RuntimeError) as error:
                 if attempt == _PREPARATIONS - 1:
                     raise _unusable(self.name, error) from error
@@ -244,8 +248,12 @@ def open_storage(
     return Storage(database, lease_seconds)
 
 
-def _unusable(name: str, error: Exception) -> UserError:
-    said = reason(error) if isinstance(error, DBAPIError) else str(error).splitlines()[0]
+def _unusable(name: str, error: Exception) -> ParetoPruneError:
+    """Return what is wrong with a database in which no tables can be made."""
+    met = error.__cause__ or error
+    said = reason(met) if isinstance(met, DBAPIError) else str(error).splitlines()[0]
+    if isinstance(met, DBAPIError) and transient(met):
+        return StorageAwayError(f"storage {name}: {said}")
     return UserError(Problem("storage", f"{name}: {said}"))
 
 

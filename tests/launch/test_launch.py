@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pareto_prune.core.errors import StorageAwayError, TrialError, UserError
+from pareto_prune.core.errors import StorageError, TrialError, UserError
 from pareto_prune.core.records import Failure, TrialState
 from pareto_prune.running.launch import Job, Prepare, launchers
 from pareto_prune.running.launch._child_process import IsolatedTrials
@@ -78,7 +78,7 @@ def test_what_the_user_must_change_ends_the_launch(url: str, study: StoredStudy,
 def test_a_database_that_is_away_ends_the_launch_and_fails_no_trial(
     url: str, study: StoredStudy, name: str
 ) -> None:
-    with pytest.raises(StorageAwayError, match="connection refused"):
+    with pytest.raises(StorageError, match="connection refused"):
         launch(url, study, jobs.prepare_cut_off, name)
     assert study.counts()[TrialState.WAITING] == 1
     assert study.counts()[TrialState.FAILED] == 0

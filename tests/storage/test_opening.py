@@ -21,9 +21,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from pareto_prune.core.errors import MismatchError, StorageAwayError, UserError
+from pareto_prune.core.errors import MismatchError, StorageAwayError, StorageError, UserError
 from pareto_prune.core.records import Confirmation
-from pareto_prune.storage import open_storage, schema
+from pareto_prune.storage import database as databases
+from pareto_prune.storage import open_storage, schema, studies
 from pareto_prune.storage.database import Database, Idle, transient
 from pareto_prune.storage.url import checked, shown
 from tests.storage.postgres import Server
@@ -110,6 +111,71 @@ def test_a_database_that_is_not_there_is_said_at_once(postgres: Server) -> None:
         open_storage(postgres.url("no_such_database"))
 
 
+def test_a_connection_that_is_cut_off_at_opening_is_made_again(
+    postgres: Server, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that shuts down says so to those whom it has let in."""
+    url, cut_off = postgres.database("cut_off", template), []
+    real = databases.inspect
+
+    def once(connection: Connection) -> object:
+        if not cut_off:
+            cut_off.append(True)
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return real(connection)
+
+    monkeypatch.setattr(databases, "inspect", once)
+    open_storage(url).close()
+    assert cut_off
+
+
+def test_a_server_that_goes_while_the_tables_are_made_may_be_back_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = OperationalError("CREATE", {}, sqlite3.OperationalError("database is locked"))
+
+    def create(_: object) -> None:
+        raise gone
+
+    monkeypatch.setattr(studies, "_PREPARATIONS", 2)
+    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}", patience=0)
+    for broken in ("pareto_prune.storage.schema.create", "optuna.storages.RDBStorage.__init__"):
+        with monkeypatch.context() as patch:
+            patch.setattr(broken, lambda first, *_: create(first))
+            with pytest.raises(StorageAwayError, match="is locked"):
+                storage.create(study_config())
+
+
+def test_a_server_that_is_demoted_for_a_while_costs_nothing(
+    postgres: Server, template: str
+) -> None:
+    """It takes no writes until it, or who takes over, is the primary again."""
+    url, waits = postgres.database("demoted", template), []
+    study = open_storage(url).create(study_config())
+    database = study._database
+
+    def demoted(on: str) -> None:
+        engine = create_engine(postgres.url(), poolclass=NullPool)
+        with engine.begin() as connection:
+            change = f"ALTER DATABASE demoted SET default_transaction_read_only = {on}"
+            connection.execute(text(change))
+        database.close()
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        demoted("off")
+
+    database._sleep = sleep
+    demoted("on")
+    trial = study.claim("w")
+    assert trial is not None
+    assert (trial.number, len(waits)) == (0, 1)
+    demoted("on")
+    database._patience = 0.0
+    with pytest.raises(StorageAwayError, match="read-only transaction"):
+        study.claim("w")
+
+
 def test_a_server_that_hangs_is_given_up(postgres: Server, template: str) -> None:
     """Nothing comes back, not even that the connection is gone."""
     url = postgres.database("hangs", template)
@@ -184,6 +250,8 @@ def test_what_a_connection_to_a_server_is_bound_to(postgres: Server, template: s
         return [*found, told["keepalives_idle"], told["tcp_user_timeout"]]
 
     assert database.read(settings) == ["1min", "1min", "15", "30000"]
+    prepared = text("SELECT count(*) FROM pg_prepared_statements")
+    assert {database.read(lambda c: c.scalar(prepared)) for _ in range(9)} == {0}
     database.close()
 
 
@@ -409,6 +477,14 @@ def test_a_passing_failure_is_tried_again_until_patience_ends(storage_url: str) 
 def test_what_does_not_pass_is_not_tried_again(said: str, passes: bool) -> None:
     error = OperationalError("SELECT", {}, sqlite3.OperationalError(said))
     assert transient(error) is passes
+
+
+def test_a_database_that_refuses_is_said_to(storage_url: str) -> None:
+    database = Database(checked(storage_url))
+    with pytest.raises(StorageError, match="nowhere") as caught:
+        database.read(lambda c: c.execute(text("SELECT 1 FROM nowhere")))
+    assert type(caught.value) is StorageError
+    database.close()
 
 
 def test_a_killed_connection_is_replaced(postgres: Server, template: str) -> None:

@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from pareto_prune.core.errors import ParetoPruneError, StorageAwayError, TrialError, UserError
+from pareto_prune.core.errors import ParetoPruneError, StorageError, TrialError, UserError
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Rung, TrialResult
 from pareto_prune.running.assignment import Assignment, RunTrial, TrialAbortedError
@@ -41,7 +41,7 @@ from pareto_prune.running.launch._progress_messages import ToldProgress, tell
 
 _STEP_SECONDS = 0.2
 _GRACE_SECONDS = 5.0
-_ENDS: dict[str, type[ParetoPruneError]] = {"refused": UserError, "away": StorageAwayError}
+_ENDS: dict[str, type[ParetoPruneError]] = {"refused": UserError, "storage": StorageError}
 """What a trial in a child meets that is no failure of it, but ends the worker."""
 _MAIN = "from pareto_prune.running.launch._child_process import child; child()"
 
@@ -283,8 +283,8 @@ def _ran(run_trial: RunTrial, order: dict[str, Any], say: Callable[..., None]) -
         result = run_trial(_assignment(order, say))
     except UserError as error:
         return "refused", str(error)
-    except StorageAwayError as error:
-        return "away", str(error)
+    except StorageError as error:
+        return "storage", str(error)
     except Exception as error:
         failure = failure_of(error)
         return "failed", failure.kind, failure.reason
