@@ -19,17 +19,17 @@ class Inline:
 
     def launch(self, job: Job, on_event: OnEvent, stop: threading.Event) -> None:
         """Run trials one after the other, here."""
-        storage = open_storage(job.storage, lease_seconds=job.lease_seconds)
-        try:
-            with Interruptions():
+        with Interruptions():
+            storage = open_storage(job.storage, lease_seconds=job.lease_seconds)
+            try:
                 run_trial = job.prepare(job.progress)
-            work(
-                storage.open_study(job.study),
-                run_trial,
-                job.space(),
-                on_event=on_event,
-                stop=stop,
-                time_limit=job.seconds_left,
-            )
-        finally:
-            storage.close()
+                work(
+                    storage.open_study(job.study),
+                    run_trial,
+                    job.space(),
+                    on_event=on_event,
+                    stop=stop,
+                    time_limit=job.seconds_left,
+                )
+            finally:
+                storage.close()
