@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -22,9 +23,11 @@ from pareto_prune.running import trial_runner
 from pareto_prune.running.study_file import read_study, with_limits
 from pareto_prune.storage import open_storage, schema
 from pareto_prune.trials import bench
+from pareto_prune.trials import reference as trials
 from pareto_prune.trials.reference import measured_reference
 from tests.launch import small
 from tests.small_study import make_study
+from tests.storage.scripted import reference, result_of, space_of, study_config
 
 
 @pytest.fixture(autouse=True)
@@ -200,6 +203,27 @@ def test_a_reference_that_comes_late_is_not_written(tmp_path, url, monkeypatch):
     monkeypatch.setattr(type(study), "set_reference", late)
     runner = trial_runner.runner_of(study, Silent())
     assert runner.reference.digest == runner.bench.whole.dense.digest == digests[0]
+
+
+def test_a_named_reference_that_comes_late_is_not_kept(url, monkeypatch):
+    """Its worker was stopped while it measured, and another has taken it by then."""
+    config = study_config(search={"references": ("int8",)})
+    study, other = (open_storage(url).create(config) for _ in range(2))
+    candidate = space_of(config).to_candidate({g.name: g.only for g in space_of(config).genes})
+
+    def stopped(*_):
+        other._database.write(lambda c: c.execute(schema.leases.update().values(expires=1)))
+        assert other.acquire("references", "other")
+        other.keep_reference("int8", result_of(candidate, bytes=1), "references")
+        return result_of(candidate, bytes=2)
+
+    made = SimpleNamespace(alternative=lambda _: "made")
+    monkeypatch.setattr(trials.named_references, "create", lambda *_, **__: made)
+    monkeypatch.setattr(trials, "_setting", lambda _: None)
+    monkeypatch.setattr(trials, "_alternative", stopped)
+    trial_runner._take_named_references(study, SimpleNamespace(progress=Silent()), reference())
+    assert [one.bytes for one in study.read().references] == [1]
+    assert study.events() == []
 
 
 @pytest.mark.parametrize("shelf", [True, False], ids=["with a shelf", "of before"])

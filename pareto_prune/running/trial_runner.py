@@ -116,10 +116,10 @@ def _begun(study: StoredStudy, kept: Artifacts, progress: Progress) -> Bench:
             raise LeaseLostError
 
     bench = prepare(study.config, kept.folder, progress, check=check)
-    study.bind_profile(bench.measurer.profile())
+    study.bind_profile(bench.measurer.profile(), DENSE_LEASE)
     kept.share_dense(check)
     space = SearchSpace.of(study.config, bench.whole.architecture)
-    study.enqueue(starting_candidates(study.config, space), space)
+    study.enqueue(starting_candidates(study.config, space), space, DENSE_LEASE)
     study.set_reference(measured_reference(bench), DENSE_LEASE)
     return bench
 
@@ -170,8 +170,11 @@ def _take_named_references(study: StoredStudy, bench: Bench, reference: DenseRef
     name = f"{default_name()}/{REFERENCES_LEASE}"
     try:
         if study.acquire(REFERENCES_LEASE, name):
-            with Keeper(lambda: study.keep(REFERENCES_LEASE), study.lease_seconds):
-                take_named_references(study, bench, reference)
+            with (
+                Keeper(lambda: study.keep(REFERENCES_LEASE), study.lease_seconds),
+                suppress(LeaseLostError),
+            ):
+                take_named_references(study, bench, reference, REFERENCES_LEASE)
     finally:
         study.release(REFERENCES_LEASE)
         study.leave(name)

@@ -1,4 +1,4 @@
-"""The one transaction that gives a trial to a worker."""
+"""The one transaction that gives a trial to a worker, and the one that takes it back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from pareto_prune.core.records import Candidate, TrialState
-from pareto_prune.storage import leases, optuna_tables, trial_rows
+from pareto_prune.storage import events, leases, optuna_tables, trial_rows
 from pareto_prune.storage.leases import Moment
 from pareto_prune.storage.reading import candidate_of
 from pareto_prune.storage.recovery import recover
@@ -58,6 +58,27 @@ def claim(connection: Connection, moment: Moment, asked: int, token: str) -> Cla
         taken = _again(connection, moment, waiting, token)
     leases.take(connection, moment, taken.lease, token)
     return taken
+
+
+def hand_back(
+    connection: Connection, study: int, claim: Claim, worker: str | None, why: str, now: Any
+) -> bool:
+    """Put a claimed trial back to waiting; return whether its lease was still held.
+
+    Args:
+        connection: within a transaction.
+        study: its id.
+        claim: of the trial.
+        worker: that had it.
+        why: it is handed back.
+        now: the database's time, a number or an expression.
+    """
+    if not leases.release(connection, study, claim.lease, claim.token):
+        return trial_rows.handed_back_by(connection, study, claim.number, claim.token)
+    row = trial_rows.row_of(connection, study, claim.number)
+    trial_rows.to_waiting(connection, row, row.attempts - 1, claim.token)
+    events.record(connection, study, now, "handed_back", why, claim.number, worker)
+    return True
 
 
 def counted(connection: Connection, study: int) -> int:

@@ -22,7 +22,6 @@ _COPIED = (
     schema.results,
     schema.rungs,
     schema.references,
-    schema.measurements,
     schema.confirmations,
 )
 
@@ -78,4 +77,5 @@ def _copied(row: RowMapping, study: int, trial: int) -> dict[str, Any]:
     ours: dict[str, Any] = {"study_id": study, "trial_id": trial, "token": None}
     if row["state"] == TrialState.RUNNING.value:
         ours |= {"state": TrialState.WAITING.value, "started": None, "worker": None}
+        ours |= {"attempts": row["attempts"] - 1}
     return {**row, **ours}

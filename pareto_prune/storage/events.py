@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from pareto_prune.storage.optuna_tables import lock_study
 from pareto_prune.storage.schema import events
 
 
@@ -31,13 +33,13 @@ class StudyEvent:
 def record(
     connection: Connection,
     study: int,
-    now: float,
+    now: Any,
     kind: str,
     text: str,
     number: int | None = None,
     worker: str | None = None,
 ) -> None:
-    """Write one event."""
+    """Write one event; ``now`` is a number or an expression."""
     row = {"study_id": study, "at": now, "kind": kind, "text": text}
     connection.execute(insert(events).values(**row, number=number, worker=worker))
 
@@ -45,7 +47,11 @@ def record(
 def record_once(
     connection: Connection, study: int, at: float, kind: str, text: str, worker: str | None
 ) -> None:
-    """Write one event of a study, unless it was written already."""
+    """Write one event of a study, unless it was written already.
+
+    An attempt whose answer was lost may not have ended yet: it holds the lock until it can be seen.
+    """
+    lock_study(connection, study)
     same = (events.c.study_id == study) & (events.c.at == at)
     known = select(events.c.event_id).where(same, events.c.kind == kind, events.c.text == text)
     if connection.execute(known).first() is None:

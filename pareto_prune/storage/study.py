@@ -154,10 +154,16 @@ class StoredStudy:
         values = {"trials_asked": number, "config": self.config.model_dump_json()}
         self._write(lambda c: facts.change(c, self._id, **values))
 
-    def enqueue(self, candidates: Iterable[Candidate], space: SearchSpace) -> None:
-        """Put candidates in as waiting trials, in order, if the study has no trial yet."""
+    def enqueue(
+        self, candidates: Iterable[Candidate], space: SearchSpace, lease: str | None = None
+    ) -> None:
+        """Put candidates in as waiting trials, in order, if the study has no trial yet.
+
+        Raises:
+            LeaseLostError: the one that it is done under is not held any more.
+        """
         listed = list(candidates)
-        self._write(lambda c: trial_rows.begin(c, self._id, listed, space))
+        self._write_under(lease, lambda c: trial_rows.begin(c, self._id, listed, space))
 
     # The trial in hand
 
@@ -275,18 +281,8 @@ class StoredStudy:
         claim = self._claims.pop(trial.number, None)
         if claim is None:
             return False
-        return self._write(lambda c: self._hand_back(c, claim, trial.worker, why))
-
-    def _hand_back(
-        self, connection: Connection, claim: Claim, worker: str | None, why: str
-    ) -> bool:
-        row = trial_rows.row_of(connection, self._id, claim.number)
-        if not leases.release(connection, self._id, claim.lease, claim.token):
-            return trial_rows.handed_back_by(row, claim.token)
-        trial_rows.to_waiting(connection, row, row.attempts - 1, claim.token)
-        now = self._database.now(connection)
-        events.record(connection, self._id, now, "handed_back", why, claim.number, worker)
-        return True
+        now = self._database.time
+        return self._write(lambda c: claims.hand_back(c, self._id, claim, trial.worker, why, now))
 
     def leave(self, worker: str) -> None:
         """Say that a worker has left, and put back whatever it still held."""
@@ -342,13 +338,14 @@ class StoredStudy:
         text = self._write_once("reference", reading.text_of(reference), lease)
         return reading.parsed(DenseReference, text, "the dense model's record")
 
-    def bind_profile(self, profile: Mapping[str, str]) -> None:
+    def bind_profile(self, profile: Mapping[str, str], lease: str | None = None) -> None:
         """Bind the study to a device profile, or check that this is the one it is bound to.
 
         Raises:
             MismatchError: it is bound to another; one line names what differs.
+            LeaseLostError: the lease that it is done under is not held any more.
         """
-        bound = json.loads(self._write_once("profile", json.dumps(dict(profile))))
+        bound = json.loads(self._write_once("profile", json.dumps(dict(profile)), lease))
         facts.check_profile(self.name, bound, profile)
 
     @property
@@ -380,9 +377,13 @@ class StoredStudy:
 
         return self._write(held)
 
-    def keep_reference(self, name: str, result: TrialResult) -> None:
-        """Write a named reference, in place of one of the same name."""
-        self._write(lambda c: facts.write_reference(c, self._id, name, result))
+    def keep_reference(self, name: str, result: TrialResult, lease: str | None = None) -> None:
+        """Write a named reference, in place of one of the same name.
+
+        Raises:
+            LeaseLostError: the one that it was made under is not held any more.
+        """
+        self._write_under(lease, lambda c: facts.write_reference(c, self._id, name, result))
 
     def confirm(self, confirmation: Confirmation, lease: str | None = None) -> None:
         """Write what a trial found out when it was retrained, in place of an earlier time.

@@ -104,9 +104,14 @@ def to_waiting(
     optuna_tables.set_state(connection, trial.trial_id, TrialState.WAITING)
 
 
-def handed_back_by(trial: Row[Any], token: str) -> bool:
-    """Return whether whoever had this lease handed the trial back, and it waits since."""
-    return bool(trial.state == TrialState.WAITING.value and trial.token == token)
+def handed_back_by(connection: Connection, study: int, number: int, token: str) -> bool:
+    """Return whether whoever had this lease handed the trial back, and it waits since.
+
+    A server that took over from one that failed may never have heard of the trial.
+    """
+    mine = (trials.c.study_id == study) & (trials.c.number == number) & (trials.c.token == token)
+    waiting = trials.c.state == TrialState.WAITING.value
+    return connection.execute(select(trials.c.number).where(mine, waiting)).first() is not None
 
 
 def finish(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pareto_prune.core.errors import StorageError
 from pareto_prune.core.records import Candidate, DenseReference, TrialResult
 from pareto_prune.pruning.plan import PruningPlan
-from pareto_prune.storage import StoredStudy
+from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench
 from pareto_prune.trials.dense import chance
 from pareto_prune.trials.deployment import Deployment
@@ -42,10 +43,16 @@ def missing_references(study: StoredStudy) -> list[str]:
     return [name for name in study.config.search.references if name not in there]
 
 
-def take_named_references(study: StoredStudy, bench: Bench, dense: DenseReference) -> None:
+def take_named_references(
+    study: StoredStudy, bench: Bench, dense: DenseReference, lease: str
+) -> None:
     """Measure and evaluate the named references that are missing.
 
     One that cannot be taken is left out and said: a study does not fail over what stands beside it.
+
+    Raises:
+        LeaseLostError: ``lease``, under which they are taken, is another worker's by now.
+        StorageError: the database failed.
     """
     setting = _setting(bench)
     for name in missing_references(study):
@@ -53,7 +60,10 @@ def take_named_references(study: StoredStudy, bench: Bench, dense: DenseReferenc
         try:
             alternative = made.alternative(setting)
             if alternative is not None:
-                study.keep_reference(name, _alternative(bench, name, alternative, dense))
+                found = _alternative(bench, name, alternative, dense)
+                study.keep_reference(name, found, lease)
+        except (LeaseLostError, StorageError):
+            raise
         except Exception as error:  # engines and number formats have errors of their own
             said = f"named reference {name} is left out: {type(error).__name__}: {error}"
             bench.progress.note(said)

@@ -99,6 +99,18 @@ def test_a_lost_trial_cannot_be_handed_back(storage_url: str, study: StoredStudy
     assert study.counts()[TrialState.RUNNING] == 1
 
 
+def test_a_trial_that_the_server_never_heard_of_is_lost(
+    storage_url: str, study: StoredStudy
+) -> None:
+    """A standby that took over lacks the last commits, the claim among them."""
+    trial = claimed(study)
+    for table in ("pareto_leases", "pareto_trials", "trial_params", "trials"):
+        change(storage_url, f"DELETE FROM {table}")
+    assert not study.renew(trial)
+    assert not study.hand_back(trial)
+    assert claimed(study, "v").number == trial.number
+
+
 def test_a_trial_lost_before_its_candidate_was_written_is_lost(
     storage_url: str, study: StoredStudy
 ) -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import optuna
 import pytest
 from optuna.storages import RDBStorage
+from sqlalchemy import Connection
 
 from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.core.records import Candidate, Failure, TrialState
-from pareto_prune.storage import Storage, StoredStudy, open_storage
+from pareto_prune.storage import (
+    LeaseLostError,
+    Storage,
+    StoredStudy,
+    events,
+    open_storage,
+    schema,
+    trial_rows,
+)
 from tests.storage.scripted import (
     reference,
     result_of,
@@ -328,6 +338,11 @@ def test_a_study_deleted_by_another_tool_is_noticed(optunas: RDBStorage, storage
     assert storage.create(study_config("c")).read().trials == ()
 
 
+def attempts(storage: Storage, study: StoredStudy, number: int) -> int:
+    row = storage._database.read(lambda c: trial_rows.row_of(c, study.identity.study, number))
+    return int(row.attempts)
+
+
 def test_a_copy_stands_alone(optunas: RDBStorage, storage: Storage) -> None:
     study = storage.create(study_config("a"))
     study.set_reference(reference())
@@ -341,6 +356,7 @@ def test_a_copy_stands_alone(optunas: RDBStorage, storage: Storage) -> None:
     ]
     theirs = optuna.load_study(study_name="b", storage=optunas).trials
     assert theirs[0].params == SPACE.to_params(candidate(0.1))
+    assert [attempts(storage, one, 1) for one in (study, copy)] == [1, 0]
     assert theirs[0].constraints == {"accuracy": -1.0}
     assert [trial.state.name for trial in theirs] == ["COMPLETE", "WAITING"]
     again = copy.claim("w")
@@ -394,6 +410,49 @@ def test_a_named_lease_has_one_holder(storage_url: str, study: StoredStudy) -> N
     assert other.acquire("dense", "v")
     study.release("dense")
     assert other.keep("dense")
+
+
+def test_what_is_done_under_a_lease_is_not_once_it_is_lost(
+    storage_url: str, study: StoredStudy
+) -> None:
+    """Its worker was stopped for longer than it lasts, and another has taken it."""
+    other = open_storage(storage_url).open_study("scripted")
+    assert study.acquire("dense", "w")
+    study._database.write(lambda c: c.execute(schema.leases.update().values(expires=1)))
+    assert other.acquire("dense", "v")
+    late = (
+        lambda: study.bind_profile({"device": "one"}, "dense"),
+        lambda: study.enqueue([candidate()], SPACE, "dense"),
+        lambda: study.keep_reference("int8", result_of(candidate()), "dense"),
+    )
+    for write in late:
+        with pytest.raises(LeaseLostError):
+            write()
+    other.bind_profile({"device": "two"}, "dense")
+    assert study.read().trials == ()
+    assert study.named_references() == []
+
+
+def test_an_event_of_an_attempt_that_has_not_ended_is_not_written_again(
+    study: StoredStudy,
+) -> None:
+    """Its COMMIT hangs, as for a standby, and its connection was cut off."""
+    written, goes_on = threading.Event(), threading.Event()
+
+    def write(connection: Connection) -> None:
+        events.record_once(connection, study.identity.study, 1.0, "note", "text", None)
+        written.set()
+        goes_on.wait(timeout=30)
+
+    attempts = [threading.Thread(target=study._write, args=(write,)) for _ in range(2)]
+    attempts[0].start()
+    assert written.wait(timeout=30)
+    attempts[1].start()
+    attempts[1].join(timeout=0.2)
+    goes_on.set()
+    for attempt in attempts:
+        attempt.join(timeout=30)
+    assert [event.text for event in study.events()] == ["text"]
 
 
 def test_events_are_told_in_order(study: StoredStudy) -> None:
