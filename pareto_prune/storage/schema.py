@@ -11,7 +11,6 @@
                                       pareto_workers        who they are
                                       pareto_events         what happened
                                       pareto_references     named references
-                                      pareto_measurements   costs of shapes, measured once
                                       pareto_confirmations  trials retrained after the search
 
 Optuna's tables hold each trial as any Optuna tool expects it; ours hold what Optuna cannot. Both
@@ -42,7 +41,9 @@ from sqlalchemy import (
 
 from pareto_prune.core.errors import MismatchError, Problem
 
-VERSION = 3
+VERSION = 4
+SERVES_FROM = 3
+"""The oldest version whose tables serve as they are, also where they may only be read."""
 metadata = MetaData()
 
 _NAME = String(512)
@@ -137,8 +138,6 @@ events = Table(
 
 references = _records("pareto_references", "result", _named_key("name"))
 
-measurements = _records("pareto_measurements", "measurement", _named_key("key"))
-
 confirmations = _records("pareto_confirmations", "confirmation", _key("number"))
 
 OF_A_STUDY = (
@@ -149,7 +148,6 @@ OF_A_STUDY = (
     workers,
     events,
     references,
-    measurements,
     confirmations,
     studies,
 )
@@ -168,7 +166,12 @@ def _place_of_artifacts(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE pareto_studies ADD COLUMN artifacts TEXT")
 
 
-MIGRATIONS: Sequence[Migration] = (_confirmations, _place_of_artifacts)
+def _no_measurements(connection: Connection) -> None:
+    """Drop a table that nothing was ever written to."""
+    connection.exec_driver_sql("DROP TABLE IF EXISTS pareto_measurements")
+
+
+MIGRATIONS: Sequence[Migration] = (_confirmations, _place_of_artifacts, _no_measurements)
 """``MIGRATIONS[i]`` turns tables of version ``i + 1`` into those of version ``i + 2``."""
 
 

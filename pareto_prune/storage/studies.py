@@ -187,24 +187,29 @@ class Storage:
         self._database.close()
 
     def _ready(self) -> bool:
-        """Return whether the database has our tables, brought up to date; makes nothing."""
+        """Return whether the database has our tables, such that they serve; makes nothing."""
         file = file_of(self._database.url)
         if self._prepared or (file is not None and not file.exists()):
             return self._prepared
         version = self._database.read(schema.version_of)
-        if version not in (0, schema.VERSION):
+        if version and not schema.SERVES_FROM <= version <= schema.VERSION:
             self._database.write(schema.migrate)
         self._prepared = version != 0
         return self._prepared
 
+    def _bring_up_to_date(self) -> None:
+        if self._database.read(schema.version_of) != schema.VERSION:
+            self._database.write(schema.migrate)
+
     def _prepare(self) -> None:
-        """Make the tables where there are none; others may be doing the same.
+        """Make the tables where there are none, or the newest of them; others may do the same.
 
         Raises:
             UserError: the database does not serve, or is another program's.
             StorageAwayError: it was not there, and may be later.
         """
         if self._ready():
+            self._bring_up_to_date()
             return
         file = self._database.is_sqlite
         self._database.read(lambda c: optuna_tables.check_no_other_program(c, file))

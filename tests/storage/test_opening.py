@@ -452,6 +452,25 @@ def test_a_study_from_before_places_of_models_is_brought_up_to_date(own_url: str
     database.close()
 
 
+def test_a_storage_from_before_measurements_were_left_out_is_brought_up_to_date(
+    own_url: str,
+) -> None:
+    database = Database(checked(own_url))
+
+    def back(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE pareto_measurements (study_id INTEGER)"))
+        version = schema.MIGRATIONS.index(schema._no_measurements) + 1
+        connection.execute(text(f"UPDATE pareto_schema SET version = {version}"))
+
+    database.write(back)
+    assert open_storage(own_url).studies() == []
+    assert database.read(schema.version_of) < schema.VERSION
+    open_storage(own_url).create(study_config())
+    tables = database.read(lambda c: sqlalchemy.inspect(c).get_table_names())
+    assert {table for table in tables if table.startswith("pareto_")} == set(schema.metadata.tables)
+    database.close()
+
+
 def test_a_passing_failure_is_tried_again_until_patience_ends(storage_url: str) -> None:
     waits: list[float] = []
     database = Database(checked(storage_url), sleep=waits.append, patience=60)
