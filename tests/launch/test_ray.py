@@ -25,7 +25,8 @@ from pareto_prune.core.progress import Silent
 from pareto_prune.core.records import Failure, TrialState
 from pareto_prune.running.launch import Job, launchers
 from pareto_prune.running.launch._ray_cluster import Cluster, Node, Share, check_command_line
-from pareto_prune.running.launch.ray import Ray
+from pareto_prune.running.launch._ray_node import Order, _seconds_left
+from pareto_prune.running.launch.ray import Ray, _ends_at
 from pareto_prune.storage import StoredStudy, open_storage
 from tests.launch import jobs, small
 from tests.launch.loopback import keep_to_loopback
@@ -241,6 +242,21 @@ def test_a_run_does_not_wait_for_room_when_others_have_finished_the_study(
     waiting = "2 of 2 workers wait for room in the Ray cluster, each 64 CPUs and 0 GPUs"
     assert notes.said == [waiting]
     assert study.counts()[TrialState.COMPLETE] == 2
+
+
+def test_a_time_limit_goes_by_the_clock_of_the_storage(
+    url: str, study: StoredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the node is an hour ahead, and Ray has started the worker again late."""
+    space = functools.partial(space_of, study.config)
+    job = Job(url, study.name, prepare_scripted, space, time_limit=600.0)
+    order = Order.of(job, {}, 0, _ends_at(job, study))
+    ahead = time.time() + 3600.0
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    late = types.SimpleNamespace(now=study.now + 500.0)
+    storage = types.SimpleNamespace(open_study=lambda _: late)
+    assert _seconds_left(Order(**order), storage) == pytest.approx(100.0, abs=5.0)
+    assert _seconds_left(Order(**order | {"ends_at": None}), storage) is None
 
 
 def leaks(folder: Path, secret: str) -> list[Path]:

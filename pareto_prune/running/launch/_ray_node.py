@@ -21,7 +21,6 @@ import queue
 import socket
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +35,7 @@ from pareto_prune.running.launch._progress_messages import ToldProgress
 from pareto_prune.running.launch._worker_with_child import drive
 from pareto_prune.running.worker import default_name
 from pareto_prune.running.worker_events import WorkerEvent
-from pareto_prune.storage import open_storage
+from pareto_prune.storage import Storage, open_storage
 
 Message = tuple[Any, ...]
 """Its kind, and what belongs to it: ``began``, ``event``, ``ended``, or one of a progress."""
@@ -55,7 +54,7 @@ class Order:
         storage: URL, with its password.
         study: name of the study.
         code: ``prepare`` and ``space`` of the job, pickled by name.
-        ends_at: seconds since the epoch after which no trial is begun.
+        ends_at: seconds since the epoch after which no trial is begun, in the storage's time.
         lease_seconds: how long a worker may be silent.
         environment: variables of the child.
         index: of the worker in its run.
@@ -73,15 +72,16 @@ class Order:
     folder: str
 
     @classmethod
-    def of(cls, job: Job, environment: Mapping[str, str], index: int) -> dict[str, Any]:
+    def of(
+        cls, job: Job, environment: Mapping[str, str], index: int, ends_at: float | None
+    ) -> dict[str, Any]:
         """Return the order of one worker of a job, as plain values."""
-        left = job.seconds_left
         order = cls(
             version=__version__,
             storage=job.storage,
             study=job.study,
             code=pickle.dumps((job.prepare, job.space)),
-            ends_at=None if left is None else time.time() + left,
+            ends_at=ends_at,
             lease_seconds=job.lease_seconds,
             environment=dict(environment),
             index=index,
@@ -141,14 +141,16 @@ class Seat:
         self._say(*self._ended)
 
     def _drive(self, order: Order) -> None:
-        job = _job(order)
-        progress = ToldProgress(self._say)
-        trials = IsolatedTrials(job.prepare, order.environment, progress=progress)
-        storage = open_storage(job.storage, lease_seconds=job.lease_seconds)
+        if Path(order.folder).is_dir():
+            os.chdir(order.folder)
+        storage = open_storage(order.storage, lease_seconds=order.lease_seconds)
         name = f"{default_name()}/{order.index}"
         # The run counts failures in a row, over all its workers.
         streak = FailureStreak(most=sys.maxsize)
         try:
+            job = _job(order, _seconds_left(order, storage))
+            progress = ToldProgress(self._say)
+            trials = IsolatedTrials(job.prepare, order.environment, progress=progress)
             drive(storage, job, name, trials, self._event, self._stop, streak)
         finally:
             storage.close()
@@ -161,10 +163,18 @@ def _checked(order: Mapping[str, Any]) -> Order:
     return Order(**order)
 
 
-def _job(order: Order) -> Job:
+def _seconds_left(order: Order, storage: Storage) -> float | None:
+    """Return what is left of the time limit; the clocks of hosts differ, that of the storage not.
+
+    A worker may be started anew long after the run was.
+    """
+    if order.ends_at is None:
+        return None
+    return max(0.0, order.ends_at - storage.open_study(order.study).now)
+
+
+def _job(order: Order, seconds_left: float | None) -> Job:
     """Return the job as it is on this node."""
-    if Path(order.folder).is_dir():
-        os.chdir(order.folder)
     try:
         prepare, space = pickle.loads(order.code)
     except (ImportError, AttributeError) as error:
@@ -175,6 +185,6 @@ def _job(order: Order) -> Job:
         study=order.study,
         prepare=prepare,
         space=space,
-        time_limit=None if order.ends_at is None else max(0.0, order.ends_at - time.time()),
+        time_limit=seconds_left,
         lease_seconds=order.lease_seconds,
     )

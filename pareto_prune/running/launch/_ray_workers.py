@@ -55,12 +55,20 @@ class Remotes:
 
     Args:
         job: what they do.
+        ends_at: when no trial is begun any more, in the storage's time; ``None`` for never.
         share: what each one has.
         options: how Ray places them.
         on_event: told what they do, in the thread that calls :meth:`run`.
     """
 
-    def __init__(self, job: Job, share: Share, options: dict[str, Any], on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        job: Job,
+        ends_at: float | None,
+        share: Share,
+        options: dict[str, Any],
+        on_event: OnEvent,
+    ) -> None:
         self._ray = imported()
         self._job = job
         self._share = share
@@ -69,7 +77,7 @@ class Remotes:
         actor = self._ray.remote(_actor()).options(**options)
         crew = Crew(job.progress, share.workers)
         self._all = [
-            Remote(actor.remote(Order.of(job, share.environment, index)), crew.member())
+            Remote(actor.remote(Order.of(job, share.environment, index, ends_at)), crew.member())
             for index in range(share.workers)
         ]
         self._asked: dict[Any, Remote] = {}

@@ -32,7 +32,7 @@ from pareto_prune.running.launch._ray_cluster import (
 )
 from pareto_prune.running.launch._ray_workers import Remotes
 from pareto_prune.running.worker_events import OnEvent
-from pareto_prune.storage import open_storage
+from pareto_prune.storage import StoredStudy, open_storage
 
 
 @launchers.register("ray")
@@ -70,9 +70,11 @@ class Ray:
             cluster.check_storage(job.storage)
             share = self.share(cluster)
             storage = open_storage(job.storage, lease_seconds=job.lease_seconds)
-            remotes = Remotes(job, share, _options(cluster, share, job), on_event)
+            study = storage.open_study(job.study)
+            options = _options(cluster, share, job)
+            remotes = Remotes(job, _ends_at(job, study), share, options, on_event)
             try:
-                remotes.run(storage.open_study(job.study), stop)
+                remotes.run(study, stop)
             finally:
                 remotes.end()
                 storage.close()
@@ -104,6 +106,12 @@ class Ray:
             wrong = f"{self.gpus_per_worker} is more than there are"
             raise UserError(Problem("--gpus-per-worker", wrong, f"allowed: at most {most}"))
         return self.gpus_per_worker
+
+
+def _ends_at(job: Job, study: StoredStudy) -> float | None:
+    """Return when a job's time is over, in the storage's time: one clock for all hosts."""
+    left = job.seconds_left
+    return None if left is None else study.now + left
 
 
 def _options(cluster: Cluster, share: Share, job: Job) -> dict[str, Any]:
