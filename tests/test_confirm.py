@@ -24,6 +24,7 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.selection import explain
 from pareto_prune.running import confirm
 from pareto_prune.running.confirm import to_confirm, together
+from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.storage import StoredStudy, open_storage, schema
 from pareto_prune.trials import bench
 from tests.full_disk import full_disk
@@ -246,6 +247,22 @@ def test_a_trial_is_confirmed_by_one_at_a_time_and_its_model_replaced(
     kept = {str(path) for path in (tmp_path / "out/small/confirmed").iterdir()}
     assert kept == {second.artifact, third.artifact}
     assert open_storage(study).open_study("small").read().confirmations == (third,)
+    _check_that_a_copy_is_minded(tmp_path / "out/small/confirmed", study, second, third)
+
+
+def _check_that_a_copy_is_minded(
+    folder: Path, study: str, second: Confirmation, third: Confirmation
+) -> None:
+    """What was left stays while a copy confirms the trial, and what it counts on for good."""
+    copy = open_storage(study).copy("small", "copy")
+    assert copy.acquire("confirm:1", "other")
+    (fourth,) = api.confirm("small", [1], study)
+    kept = {second.artifact, third.artifact, fourth.artifact}
+    assert {str(path) for path in folder.iterdir()} == kept
+    copy.release("confirm:1")
+    (fifth,) = api.confirm("small", [1], study)
+    kept = {third.artifact, fourth.artifact, fifth.artifact}
+    assert {str(path) for path in folder.iterdir()} == kept
 
 
 def test_a_full_disk_costs_one_confirmation_and_leaves_what_was_confirmed(
@@ -302,15 +319,34 @@ def test_who_lost_the_lease_destroys_no_model_and_writes_nothing(
         assert folder.is_dir()
 
 
+class Lost(Keeper):
+    """Finds at once that its lease is lost."""
+
+    def __enter__(self) -> Lost:
+        self.lost.set()
+        return super().__enter__()
+
+
+def test_who_lost_the_lease_ends_at_the_next_step(
+    study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[Any] = []
+    monkeypatch.setattr(confirm, "Keeper", Lost)
+    monkeypatch.setattr(confirm, "_retrained", lambda *given: trained.append(given))
+    with pytest.raises(ParetoPruneError, match="another process has taken over confirming it"):
+        api.confirm("small", [1], study)
+    assert trained == []
+
+
 def test_one_retraining_that_fails_does_not_cost_the_others(
     tmp_path: Path, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, wanted = confirm._again, [1, 2]
 
-    def fails_once(given: Any, one: Any, seed: int) -> Any:
+    def fails_once(given: Any, one: Any, seed: int, check: Any) -> Any:
         if one.number == wanted[0]:
             raise TrialError("other_plan", "the candidate ends in another plan")
-        return real(given, one, seed)
+        return real(given, one, seed, check)
 
     monkeypatch.setattr(confirm, "_again", fails_once)
     with pytest.raises(ParetoPruneError, match="not confirmed: trial 1: other_plan"):
@@ -326,4 +362,4 @@ def test_a_plan_that_is_another_now_is_noticed(tmp_path: Path, study: str) -> No
     config = open_storage(study).open_study("small").config
     held = bench.prepare(config, tmp_path / "out/small", confirm.Silent())
     with pytest.raises(TrialError, match="another plan"):
-        confirm._again(held, other, 1)
+        confirm._again(held, other, 1, lambda: None)

@@ -13,7 +13,7 @@ see them. The model that is kept is that of the median seed, so that no new luck
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -103,34 +103,41 @@ def _written(
 ) -> Confirmation:
     """Confirm a trial and write what was found.
 
-    What is removed was there before the lease was had: whoever wrote it holds no lease any more,
-    by which alone it could still come to count.
+    What is removed was there before the lease was had, and before it was seen that no copy of the
+    study confirms that trial: whoever wrote it holds no lease any more, by which alone it could
+    still come to count.
 
     Raises:
         TrialError: a retraining failed, its model cannot be kept, or somebody else confirms it.
     """
     left, number = store.confirmed(trial.number), trial.number
-    with _alone(study, number) as lease:
-        if not study.sharing():  # whose leases are of their own
+    lease = f"{_LEASE}:{number}"
+    with _alone(study, lease) as check:
+        if not study.held_by_copies(lease):
             store.remove_confirmed(left, _standing(study, number))
-        found = _confirmed(bench, trial, reference, store)
+        found = _confirmed(bench, trial, reference, store, check)
         study.confirm(found, lease)
     return found
 
 
 @contextmanager
-def _alone(study: StoredStudy, number: int) -> Iterator[str]:
-    """Hold the lease on confirming a trial; yield its name.
+def _alone(study: StoredStudy, lease: str) -> Iterator[Callable[[], None]]:
+    """Hold the lease on confirming a trial; yield what raises once it is lost.
 
     Raises:
         TrialError: somebody else has it, or has it by now.
     """
-    lease, name = f"{_LEASE}:{number}", f"{default_name()}/{_LEASE}"
+    name = f"{default_name()}/{_LEASE}"
+
+    def check() -> None:
+        if keeper.lost.is_set():
+            raise LeaseLostError(lease)
+
     try:
         if not study.acquire(lease, name):
             raise TrialError("elsewhere", "another process is confirming it")
-        with Keeper(lambda: study.keep(lease), study.lease_seconds):
-            yield lease
+        with Keeper(lambda: study.keep(lease), study.lease_seconds) as keeper:
+            yield check
     except LeaseLostError:
         raise TrialError("elsewhere", "another process has taken over confirming it") from None
     finally:
@@ -139,8 +146,8 @@ def _alone(study: StoredStudy, number: int) -> Iterator[str]:
 
 
 def _standing(study: StoredStudy, number: int) -> list[str]:
-    """Return the place of the model of a trial that was confirmed before, if it was."""
-    found = study.read().confirmations
+    """Return the places of the models of a trial that was confirmed, here or in a copy."""
+    found = [one for each in (study.read(), *study.sharing()) for one in each.confirmations]
     return [one.artifact for one in found if one.number == number and one.artifact]
 
 
@@ -180,15 +187,19 @@ def _allowed(study: Study, trial: Trial | None, number: int) -> Trial:
 
 
 def _confirmed(
-    bench: Bench, trial: Trial, reference: DenseReference, store: Artifacts
+    bench: Bench,
+    trial: Trial,
+    reference: DenseReference,
+    store: Artifacts,
+    check: Callable[[], None],
 ) -> Confirmation:
     began = perf_counter()
     candidate, number = _candidate(trial), trial.number
     own = trial_seed(bench.config.seed, number)
     bench.progress.note(f"confirming trial {number}")
-    pruned = _again(bench, trial, own)
+    pruned = _again(bench, trial, own, check)
     seeds = [trial_seed(own, index + 1) for index in range(SEEDS)]
-    contexts = [_longer(bench, candidate, seed) for seed in seeds]
+    contexts = [_longer(bench, candidate, seed, check) for seed in seeds]
     measurement = measure_pruned(contexts[0], pruned.model, fresh=True)
     trained = [_retrained(context, pruned.model) for context in contexts]
     metric = bench.config.metric
@@ -196,6 +207,7 @@ def _confirmed(
     sizes = contexts[0].deployment.size(pruned.model)
     values, intervals = objective_values(reference, mean, measurement, sizes)
     model = _median(trained, metric)
+    check()
     kept = _kept(store, number, model, contexts[0].tokenizer, pruned.plan)
     return Confirmation(
         number=number,
@@ -232,14 +244,14 @@ def _candidate(trial: Trial) -> Candidate:
     return trial.candidate
 
 
-def _again(bench: Bench, trial: Trial, seed: int) -> Pruned:
+def _again(bench: Bench, trial: Trial, seed: int, check: Callable[[], None]) -> Pruned:
     """Return the trial's pruned model, made as it was then, before any fine-tuning.
 
     Raises:
         TrialError: it has become another plan.
     """
     candidate = _candidate(trial)
-    context = context_of(bench, bench.whole, candidate, seed, lambda: None, Timings())
+    context = context_of(bench, bench.whole, candidate, seed, check, Timings())
     pruned = prune_candidate(context)
     wanted = trial.result.plan_digest if trial.result else None
     if wanted is not None and pruned.plan.digest() != wanted:
@@ -248,10 +260,10 @@ def _again(bench: Bench, trial: Trial, seed: int) -> Pruned:
     return pruned
 
 
-def _longer(bench: Bench, candidate: Candidate, seed: int) -> TrialContext:
-    return context_of(
-        bench, bench.whole, candidate, seed, lambda: None, Timings(), LONGER, order=seed
-    )
+def _longer(
+    bench: Bench, candidate: Candidate, seed: int, check: Callable[[], None]
+) -> TrialContext:
+    return context_of(bench, bench.whole, candidate, seed, check, Timings(), LONGER, order=seed)
 
 
 def _retrained(context: TrialContext, model: PreTrainedModel) -> tuple[PreTrainedModel, Quality]:

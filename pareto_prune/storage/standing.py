@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, column, exists, n
 
 from pareto_prune.core.errors import UserError
 from pareto_prune.storage.deleting import delete_rows
-from pareto_prune.storage.schema import studies
+from pareto_prune.storage.schema import leases, studies
 
 Find = Callable[[Connection, str], Row[Any] | None]
 
@@ -70,9 +70,20 @@ def listed(connection: Connection) -> Sequence[Row[Any]]:
 
 def sharing(connection: Connection, study: int) -> Sequence[Row[Any]]:
     """Return the rows of the other studies that keep their models where a study does."""
-    own = select(studies.c.artifacts).where(studies.c.study_id == study).scalar_subquery()
-    others = select(studies).where(studies.c.study_id != study, studies.c.artifacts == own)
-    return connection.execute(others.where(_stands())).all()
+    return connection.execute(select(studies).where(_shares(study))).all()
+
+
+def held_where_shared(connection: Connection, study: int, name: str) -> bool:
+    """Return whether one of those studies has a lease of this name, void or not."""
+    theirs = (leases.c.study_id == studies.c.study_id) & (leases.c.name == name)
+    query = select(leases.c.token).where(theirs, _shares(study))
+    return connection.execute(query).first() is not None
+
+
+def _shares(study: int) -> ColumnElement[bool]:
+    mine = studies.alias("mine")
+    own = select(mine.c.artifacts).where(mine.c.study_id == study).scalar_subquery()
+    return (studies.c.study_id != study) & (studies.c.artifacts == own) & _stands()
 
 
 def is_it(row: Row[Any] | None, identity: Identity) -> bool:

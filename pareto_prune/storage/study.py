@@ -230,7 +230,7 @@ class StoredStudy:
         space: SearchSpace,
         attributes: Mapping[str, Any] | None,
     ) -> bool:
-        if not self._renewed(connection, claim):
+        if not self._kept(connection, claim.lease, claim.token):
             return False
         number, trial = claim.number, claim.trial_id
         trial_rows.assign(connection, self._id, number, trial, candidate, space, attributes or {})
@@ -239,10 +239,7 @@ class StoredStudy:
     def renew(self, trial: Trial) -> bool:
         """Renew the lease on a trial; return whether it was still held."""
         claim = self._claims.get(trial.number)
-        return claim is not None and self._write(lambda c: self._renewed(c, claim))
-
-    def _renewed(self, connection: Connection, claim: Claim) -> bool:
-        return self._kept(connection, claim.lease, claim.token)
+        return claim is not None and self._write(lambda c: self._kept(c, claim.lease, claim.token))
 
     def _kept(self, connection: Connection, name: str, token: str) -> bool:
         now = self._database.now(connection)
@@ -255,7 +252,7 @@ class StoredStudy:
         return claim is not None and self._write(lambda c: self._report(c, claim, rung))
 
     def _report(self, connection: Connection, claim: Claim, rung: Rung) -> bool:
-        if not self._renewed(connection, claim):
+        if not self._kept(connection, claim.lease, claim.token):
             return False
         trial_rows.write_rung(connection, self._id, claim.number, rung)
         return True
@@ -360,6 +357,10 @@ class StoredStudy:
     def sharing(self) -> list[Study]:
         """Return the other studies that keep their models where this one does: its copies."""
         return self._read(lambda c: [reading.whole(c, r) for r in standing.sharing(c, self._id)])
+
+    def held_by_copies(self, name: str) -> bool:
+        """Return whether one of those holds its own lease ``name``."""
+        return self._read(lambda c: standing.held_where_shared(c, self._id, name))
 
     def _fact(self, column: str) -> Any:
         return self._read(lambda c: facts.fact(c, self._id, column))

@@ -106,7 +106,7 @@ VERBS: dict[str, tuple[Before, Verb]] = {
 
 def test_every_write_is_tried() -> None:
     read = {"read", "history", "counts", "rungs", "workers", "events", "named_references"}
-    read |= {"sharing"}
+    read |= {"sharing", "held_by_copies"}
     facts = {"trials_asked", "reference", "artifacts", "now"}
     verbs = {name for name in vars(StoredStudy) if not name.startswith("_")} - read - facts
     verbs |= {"create", "copy", "delete"}
