@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pareto_prune.core import cache
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.core.progress import Silent
@@ -117,6 +118,28 @@ def test_a_folder_that_must_stay_stays(body, tmp_path):
         make_dense(study(body, epochs=1, seed=1), DATA, folder, check=must_not)
     assert load_dense(study(body), folder).digest == first.digest
     assert [path.name for path in tmp_path.glob("*dense*") if path.is_dir()] == ["dense"]
+
+
+def test_who_is_told_whether_it_may_waits_for_nobody(body, tmp_path):
+    """The lease of the one that holds the lock may be over, and itself stopped."""
+    with cache.locked(tmp_path / "dense"):
+        made = make_dense(study(body, epochs=1), DATA, tmp_path / "dense", check=lambda: None)
+    assert made.fine_tuned
+
+
+def test_one_that_another_has_made_meanwhile_stays(body, tmp_path, monkeypatch):
+    config, folder, real, made = study(body, epochs=1), tmp_path / "dense", dense.finetune, []
+
+    def overtaken(*arguments, **options):
+        if not made:
+            made.append(True)
+            make_dense(config, DATA, folder, check=lambda: None)
+            made.append(folder.stat().st_ino)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(dense, "finetune", overtaken)
+    make_dense(config, DATA, folder)
+    assert folder.stat().st_ino == made[1]
 
 
 def test_nothing_half_done_is_left(body, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -181,6 +182,36 @@ def test_who_waits_says_for_whom_and_goes_on(
     who = f"process {other.pid} of user" if sys.platform == "linux" else "another process"
     assert all(who in line for line in said)
     assert not [one for one in threading.enumerate() if one.name == "waiting"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not tell who holds a lock")
+def test_a_process_that_is_stopped_holds_nobody_up_who_makes_an_entry(
+    folder: Path, caplog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "FIRST_WORD_SECONDS", 0.05)
+    other = held(folder / "dense.lock")
+    made = threading.Event()
+
+    def make() -> None:
+        with cache.made_once(folder / "dense"):
+            made.set()
+
+    try:
+        waiting = threading.Thread(target=make, daemon=True)
+        waiting.start()
+        assert not made.wait(0.3)
+        os.kill(other.pid, signal.SIGSTOP)
+        assert made.wait(10)
+        strict = threading.Thread(target=in_cache, args=(folder,), daemon=True)
+        strict.start()
+        strict.join(0.3)
+        assert strict.is_alive()
+        assert "(stopped)" in caplog.records[-1].getMessage()
+    finally:
+        os.kill(other.pid, signal.SIGCONT)
+        other.communicate("end\n")
+    strict.join(10)
+    assert not strict.is_alive()
 
 
 def test_a_lock_that_is_free_is_taken_without_a_word(folder: Path, caplog) -> None:

@@ -69,11 +69,28 @@ def locked(path: Path) -> Iterator[None]:
 
     The lock is an ``flock``: it dies with its process. Whoever waits for long says for whom.
     """
+    with _opened_lock(path) as (descriptor, lock):
+        locks.take(descriptor, locks.EXCLUSIVE, lock)
+        yield
+
+
+@contextmanager
+def made_once(path: Path) -> Iterator[None]:
+    """Hold the same lock while an entry is made, unless who has it is stopped.
+
+    Where that goes on later, the entry is made twice: alike, and each time at once.
+    """
+    with _opened_lock(path) as (descriptor, lock):
+        locks.take_unless_stopped(descriptor, locks.EXCLUSIVE, lock)
+        yield
+
+
+@contextmanager
+def _opened_lock(path: Path) -> Iterator[tuple[int, Path]]:
     lock = path.with_name(path.name + ".lock")
     _make(lock.parent)
     with lock.open("a") as handle:
-        locks.take(handle.fileno(), locks.EXCLUSIVE, lock)
-        yield
+        yield handle.fileno(), lock
 
 
 def _make(folder: Path) -> None:

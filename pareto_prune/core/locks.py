@@ -12,6 +12,7 @@ import os
 import pwd
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ EXCLUSIVE = fcntl.LOCK_EX
 FIRST_WORD_SECONDS = 300.0
 """How long somebody waits before it says for whom; then again each time that has doubled."""
 
+_LOOK_SECONDS = 0.2
 _PROC = Path("/proc")
 _FOLDER_MODE, _FILE_MODE = 0o1777, 0o644
 _AS_IT_IS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -66,6 +68,24 @@ def take(descriptor: int, how: int, path: Path) -> None:
     if not try_to_take(descriptor, how):
         with _aloud(descriptor, path):
             fcntl.flock(descriptor, how)
+
+
+def take_unless_stopped(descriptor: int, how: int, path: Path) -> bool:
+    """Wait for a lock, but not for a process that is stopped; return whether it was taken.
+
+    Args:
+        descriptor: of the file.
+        how: ``SHARED`` or ``EXCLUSIVE``.
+        path: of the file, as it is named.
+    """
+    if try_to_take(descriptor, how):
+        return True
+    with _aloud(descriptor, path):
+        while not _is_stopped(_holder(descriptor)):
+            time.sleep(_LOOK_SECONDS)
+            if try_to_take(descriptor, how):
+                return True
+    return False
 
 
 def try_to_take(descriptor: int, how: int) -> bool:
@@ -147,18 +167,32 @@ def _tell(over: threading.Event, descriptor: int, path: Path) -> None:
     waited, pause = 0.0, FIRST_WORD_SECONDS
     while not over.wait(pause):
         waited += pause
-        _LOG.warning("%.0f s waited for %s, which has %s", waited, _holder(descriptor), path)
+        _LOG.warning("%.0f s waited for %s, which has %s", waited, _who(descriptor), path)
         pause = waited
 
 
-def _holder(descriptor: int) -> str:
+def _who(descriptor: int) -> str:
     """Return who holds a lock, as far as this system tells."""
+    pid = _holder(descriptor)
+    if pid is None:
+        return "another process"
+    return f"{_process(pid)} (stopped)" if _is_stopped(pid) else _process(pid)
+
+
+def _holder(descriptor: int) -> str | None:
+    """Return the id of the process that holds a lock, where this system tells."""
     found = os.fstat(descriptor)
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
-    for fields in _flocks():
-        if fields[5] == f"{device}:{found.st_ino}":
-            return _process(fields[4])
-    return "another process"
+    places = ((fields[5], fields[4]) for fields in _flocks())
+    return next((pid for place, pid in places if place == f"{device}:{found.st_ino}"), None)
+
+
+def _is_stopped(pid: str | None) -> bool:
+    """Return whether a process was stopped by a signal, and waits for one that lets it go on."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
 
 
 def _flocks() -> list[list[str]]:

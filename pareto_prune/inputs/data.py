@@ -79,7 +79,7 @@ def load(
     sources = find_sources(config.data)
     order = checkpoint.head_names()
     path = cache_entries.encoded(_key(config, sources, tokenizer, order))
-    with cache.locked(path):
+    with cache.made_once(path):
         found = _read(path, config.data.task)
         if found is None:
             found = _encoded(config, sources, tokenizer, order, progress)

@@ -128,7 +128,7 @@ def prepare(
     folder: Path,
     progress: Progress,
     reference: DenseReference | None = None,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None] | None = None,
 ) -> Bench:
     """Load or make all that the trials of a study need.
 
@@ -168,7 +168,7 @@ def _dense(
     folder: Path,
     progress: Progress,
     reference: DenseReference | None,
-    check: Callable[[], None],
+    check: Callable[[], None] | None,
     device: str,
 ) -> DenseModel:
     """Return the dense model of the whole data set, that of the reference where there is one."""
@@ -185,7 +185,7 @@ def _folds(
     costs: EngineCosts,
     progress: Progress,
     reference: DenseReference | None,
-    check: Callable[[], None],
+    check: Callable[[], None] | None,
 ) -> Iterator[Fold]:
     """Yield the folds of the cross-validation, each with its own dense model; none for one."""
     if config.search.folds == 1:

@@ -6,8 +6,8 @@
                                         ├─► pruning database ─► sensitivities
     cost source ────────────────────────┴─► latency and energy tables
 
-All workers of a host share the files; the first one makes each while the others wait. A file that
-is damaged is made again.
+All workers of a host share the files; the first one makes each while the others wait, unless it is
+stopped. A file that is damaged is made again.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ class StudyCalibration:
     ) -> Tensors:
         """Return the tensors of a cache entry, made and stored if it is not there or damaged."""
         path = cache_entries.calibration(kind, key)
-        with cache.locked(path):
+        with cache.made_once(path):
             found = load_tensors(path)
             if found is None:
                 if path.exists():
@@ -309,7 +309,7 @@ def _measured(
     model: PreTrainedModel, costs: CostSource, progress: Progress
 ) -> Mapping[str, CostTable]:
     path = cache_entries.costs(architecture(model).to_json(), costs.key)
-    with cache.locked(path):
+    with cache.made_once(path):
         found = _read_tables(path)
         if found is None:
             progress.stage("cost tables")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ def make_dense(
     folder: Path,
     progress: Progress | None = None,
     device: str = "cpu",
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None] | None = None,
 ) -> DenseModel:
     """Return the dense model of a study, fine-tuning it if that has not been done.
 
@@ -76,16 +77,17 @@ def make_dense(
         folder: where the model is kept.
         progress: advanced by one a training step.
         device: where it is trained and returned.
-        check: called before the folder is written; raises where it must stay as it is.
+        check: called before the folder is written; raises where it must stay as it is. Whoever has
+            one does not wait for others who make the same: it says who may.
 
     Raises:
         UserError: the checkpoint cannot be loaded, is of no supported family or has no weights;
             the learning rate is so high that the loss is not finite.
     """
     progress = progress or Silent()
-    with cache.locked(folder):
+    with cache.made_once(folder) if check is None else nullcontext():
         if not is_whole(folder, _wanted(config, data)):
-            _make(config, data, folder, progress, device, check)
+            _make(config, data, folder, progress, device, check or (lambda: None))
     return load_dense(config, folder, device)
 
 
@@ -234,6 +236,19 @@ def _fine_tune(
 
 
 def _save(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    record: dict[str, Any],
+    check: Callable[[], None],
+) -> None:
+    """Write a dense model, unless another process has made the same by now."""
+    with cache.locked(folder.with_name(f"{folder.name}.saving")):
+        if not is_whole(folder, record["made_from"]):
+            _write(model, tokenizer, folder, record, check)
+
+
+def _write(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,

@@ -56,7 +56,7 @@ class Teacher:
             Shape (targets, outputs): a row an example, or a row a token for tasks on words.
         """
         if not self._known[rows].all():
-            with cache.locked(self._path):
+            with cache.made_once(self._path):
                 self._take(cache.load_arrays(self._path) or {})
                 if not self._known[rows].all():
                     self._compute(np.unique(rows[~self._known[rows]]))
