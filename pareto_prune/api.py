@@ -121,7 +121,7 @@ def run(
     stored = opened.create(config)
     if first:
         stored.enqueue(first, SearchSpace.of(config, _architecture(config)))
-    stored.keep_artifacts_at(_root(artifacts, folder, config.name))
+    _keep_artifacts(stored, _root(artifacts, folder, config.name))
     stopped_by = _worked(stored, storage, watcher, chosen)
     page = _write_page(stored, folder / "report.html")
     return Outcome(front_of(stored.read()), page, stopped_by)
@@ -174,6 +174,14 @@ def _root(artifacts: str | None, folder: Path, name: str) -> str:
     return str(folder) if artifacts is None else check_root(f"{artifacts.rstrip('/')}/{name}")
 
 
+def _keep_artifacts(stored: StoredStudy, root: str) -> None:
+    """Give a study that has no place for its models one at ``root``."""
+    from pareto_prune.export.kept_models.owner import claimed
+
+    if not stored.artifacts:
+        stored.keep_artifacts_at(claimed(root, stored.name, stored.identity.created))
+
+
 def front(
     name: str, storage: str = DEFAULT_STORAGE, *, every: bool = False, native: bool = False
 ) -> Front:
@@ -221,7 +229,7 @@ def confirm(
     stored = open_storage(storage).open_study(name)
     page = page_of(name, storage, output)
     if not stored.artifacts:
-        stored.keep_artifacts_at(str(writable(page.parent)))
+        _keep_artifacts(stored, str(writable(page.parent)))
     try:
         return confirm_study(stored, trials, progress)
     finally:
@@ -247,8 +255,9 @@ def page_of(name: str, storage: str = DEFAULT_STORAGE, output: str | Path | None
     if output is None:
         models = local_path(open_storage(storage).open_study(name).artifacts or "")
         # A copy keeps its models with those of the study that it was copied from.
-        if models is not None and models.name == name and (models / "report.html").is_file():
-            return models / "report.html"
+        for folder in () if models is None else (models, models.parent):
+            if folder.name == name and (folder / "report.html").is_file():
+                return folder / "report.html"
     return Path(output or DEFAULT_OUTPUT).expanduser().resolve() / name / "report.html"
 
 

@@ -134,13 +134,18 @@ def test_a_copy_goes_on_with_the_dense_model_and_a_page_of_its_own(tmp_path, url
 @pytest.mark.usefixtures("scripted")
 def test_same_seed_same_candidates(tmp_path):
     study = make_study(tmp_path)
-    found = []
+    found, roots = [], []
     for name in ("one", "two"):
         url = f"sqlite:///{tmp_path}/{name}.db"
-        api.run(study, url, output=tmp_path / name)
+        page = api.run(study, url, output=tmp_path / "out").page
+        assert api.page_of("small", url) == page
         trials = trials_of(url)
         found.append([(t.candidate, t.result.plan_digest, t.result.values) for t in trials])
+        roots.append(Path(open_storage(url).open_study("small").artifacts))
     assert found[0] == found[1]
+    assert roots == [tmp_path / "out/small", roots[1]]
+    assert roots[1].parent == roots[0], "each has a place of its own in one output folder"
+    assert all((root / "dense").is_dir() and any((root / "trials").iterdir()) for root in roots)
 
 
 @pytest.mark.usefixtures("scripted")

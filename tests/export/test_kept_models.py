@@ -14,7 +14,7 @@ import pytest
 
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import Failure, TrialState
-from pareto_prune.export.kept_models import folder_digest, store
+from pareto_prune.export.kept_models import folder_digest, owner, store
 from pareto_prune.export.kept_models.places import check_root, get_folder
 from pareto_prune.export.kept_models.store import GRACE_SECONDS, Artifacts, Kept, opened
 from pareto_prune.pruning.plan import PruningPlan
@@ -36,6 +36,7 @@ def study(tmp_path: Path) -> StoredStudy:
     made = open_storage(f"sqlite:///{tmp_path}/study.db").create(study_config())
     made.set_reference(reference())
     made.keep_artifacts_at(str(tmp_path / "models"))
+    (tmp_path / "models/dense").mkdir(parents=True)
     return made
 
 
@@ -115,6 +116,28 @@ def test_a_model_stays_while_a_copy_has_it_on_its_front(
     assert len(kept._listed("trials")) == 1
 
 
+def test_nothing_is_written_where_the_folder_of_the_models_is_away(tmp_path: Path) -> None:
+    """The disk of another host is not mounted; an empty folder of this one is in its place."""
+    (tmp_path / "mount").mkdir()
+    with pytest.raises(FileNotFoundError, match="the study's models are not there"):
+        Artifacts(str(tmp_path / "mount/small")).keep(0, tiny_model(), None, PLAN)
+    assert not list((tmp_path / "mount").iterdir())
+
+
+@pytest.mark.parametrize("scheme", ["", "memory://"])
+def test_a_root_is_one_studys(tmp_path: Path, scheme: str) -> None:
+    """Another of its name, of another database or of before it was deleted, goes elsewhere."""
+    root = f"{scheme}{tmp_path}/out/small"
+    assert owner.claimed(root, "small", 1.5) == root
+    assert owner.claimed(root, "small", 1.5) == root
+    other = owner.claimed(root, "small", 2.5)
+    assert other.startswith(f"{root}/")
+    assert owner.claimed(root, "small", 2.5) == other != owner.claimed(root, "small", 3.5)
+    fs, path = fsspec.core.url_to_fs(root)
+    fs.pipe_file(f"{path}/{owner.MARK}", b'{"study": "sma')
+    assert owner.claimed(root, "small", 1.5) != root
+
+
 def test_what_a_killed_process_left_goes_after_a_day(
     tmp_path: Path, study: StoredStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +184,7 @@ def test_what_a_killed_upload_left_goes_after_a_day(
 def test_a_model_that_is_removed_while_it_is_read_is_said_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
+    (tmp_path / "models/dense").mkdir(parents=True)
     kept = Artifacts(str(tmp_path / "models"))
     model = kept.keep(0, tiny_model(), None, PLAN)
     if moment == "digest":

@@ -28,6 +28,7 @@ def make(folder: Path, artifacts: str | None = None) -> tuple[str, StoredStudy]:
     url = f"sqlite:///{folder / 'study.db'}"
     study = open_storage(url).create(study_config(trials=TRIALS))
     root = artifacts or str(folder / "models")
+    (folder / "models/dense").mkdir(parents=True)
     study.keep_artifacts_at(root)
     study.set_reference(reference())
     kept = Artifacts(root)

@@ -2,6 +2,7 @@
 
 ::
 
+    ROOT/study.json              whose it is
     ROOT/dense, dense-fold-0 …   made once a study, used by every host
     ROOT/dense-DIGEST/dense …    the same behind a URL
     ROOT/trials/NUMBER-…         of trials on the front, folders of the exporter ``huggingface``

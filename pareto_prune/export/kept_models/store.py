@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import time
@@ -70,7 +71,13 @@ class Artifacts:
         plan: PruningPlan,
         part: str = TRIALS,
     ) -> Kept:
-        """Write the model of one attempt at a trial, at a place of its own."""
+        """Write the model of one attempt at a trial, at a place of its own.
+
+        Raises:
+            OSError: it cannot be written, or the folder of the models is away: another host's disk
+                that is not mounted leaves an empty one of this host.
+        """
+        self._check_there()
         name = f"{part}/{number}-{uuid.uuid4().hex[:8]}"
         exporter = exporters.create("huggingface")
         if local_path(self.root) is not None:
@@ -80,6 +87,11 @@ class Artifacts:
         with tempfile.TemporaryDirectory() as beside:
             path = exporter.export(model, tokenizer, plan, Path(beside) / "model", Card())
             return Kept(self._put(path, name), folder_digest(path))
+
+    def _check_there(self) -> None:
+        """Refuse a folder without the dense models, which a study makes before all others."""
+        if local_path(self.root) is not None and not (self.folder / DENSE_FOLDER).is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the study's models are not there", self.root)
 
     def share_dense(self, check: Callable[[], None]) -> None:
         """Put the dense models of this host where the others find them.
