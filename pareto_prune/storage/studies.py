@@ -90,18 +90,23 @@ class Storage:
         return self._opened(self._database.write(lambda c: self._create(c, config)), config)
 
     def _create(self, connection: Connection, config: StudyConfig) -> Identity:
+        # Looked for first: whoever makes it now has both, Optuna's and ours, seen at one moment.
+        taken = optuna_tables.has_study(connection, config.name)
         row = standing.find_to_write(connection, config.name)
         if row is None:
-            return self._insert(connection, config, self._database.now(connection))
+            return self._insert(connection, config, self._database.now(connection), taken)
         _check_same(row, config)
         values = {"config": config.model_dump_json(), "trials_asked": config.limits.trials}
         mine = update(studies).where(studies.c.study_id == row.study_id)
         connection.execute(mine.values(values))
         return _identity(row)
 
-    def _insert(self, connection: Connection, config: StudyConfig, created: float) -> Identity:
+    def _insert(
+        self, connection: Connection, config: StudyConfig, created: float, taken: bool = True
+    ) -> Identity:
+        """Insert a study, of which there is none of ours; ``taken`` says if the name may be."""
         standing.clear(connection)
-        if optuna_tables.has_study(connection, config.name):
+        if taken and optuna_tables.has_study(connection, config.name):
             wrong = "a study of this name is in the storage that pareto-prune did not make"
             raise MismatchError(Problem("name", wrong, "allowed: another name"))
         study = optuna_tables.add_study(connection, config.name, config.objectives)

@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 from pareto_prune.core.errors import MismatchError, StorageAwayError, StorageError, UserError
 from pareto_prune.core.records import Confirmation
 from pareto_prune.storage import database as databases
-from pareto_prune.storage import open_storage, schema, studies
+from pareto_prune.storage import open_storage, schema, standing, studies
 from pareto_prune.storage.database import Database, Idle, transient
 from pareto_prune.storage.url import checked, shown
 from tests.storage.postgres import Server
@@ -337,6 +337,23 @@ def test_several_may_make_the_tables_at_once(empty_url: str) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         assert pool.map(_create, [empty_url] * 3, chunksize=1) == ["scripted"] * 3
     assert len(open_storage(empty_url).studies()) == 1
+
+
+def test_a_study_that_another_makes_at_that_moment_is_gone_on_with(
+    postgres: Server, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, made = postgres.database("made_meanwhile", template), []
+    real = standing.find_to_write
+
+    def overtaken(connection: Connection, name: str) -> object:
+        row = real(connection, name)
+        if row is None and not made:
+            made.append(None)
+            made.append(open_storage(url).create(study_config()).identity)
+        return row
+
+    monkeypatch.setattr(standing, "find_to_write", overtaken)
+    assert open_storage(url).create(study_config()).identity == made[1]
 
 
 def test_sqlite_writes_ahead(tmp_path: Path, prepared: Path) -> None:
