@@ -59,6 +59,8 @@ CARD = Card(
 READ = """
 import copy, sys, warnings
 warnings.simplefilter("error")
+# so transformers before 5.23 compile parts of DeBERTa
+warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
 import torch
 from transformers import (
     AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer)

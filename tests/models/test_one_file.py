@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,10 +33,6 @@ from tests.pruning.plans import plans
 from tests.tiny import HEADS, LAYERS, NEURONS, tiny_batch, tiny_batches, tiny_model
 
 TASKS = ("classification", "ner")
-
-pytestmark = pytest.mark.skipif(
-    not hasattr(transformers, "NomicBertModel"), reason="transformers has it from 5.5 on"
-)
 
 
 @pytest.fixture(autouse=True, scope="module")
