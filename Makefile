@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pareto_prune tests benchmarks
 
@@ -11,13 +12,14 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup check format test test-fast quickstart docs clean
+.PHONY: help setup check format test test-fast lowest quickstart docs clean
 
 help:
 	@echo "make setup       .venv with everything that development needs"
 	@echo "make check       ruff, mypy strict, import-linter"
 	@echo "make test        the whole suite (15 minutes at most on 2 cores)"
 	@echo "make test-fast   what one runs while working (2 minutes)"
+	@echo "make lowest      the whole suite with the oldest packages that pyproject.toml allows"
 	@echo "make quickstart  the main job on real text: a Pareto front of a real BERT in 12 minutes"
 	@echo "make docs        the command line's reference from its own help"
 
@@ -38,6 +40,11 @@ test: $(VENV)/.dev
 
 test-fast: $(VENV)/.dev
 	$(BIN)/pytest -n 2 -m "not slow and not demo"
+
+# Old packages use what newer ones say will go, and leave files open.
+lowest: $(LOWEST)/.test
+	$(LOWEST)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		-W default::DeprecationWarning -W default::FutureWarning -W default::ResourceWarning
 
 quickstart: $(VENV)/.demo
 	$(BIN)/pareto-prune run studies/quickstart.toml
@@ -61,3 +68,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV) (a few minutes the first time) …"
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(LOWEST)/.test: pyproject.toml tests/lowest.py
+	@echo "Installing into $(LOWEST) (a few minutes the first time) …"
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python tests/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(LOWEST)/constraints.txt -e '.[test]'
+	@touch $@
