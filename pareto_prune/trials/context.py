@@ -20,7 +20,12 @@ from pareto_prune.trials.allotment import AS_ASKED, Allotment
 from pareto_prune.trials.bench import Bench, Fold
 from pareto_prune.trials.cut_vocabulary import CutTexts
 from pareto_prune.trials.deployment import Deployment
-from pareto_prune.trials.finetune import FinetuneSettings, examples_of, finetune
+from pareto_prune.trials.finetune import (
+    FinetuneSettings,
+    embedding_parameters,
+    examples_of,
+    finetune,
+)
 from pareto_prune.trials.held_out import HeldOut
 
 if TYPE_CHECKING:
@@ -141,12 +146,12 @@ class TrialContext:
         self.allot(model)
         held = self._held_out(self.data)
         before = self._loss(held, model)
-        weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        weights = _learning(model)
         left = self.steps - self.used
         self._train(model, self.data.train, left, self.fold.kept, None, (), after_step)
         better = self._loss(held, model) <= before
         if not better:
-            model.load_state_dict(weights)
+            _put_back(weights)
         return better
 
     @contextmanager
@@ -229,6 +234,21 @@ class TrialContext:
         self.bench.progress.advance()
         self.check()
         after_step()
+
+
+Weights = list[tuple["Tensor", "Tensor"]]
+"""Parameters, and what they were."""
+
+
+def _learning(model: PreTrainedModel) -> Weights:
+    """Return what a fine-tune changes: all but the embeddings, which may be most of a model."""
+    frozen = {id(parameter) for parameter in embedding_parameters(model)}
+    return [(p, p.detach().clone()) for p in model.parameters() if id(p) not in frozen]
+
+
+def _put_back(weights: Weights) -> None:
+    for parameter, before in weights:
+        parameter.data.copy_(before)
 
 
 def context_of(
