@@ -14,8 +14,8 @@ import pydantic
 from pydantic_core import PydanticUndefined
 
 from pareto_prune.core.config import Range, StudyConfig
-from pareto_prune.pruning.strategies import strategies
 from pareto_prune.core.registry import Registry
+from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.samplers import samplers
 
 FOLDER = Path(__file__).parent

@@ -66,11 +66,16 @@ class Ran:
     def model(self, number: int) -> Path:
         return model_of(self.root / "out" / "small" / "trials", number)
 
-    def export(self, to: Path, format_: str) -> tuple[Path, int]:
-        """Export the pruned point of the front with the best metric."""
+    @property
+    def best(self) -> int:
+        """The pruned point of the front with the best metric."""
         members = [point for point in front_of(self.study).members if point.starter is None]
-        best = max(members, key=lambda point: point.values["accuracy"])
-        return api.export("small", best.number, to, format_, self.url), best.number
+        return max(members, key=lambda point: point.values["accuracy"]).number
+
+    def export(self, to: Path, format_: str) -> tuple[Path, int]:
+        """Export the best point."""
+        best = self.best
+        return api.export("small", best, to, format_, self.url), best
 
 
 def ran(
@@ -131,13 +136,13 @@ def test_it_keeps_what_the_corpus_uses(seen):
         else:
             assert (result.vocabulary.rows, result.vocabulary.dense) == (len(kept), VOCABULARY)
             assert result.vocabulary.test.tokens == result.vocabulary.test.unknown == 0
-    assert words(seen.model(3)) == kept
+    assert words(seen.model(seen.best)) == kept
     assert Watched.highest >= 0
 
 
 def test_nothing_else_changes(plain, seen):
     """Every trial ends in the same model, less rows; so do the logits of the training texts."""
-    gone = (VOCABULARY - len(words(seen.model(3)))) * HIDDEN
+    gone = (VOCABULARY - len(words(seen.model(seen.best)))) * HIDDEN
     config = api.configuration(plain.root / "small.toml")
     train = data_sets.load(config).train
     compared = 0

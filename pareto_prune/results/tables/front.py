@@ -23,7 +23,9 @@ def front_view(front: Front, every: bool = False) -> RenderableType:
         front: made with ``all_trials`` for ``every``.
         every: every trial with its state, not only the members.
     """
-    return Group(front_table(front, every), Padding(front_summary(front), (1, 0, 0, 1)))
+    return Group(
+        front_table(front, every), Padding(front_summary(front), (1, 0, 0, 1), expand=False)
+    )
 
 
 def front_table(front: Front, every: bool = False) -> Table:

@@ -32,7 +32,7 @@ def status_view(status: Status) -> RenderableType:
         grid.add_row("recommended", shown(status.recommended))
     for caution in status.cautions:
         grid.add_row(Text("mind", style="yellow"), shown(caution))
-    return Group(grid, Padding(workers_table(status.workers), (1, 0, 0, 0)))
+    return Group(grid, Padding(workers_table(status.workers), (1, 0, 0, 0), expand=False))
 
 
 def _stops(found: Savings) -> str:
