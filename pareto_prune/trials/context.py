@@ -144,10 +144,11 @@ class TrialContext:
         does not learn from. A model that is not is put back as it was.
         """
         self.allot(model)
-        held = self._held_out(self.data)
-        before = self._loss(held, model)
-        weights = _learning(model)
         left = self.steps - self.used
+        if left <= 0:
+            return False
+        held = self._held_out(self.data)
+        before, weights = self._loss(held, model), _learning(model)
         self._train(model, self.data.train, left, self.fold.kept, None, (), after_step)
         better = self._loss(held, model) <= before
         if not better:
