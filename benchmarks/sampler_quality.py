@@ -308,8 +308,7 @@ class Ours:
     ):
         self.sampler = samplers.create(name)
         self.space, self.trials, self.seed, self.scorer = space, trials, seed, scorer
-        dense = scorer.measure().reference
-        self.history = History(space, OBJECTIVES, promising=promising, dense=dense)
+        self.history = History(space, OBJECTIVES, promising, scorer.measure())
         self.waiting = list(range(len(first)))
         self.candidates = dict(enumerate(first))
         self.history.update(self._past(n, TrialState.WAITING) for n in self.waiting)

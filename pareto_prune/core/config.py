@@ -231,6 +231,22 @@ class EarlyStoppingTable(Table):
         return value
 
 
+class PromotionTable(Table):
+    """``[promotion]``: the models that nothing beats go on training, in place of new candidates.
+
+    Multi-objective asynchronous successive halving (Schmucker et al. 2021): of the trials that
+    trained as long, one in `factor` goes on from its weights to `factor` times its steps. Not in
+    studies with `folds`, whose models are several.
+    """
+
+    enabled: bool = True
+    """Whether trials are promoted at all."""
+    factor: Annotated[int, Field(ge=2, le=9)] = 3
+    """Times the steps of a promoted trial; one in so many is."""
+    rungs: Annotated[int, Field(ge=1, le=4)] = 2
+    """How often a model may be promoted."""
+
+
 class MeasureTable(Table):
     """``[measure]``: the engine and the meter, and the inputs they are given."""
 
@@ -315,6 +331,7 @@ class StudyConfig(Table):
     calibration: CalibrationTable = CalibrationTable()
     finetune: FinetuneTable = FinetuneTable()
     early_stopping: EarlyStoppingTable = EarlyStoppingTable()
+    promotion: PromotionTable = PromotionTable()
     measure: MeasureTable = MeasureTable()
     limits: LimitsTable = LimitsTable()
 

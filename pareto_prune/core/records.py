@@ -74,6 +74,8 @@ class Candidate(Record):
         vocabulary: share of the rows of the vocabulary that stay, or ``seen`` for those of the
             corpus.
         starter: name of the starter that put it in, if one did.
+        parent: number of the trial whose model it trains further, if it is a promotion.
+        rung: how many promotions it is from a trial that began with pruning; 0 for those.
     """
 
     strategy: str
@@ -89,6 +91,8 @@ class Candidate(Record):
     deployment: dict[str, str | int] = pydantic.Field(default_factory=dict)
     vocabulary: float | Literal["seen"] = 1.0
     starter: str | None = None
+    parent: int | None = None
+    rung: int = 0
 
     @property
     def cuts_vocabulary(self) -> bool:

@@ -27,14 +27,28 @@ def competes(trial: Trial, measure: Yardstick) -> bool:
 def members_of(trials: Sequence[Trial], measure: Yardstick) -> list[Trial]:
     """Return the trials that nothing dominates and whose metric is above the floor.
 
-    The dense model takes part.
+    The dense model takes part; a promotion that changed nothing does not.
     """
     competing = [t for t in trials if competes(t, measure) and not below_floor(t, measure)]
+    competing = _without_repeats(competing, measure)
     rows: list[Mapping[str, float]] = [result_of(trial).values for trial in competing]
     if measure.complete and not any(_starter(trial) == DENSE_STARTER for trial in competing):
         rows.append(measure.reference)
     kept = nondominated(measure.values(rows) * measure.signs())
     return [trial for trial, keep in zip(competing, kept, strict=False) if keep]
+
+
+def _without_repeats(trials: list[Trial], measure: Yardstick) -> list[Trial]:
+    """Leave out promotions that are no better than the model they went on from."""
+    values = {trial.number: result_of(trial).values for trial in trials}
+
+    def repeats(trial: Trial) -> bool:
+        parent = result_of(trial).candidate.parent
+        if parent is None or parent not in values:
+            return False
+        return all(values[parent][name] == values[trial.number][name] for name in measure.names)
+
+    return [trial for trial in trials if not repeats(trial)]
 
 
 def below_floor(trial: Trial, measure: Yardstick) -> bool:

@@ -41,6 +41,7 @@ def point_of(
         strategy=candidate.strategy if candidate else None,
         importance=candidate.importance if candidate else None,
         starter=candidate.starter if candidate else None,
+        parent=candidate.parent if candidate else None,
         on_front=on_front,
         beaten_by=beating(result.values, references, measure) if result else (),
         below_floor=below_floor(trial, measure),
@@ -53,6 +54,7 @@ def point_of(
 def _result_fields(result: TrialResult, measure: Yardstick) -> dict[str, Any]:
     finite = {name: v for name, v in result.values.items() if math.isfinite(v)}
     return {
+        "steps": result.steps,
         "parameters": result.parameters,
         "bytes": result.bytes,
         "values": finite,

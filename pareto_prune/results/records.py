@@ -69,6 +69,8 @@ class Point(Record):
 
     Attributes:
         state: ``complete``, ``stopped``, ``failed``, ``running`` or ``waiting``.
+        parent: number of the trial whose model it trained further, if it did.
+        steps: that its model was trained for, those of its parents included.
         confirmed: whether the trial was retrained and measured again after the search.
         confirmation: what it was found to be then; ``values`` stay those of the search.
         values: the objectives; of a trial stopped early, as far as they are known.
@@ -92,6 +94,8 @@ class Point(Record):
     strategy: str | None = None
     importance: str | None = None
     starter: str | None = None
+    parent: int | None = None
+    steps: int | None = None
     confirmed: bool = False
     confirmation: Confirmed | None = None
     parameters: int | None = None

@@ -1,14 +1,16 @@
-"""Asks a sampler what a claimed trial is to try."""
+"""Says what a claimed trial is to try: a model trained further, or what a sampler proposes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from functools import partial
 
 from pareto_prune.core.records import Trial
+from pareto_prune.export.kept_models.store import is_there
 from pareto_prune.results.yardstick import yardstick_for
+from pareto_prune.search.promotion import promotes, promotion
 from pareto_prune.search.samplers import Request, Sampler, samplers
 from pareto_prune.search.space import SearchSpace
-from pareto_prune.storage import StoredStudy
+from pareto_prune.storage import PromotedError, StoredStudy
 
 
 class Asker:
@@ -26,10 +28,29 @@ class Asker:
         self._study = study
         self._space = space
         self._sampler = sampler or samplers.create(table.name, table.options, "sampler")
-        self._history = History(space, study.config.objectives, _promising(study), _dense(study))
+        measure = yardstick_for(study.config.objectives, study.reference)
+        promising = partial(measure.promising, dearest=study.config.search.cost_target.high)
+        self._history = History(space, study.config.objectives, promising, measure)
 
     def assign(self, trial: Trial) -> Trial | None:
         """Return the trial with a candidate proposed and written; ``None`` if it was lost."""
+        return self._promoted(trial) or self._proposed(trial)
+
+    def _promoted(self, trial: Trial) -> Trial | None:
+        """Let the trial train a finished model further, where it is time for that."""
+        study = self._study
+        if not promotes(study.config):
+            return None
+        candidate = promotion(study.read(), study.config, _there)
+        if candidate is None:
+            return None
+        try:
+            return study.assign(trial, candidate, self._space)
+        except PromotedError:
+            return None
+
+    def _proposed(self, trial: Trial) -> Trial | None:
+        """Let the trial try what the sampler proposes."""
         history = self._history
         history.update(self._study.history(self._space, history.last, history.unfinished))
         config = self._study.config
@@ -39,13 +60,9 @@ class Asker:
         return self._study.assign(trial, candidate, self._space, proposal.attributes)
 
 
-def _dense(study: StoredStudy) -> Mapping[str, float]:
-    """Return the dense model's objectives; none where they were not taken yet."""
-    return yardstick_for(study.config.objectives, study.reference).reference
-
-
-def _promising(study: StoredStudy) -> Callable[[Mapping[str, float]], bool]:
-    """Return whether values lie within what the study is to find: see :class:`History`."""
-    measure = yardstick_for(study.config.objectives, study.reference)
-    dearest = study.config.search.cost_target.high
-    return lambda values: measure.promising(values, dearest)
+def _there(place: str) -> bool:
+    """Return whether a kept model can be had; a file system that fails has none now."""
+    try:
+        return is_there(place)
+    except Exception:  # every file system has errors of its own
+        return False

@@ -37,6 +37,7 @@ from pareto_prune.results.selection import why_empty
 from pareto_prune.results.standard_error import standard_error
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker import default_name
+from pareto_prune.search.promotion import multiple
 from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.context import TrialContext, context_of
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 SEEDS = 3
 """Retrainings of a trial."""
 LONGER = 3
-"""Steps of each, in multiples of the study's."""
+"""Steps of each, in multiples of the study's; of a promotion at least its own."""
 _LEASE = "confirm"
 
 
@@ -263,7 +264,8 @@ def _again(bench: Bench, trial: Trial, seed: int, check: Callable[[], None]) -> 
 def _longer(
     bench: Bench, candidate: Candidate, seed: int, check: Callable[[], None]
 ) -> TrialContext:
-    return context_of(bench, bench.whole, candidate, seed, check, Timings(), LONGER, order=seed)
+    longer = max(LONGER, multiple(candidate, bench.config))
+    return context_of(bench, bench.whole, candidate, seed, check, Timings(), longer, order=seed)
 
 
 def _retrained(context: TrialContext, model: PreTrainedModel) -> tuple[PreTrainedModel, Quality]:

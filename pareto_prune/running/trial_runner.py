@@ -16,10 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
+from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.core.progress import Progress
-from pareto_prune.core.records import DenseReference, TrialResult
+from pareto_prune.core.records import Candidate, DenseReference, TrialResult
 from pareto_prune.export.kept_models.front_membership import joins
+from pareto_prune.export.kept_models.of_trial import opened_model
 from pareto_prune.export.kept_models.store import Artifacts
+from pareto_prune.export.loading import load
+from pareto_prune.export.manifest import Manifest
+from pareto_prune.results.members import result_of
 from pareto_prune.running.assignment import Assignment
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker import default_name
@@ -28,12 +33,13 @@ from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench, calibrate, prepare
+from pareto_prune.trials.finished import Finished
 from pareto_prune.trials.reference import (
     measured_reference,
     missing_references,
     take_named_references,
 )
-from pareto_prune.trials.trial import Finished, run_trial
+from pareto_prune.trials.trial import run_trial
 
 DENSE_LEASE = "dense"
 """Name of the lease on what is made once a study."""
@@ -61,8 +67,26 @@ class Runner:
             check=assignment.check,
             on_rung=assignment.report_rung,
             rule=lambda: StopRule.of(self.study.read(), self.study.config),
+            began=self._began(assignment.candidate),
         )
         return self._keep(assignment.number, finished)
+
+    def _began(self, candidate: Candidate) -> Finished | None:
+        """Return what a promotion goes on from; ``None`` for any other candidate.
+
+        Raises:
+            TrialError: its model is not there any more, or is damaged.
+        """
+        if candidate.parent is None:
+            return None
+        study, device = self.study.read(), str(self.bench.whole.dense.model.device)
+        parent = next(trial for trial in study.trials if trial.number == candidate.parent)
+        try:
+            with opened_model(study, parent) as folder:
+                plan, model = Manifest.read(folder).plan, load(folder, device=device)
+        except UserError as error:
+            raise TrialError("parent_gone", str(error)) from error
+        return Finished(result_of(parent), plan, model)
 
     def _keep(self, number: int, finished: Finished) -> TrialResult:
         """Keep the model of a trial that joins the front; a full disk costs the model only."""

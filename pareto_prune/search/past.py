@@ -16,7 +16,8 @@ class Past:
     Attributes:
         number: of the trial.
         state: where it stands; failed and unfinished trials count as taken points only.
-        params: values of its genes; ``None`` while nothing was proposed for it.
+        params: values of its genes; ``None`` while nothing was proposed for it, and of a trial
+            that trained the model of another one further.
         values: objectives by name; for a trial stopped early, with the optimistic metric of the
             stop decision.
         violation: sum of how far the study's constraints are violated, scaled; 0 is feasible.

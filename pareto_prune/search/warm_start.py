@@ -93,11 +93,15 @@ def _holds(gene: Gene, value: Value) -> bool:
 
 
 def _deployed(candidate: Candidate, space: SearchSpace) -> Candidate:
-    """Return the candidate without what of its deployment the study does not search."""
+    """Return the candidate without what of its deployment the study does not search.
+
+    Nor is it a promotion here: its model is in the other study.
+    """
     searched = {gene.name for gene in space.genes if gene.field == "deployment"}
     kept = {k: v for k, v in candidate.deployment.items() if DEPLOYMENT + k in searched}
     vocabulary = _vocabulary(candidate, space)
-    return candidate.model_copy(update={"deployment": kept, "vocabulary": vocabulary})
+    own = {"deployment": kept, "vocabulary": vocabulary, "parent": None, "rung": 0}
+    return candidate.model_copy(update=own)
 
 
 def _vocabulary(candidate: Candidate, space: SearchSpace) -> Value:

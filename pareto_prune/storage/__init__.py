@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from pareto_prune.storage.events import StudyEvent
 from pareto_prune.storage.leases import LEASE_SECONDS, SILENT_SECONDS, LeaseLostError
+from pareto_prune.storage.promotions import PromotedError
 from pareto_prune.storage.studies import Storage, StudySummary, open_storage
 from pareto_prune.storage.study import StoredStudy
 from pareto_prune.storage.workers import WorkerStatus
@@ -29,6 +30,7 @@ __all__ = [
     "LEASE_SECONDS",
     "SILENT_SECONDS",
     "LeaseLostError",
+    "PromotedError",
     "Storage",
     "StoredStudy",
     "StudyEvent",

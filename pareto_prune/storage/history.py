@@ -29,8 +29,14 @@ def history_rows(
 
 
 def to_past(row: Row[Any], space: SearchSpace) -> Past:
-    """Return what a sampler knows of one trial."""
+    """Return what a sampler knows of one trial.
+
+    Of a promotion that is its number alone: it tells what more training is worth, not what its
+    candidate is.
+    """
     candidate = candidate_of(row.candidate)
+    if candidate is not None and candidate.parent is not None:
+        return Past(row.number, TrialState(row.state))
     told = json.loads(row.told) if row.told else {}
     return Past(
         number=row.number,

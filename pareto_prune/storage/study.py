@@ -28,6 +28,7 @@ from pareto_prune.storage import (
     history,
     leases,
     optuna_tables,
+    promotions,
     reading,
     standing,
     telling,
@@ -217,6 +218,9 @@ class StoredStudy:
 
         Returns:
             The trial with its candidate; ``None`` where its lease was lost.
+
+        Raises:
+            PromotedError: another trial trains the same model further.
         """
         claim = self._claims[trial.number]
         held = self._write(lambda c: self._assign(c, claim, candidate, space, attributes))
@@ -230,9 +234,10 @@ class StoredStudy:
         space: SearchSpace,
         attributes: Mapping[str, Any] | None,
     ) -> bool:
+        number, trial = claim.number, claim.trial_id
+        promotions.check(connection, self._id, number, candidate)
         if not self._kept(connection, claim.lease, claim.token):
             return False
-        number, trial = claim.number, claim.trial_id
         trial_rows.assign(connection, self._id, number, trial, candidate, space, attributes or {})
         return True
 

@@ -63,9 +63,9 @@ def write_candidate(
     """Write what a trial tries, for Optuna as parameters."""
     change(connection, study, number, candidate=text_of(candidate))
     optuna_tables.set_params(connection, trial_id, space.to_params(candidate), space.stored)
-    if candidate.starter is not None:
-        starter = {"starter": candidate.starter}
-        optuna_tables.set_user_attributes(connection, trial_id, starter)
+    about = {"starter": candidate.starter, "parent": candidate.parent}
+    known = {name: value for name, value in about.items() if value is not None}
+    optuna_tables.set_user_attributes(connection, trial_id, known)
 
 
 def assign(

@@ -28,6 +28,7 @@ from pareto_prune.search.early_stopping import (
 )
 from pareto_prune.trials.context import TrialContext
 from pareto_prune.trials.cross_validation import cross_validated
+from pareto_prune.trials.finished import Finished
 from pareto_prune.trials.objective_values import objective_values
 from pareto_prune.trials.stages import measure_pruned, prune_candidate, quality_of
 
@@ -70,6 +71,21 @@ class Course:
             self.quality = quality_of(context, pruned.model)
         if context.bench.folds:
             self.quality = cross_validated(context)
+
+    def go_on(self, began: Finished) -> None:
+        """Train what another trial ended with further; where that does not help, it stays as it is.
+
+        Args:
+            began: with its plan and model.
+        """
+        context, result = self.context, began.result
+        assert began.plan is not None
+        assert began.model is not None
+        self.pruned = pruned = Pruned(began.plan, began.model)
+        self.measurement, self.quality = result.measurement, result.quality
+        context.used = result.steps
+        if context.finish(pruned.model):
+            self.quality = quality_of(context, pruned.model)
 
     def _is_reference(self) -> bool:
         """Whether this is the dense model just as the study has it."""

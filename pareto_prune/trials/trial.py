@@ -8,6 +8,8 @@
         │        model     │          │ training│            │
         └──────────────────┴──────────┴─────────┴────────────┴─► stop early, if hopeless
 
+A promotion starts where another trial ended: its model is trained on, its costs are known.
+
 Latency and energy depend on the architecture alone, so they are known before the expensive part.
 Strategies that train before they cut spend from the same allowance of steps. What makes a trial
 hopeless stands in :mod:`pareto_prune.search.early_stopping`.
@@ -18,10 +20,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pareto_prune.core.records import (
+    DENSE_STARTER,
     Candidate,
     DenseReference,
     Quality,
@@ -29,7 +30,6 @@ from pareto_prune.core.records import (
     TrialResult,
 )
 from pareto_prune.models.families import architecture as architecture_of
-from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.stock import is_plain
 from pareto_prune.search.early_stopping import (
     Referee,
@@ -38,29 +38,13 @@ from pareto_prune.search.early_stopping import (
     StopRule,
     audited,
 )
+from pareto_prune.search.promotion import multiple
 from pareto_prune.trials.bench import Bench
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from pareto_prune.core.records import DENSE_STARTER
 from pareto_prune.trials.context import context_of
 from pareto_prune.trials.course import Course
+from pareto_prune.trials.finished import Finished
 from pareto_prune.trials.objective_values import check_known, violations
 from pareto_prune.trials.timings import Timings
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A trial that has ended: what it found out, and the plan and model if it got that far.
-
-    Attributes:
-        tokenizer: of the model, where it is not that of the dense model.
-    """
-
-    result: TrialResult
-    plan: PruningPlan | None
-    model: PreTrainedModel | None
-    tokenizer: PreTrainedTokenizerBase | None = None
 
 
 def run_trial(
@@ -72,8 +56,9 @@ def run_trial(
     check: Callable[[], None] = lambda: None,
     on_rung: Callable[[Rung], None] = lambda _: None,
     rule: Callable[[], StopRule] | None = None,
+    began: Finished | None = None,
 ) -> Finished:
-    """Prune, measure, fine-tune and evaluate one candidate.
+    """Prune, measure, fine-tune and evaluate one candidate; train a promoted one further.
 
     Args:
         bench: what the worker holds from trial to trial.
@@ -82,19 +67,22 @@ def run_trial(
         seed: determines all that is random in the trial.
         check: called at every step; raises where the trial must not go on.
         on_rung: told the quality before the fine-tune, and at rungs in it.
-        rule: returns when to stop early as the study stands; ``None`` for never.
+        rule: returns when to stop early as the study stands; ``None`` for never. Promotions are
+            never stopped: nothing was better when they were chosen.
+        began: what a promotion goes on from, with its plan and model; trained in place.
 
     Raises:
         TrialError: the candidate cannot be made, training diverged, memory or time ran out.
     """
     timings, table = Timings(), bench.config.early_stopping
-    judged = rule if table.enabled and candidate.starter != DENSE_STARTER else None
+    judged = rule if table.enabled and _may_stop(candidate) else None
     with timings("other"):
-        context = context_of(bench, bench.whole, candidate, seed, check, timings)
+        longer = multiple(candidate, bench.config)
+        context = context_of(bench, bench.whole, candidate, seed, check, timings, longer)
         referee = Referee(judged, audited(seed, table.audit))
         course = Course(context, reference, referee, on_rung)
         with suppress(StoppedEarlyError):
-            course.run()
+            course.run() if began is None else course.go_on(began)
         result = _result(course)
     seconds = {**timings.seconds, "total": sum(timings.seconds.values())}
     result = result.model_copy(update={"timings": seconds})
@@ -102,6 +90,10 @@ def run_trial(
     if pruned is None:
         return Finished(result, None, None)
     return Finished(result, pruned.plan, pruned.model, context.tokenizer)
+
+
+def _may_stop(candidate: Candidate) -> bool:
+    return candidate.starter != DENSE_STARTER and candidate.rung == 0
 
 
 def _result(course: Course) -> TrialResult:

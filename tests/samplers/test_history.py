@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pareto_prune.core.objectives import OBJECTIVES as OBJECTIVES_BY_NAME
 from pareto_prune.core.records import TrialState
+from pareto_prune.results.yardstick import Yardstick
 from pareto_prune.search.past import Past
 from pareto_prune.search.samplers._history import History
 from tests.samplers.histories import OBJECTIVES, SPACE, complete, drawn, history_of
@@ -113,7 +115,8 @@ def test_what_a_model_came_out_as_is_known_by_gene() -> None:
     kept = tuple(units // (2 if index % 2 == 0 else 4) for index, units in enumerate(SPACE.units))
     values = {"accuracy": 0.8, "latency_ms": 4.0, "energy_j": 0.1}
     dense = {"accuracy": 0.9, "latency_ms": 16.0, "energy_j": 0.24}
-    history = History(SPACE, OBJECTIVES, dense=dense)
+    measure = Yardstick(tuple(OBJECTIVES_BY_NAME[name] for name in OBJECTIVES), dense, 0.5)
+    history = History(SPACE, OBJECTIVES, measure=measure)
     history.update([Past(0, TrialState.COMPLETE, drawn(SPACE, 0), values, kept=kept)])
     found = {gene.name: value for gene, value in zip(SPACE.genes, history.realised[0], strict=True)}
     share = {gene.name: gene.share for gene in SPACE.genes}

@@ -223,10 +223,16 @@ def _let_go(study: Study, present: Mapping[str, int], now: float) -> set[str]:
     over = {trial.number: trial.ended or 0.0 for trial in study.trials if trial.state.finished}
     results = [trial.result for trial in study.trials if trial.result is not None]
     counting = {_name_of(result.artifact) for result in results if result.artifact}
-    left = left_front(study, set(present.values()))
+    left = left_front(study, set(present.values()) - _trained_further(study))
     since = {name: (left if name in counting else over).get(of) for name, of in present.items()}
     late = now - GRACE_SECONDS
     return {name for name, when in since.items() if when is not None and when <= late}
+
+
+def _trained_further(study: Study) -> set[int]:
+    """Return the trials whose models are what a promotion goes on from, or will."""
+    waiting = [one.candidate for one in study.trials if not one.state.finished and one.candidate]
+    return {candidate.parent for candidate in waiting if candidate.parent is not None}
 
 
 def _name_of(place: str) -> str:
@@ -264,13 +270,14 @@ def _removable(place: str, digest: str | None) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # whatever reads it has errors of its own
-        gone = isinstance(error, FileNotFoundError) or not _is_there(place)
+        gone = isinstance(error, FileNotFoundError) or not is_there(place)
         if digest is None or not gone:
             raise
         raise UserError(Problem(place, "was removed while it was read")) from error
 
 
-def _is_there(place: str) -> bool:
+def is_there(place: str) -> bool:
+    """Return whether anything is at a place."""
     fs, path = filesystem(place)
     return bool(fs.exists(path))
 
@@ -283,7 +290,7 @@ def dense_place(root: str, digest: str) -> str:
         digest: SHA-256 of its weights.
     """
     shelf = f"{root}/{_shelf(digest)}/{DENSE_FOLDER}"
-    shelved = local_path(root) is None and _is_there(shelf)
+    shelved = local_path(root) is None and is_there(shelf)
     return shelf if shelved else f"{root}/{DENSE_FOLDER}"
 
 

@@ -176,6 +176,8 @@ def _point(point: Point, names: Sequence[str], candidate: Candidate | None) -> J
         "strategy": point.strategy,
         "importance": point.importance,
         "starter": point.starter,
+        "parent": point.parent,
+        "steps": point.steps,
         "front": point.on_front,
         "confirmed": point.confirmed or None,
         "again": _again(point.confirmation, names) if point.confirmation else None,

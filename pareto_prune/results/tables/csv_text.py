@@ -19,7 +19,7 @@ def front_csv(front: Front) -> str:
     shares = [f"{name}_relative" for name in front.costs]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    tail = ["parameters", "bytes", "confirmed", "reason", "native"]
+    tail = ["parameters", "bytes", "confirmed", "reason", "native", "steps", "parent"]
     sizes = [name for name in tail if name not in names]
     again = [f"{name}_confirmed" for name in names]
     writer.writerow([*head, *names, *bounds, *shares, *sizes, *again])

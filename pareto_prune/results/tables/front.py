@@ -130,7 +130,8 @@ def made_by(point: Point) -> str:
     if point.starter:
         return point.starter
     parts = [part for part in (point.strategy, point.importance) if part]
-    return "/".join(dict.fromkeys(parts)) or "–"
+    made = "/".join(dict.fromkeys(parts)) or "–"
+    return made if point.parent is None else f"{made}, from {point.parent}"
 
 
 def _state(point: Point) -> Text:

@@ -40,14 +40,16 @@ class Completed:
 
     @classmethod
     def of(cls, trial: Trial, measure: Yardstick) -> Self | None:
-        """Return what a trial teaches; ``None`` where it did not run to its end.
+        """Return what a trial teaches; ``None`` where it did not run to its end, or is a promotion.
+
+        A trial is held against those that trained as long: its own promotion may be yet to come.
 
         Args:
             trial: in any state.
             measure: of its study.
         """
         result, metric = trial.result, measure.metric.name
-        if trial.state is not TrialState.COMPLETE or result is None:
+        if trial.state is not TrialState.COMPLETE or result is None or result.candidate.rung:
             return None
         final = result.values.get(metric, math.nan)
         taken = result.rungs if result.steps else ()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
+from pareto_prune.results.yardstick import Yardstick
 from pareto_prune.search.past import Past
 from pareto_prune.search.space import Params, SearchSpace
 
@@ -32,10 +33,12 @@ class History:
         promising: whether values, by name, are worth building on. The others are parents only
             where there are not enough of these: the ends of a front, such as the dense model,
             are infinitely far from their neighbours and would be parents of most candidates.
-        dense: objectives of the dense model by name, where they are known.
+        measure: what values are held against; ``None`` or without the dense model where that is
+            not known.
 
     Attributes:
         space: of the study.
+        measure: as given.
         last: highest number seen, -1 for none.
         unfinished: numbers of the trials whose end was not seen yet.
         scored: rows of the trials that have every objective, in the order they came in.
@@ -48,9 +51,10 @@ class History:
         space: SearchSpace,
         objectives: Sequence[str],
         promising: Promising = lambda _: True,
-        dense: Mapping[str, float] | None = None,
+        measure: Yardstick | None = None,
     ) -> None:
         self.space = space
+        self.measure = measure
         self.objectives = tuple(objectives)
         self.last = -1
         self.unfinished: set[int] = set()
@@ -59,7 +63,7 @@ class History:
         self.cache: dict[Any, Any] = {}
         self._signs = np.array([OBJECTIVES[name].sign for name in objectives], dtype=np.float64)
         self._by_ratio = np.array([OBJECTIVES[name].kind != "quality" for name in objectives])
-        self._promising, self._dense = promising, dict(dense or {})
+        self._promising, self._dense = promising, dict(measure.reference) if measure else {}
         self._pasts: list[Past] = []
         self._rows: dict[int, int] = {}
         self._signatures: list[tuple[Any, ...] | None] = []

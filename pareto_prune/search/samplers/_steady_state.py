@@ -15,6 +15,7 @@ from numpy.random import Generator
 
 from pareto_prune.search.samplers import Proposal, Request
 from pareto_prune.search.samplers._history import Floats, History
+from pareto_prune.search.samplers._placement import placed
 from pareto_prune.search.samplers._ranking import Elite, Ranking
 from pareto_prune.search.samplers._variation import (
     Layout,
@@ -50,6 +51,9 @@ class SteadyState:
         rng = np.random.default_rng((request.seed, request.number))
         layout = layout_of(history)
         elite = self._elite(history)
+        row = placed(layout, history, elite, rng)
+        if row is not None:
+            return Proposal(self.distinct(layout, history, row, rng))
         if len(elite) >= max(2, self.population // _ENOUGH):
             row = self._child(layout, history, elite, rng)
         elif request.number < self.population:

@@ -27,7 +27,8 @@ export const againText = (p) => `confirmed ×${p.again.retrainings}`;
 
 export function madeBy(point) {
   if (point.starter) return point.starter;
-  return [...new Set([point.strategy, point.importance].filter(Boolean))].join("/") || "–";
+  const made = [...new Set([point.strategy, point.importance].filter(Boolean))].join("/") || "–";
+  return point.parent == null ? made : `${made}, from ${point.parent}`;
 }
 
 export const heads = (p) => p.layers.reduce((sum, layer) => sum + layer[0], 0);
@@ -39,11 +40,14 @@ export function shapeText(point) {
   const dense = V.dense && V.dense.layers ? V.dense : null;
   const of = (value, all) => (dense ? `${whole(value)} of ${whole(all)}` : whole(value));
   return `${of(depth(point), dense && dense.layers.length)} layers, ${of(heads(point), dense && heads(dense))} heads, ` +
-    `${of(neurons(point), dense && neurons(dense))} neurons, ${count(point.parameters)} parameters${nativeText(point)}`;
+    `${of(neurons(point), dense && neurons(dense))} neurons, ${count(point.parameters)} parameters${nativeText(point)}${trainedText(point)}`;
 }
 
 /** Whether transformers loads the point's model by the name of its architecture alone. */
 const nativeText = (p) => (p.native == null ? "" : p.native ? "; native: loads with transformers alone" : "; uneven: needs the code exported with it");
+
+/** How long the point's model was trained. */
+const trainedText = (p) => (p.steps ? `; trained for ${whole(p.steps)} steps${p.parent == null ? "" : `, on from trial ${p.parent}`}` : "");
 
 export const layerText = (p) => p.layers.map(([h, n], r) =>
   (h || n ? `layer ${r + 1}: ${h} heads, ${n} neurons` : `layer ${r + 1}: dropped`)).join("; ");
