@@ -38,6 +38,8 @@ TEMPERATURE = 2.0
 """Of the predictions, so that samples that the dense model is sure of count too."""
 NEXT_TO_NOTHING = 48
 """The smallest width that is measured is a unit in so many, and at least one."""
+SPARSE, OF_SIX_LAYERS = 4, 12
+"""Every so manieth batch is measured, of a model with so many sublayers."""
 _FLOOR = 1e-9
 
 
@@ -52,7 +54,8 @@ def sensitivities(
     """Return, for every sublayer, units kept → divergence from the dense model.
 
     The divergence is the task's, at temperature 2. All batches serve the prediction, every fourth
-    one the measurement.
+    one the measurement; of a deep model fewer, since its sublayers are many and each runs what is
+    above it.
 
     Args:
         model: the dense model; unchanged.
@@ -64,7 +67,8 @@ def sensitivities(
     """
     progress = progress or Silent()
     predicted = predicted_losses(model, database, batches, task, generator, progress)
-    measured = measured_losses(model, database, batches[::4], task, progress)
+    every = SPARSE * max(1, len(database.sublayers) // OF_SIX_LAYERS)
+    measured = measured_losses(model, database, batches[::every], task, progress)
     return [corrected(*pair) for pair in zip(predicted, measured, strict=True)]
 
 
