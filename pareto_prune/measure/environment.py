@@ -21,6 +21,7 @@ PACKAGES = (
     "optuna",
     "onnxruntime",
     "onnxruntime-gpu",
+    "openvino",
     "numpy",
     "nvidia-ml-py",
 )

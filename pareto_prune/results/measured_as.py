@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.records import Study
 
-_FORMATS = {"onnxruntime": "onnx", "eager": "huggingface"}
+_FORMATS = {"onnxruntime": "onnx", "openvino": "onnx", "eager": "huggingface"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -183,3 +184,24 @@ def test_the_example_runs_without_torch(tmp_path):
     assert [word for word, _ in pairs][:3] == ["anna", "films", "paris"]
     assert all(tag in (*names, "cut") for _, tag in pairs)
     assert pairs[-1][1] == "cut"
+
+
+def test_the_example_runs_on_the_engine_that_was_measured(tmp_path):
+    """On OpenVINO the example answers as on ONNX Runtime, and needs it no more."""
+    folder = export(tmp_path / "out", made(), examples=examples_of("classification"))
+    texts = ["good fine good", "bad awful"]
+    answers = [ran(folder, texts)]
+    manifest = json.loads((folder / "plan.json").read_text())
+    manifest["card"]["engine"] = "openvino"
+    (folder / "plan.json").write_text(json.dumps(manifest))
+    answers.append(ran(folder, texts, blocked="onnxruntime"))
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == len(texts)
+
+
+def ran(folder, texts, blocked="openvino"):
+    """Return the lines of a folder's example with a package out of reach."""
+    code = BLOCKED.replace("torch", blocked, 1)
+    command = [sys.executable, "-c", code, str(folder / "example.py"), *texts]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [line.rpartition(" ")[0] for line in done.stdout.splitlines()]

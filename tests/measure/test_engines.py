@@ -105,7 +105,7 @@ def test_torchs_threads_are_given_back(name: str) -> None:
 def test_it_says_its_version_and_whether_it_can_be_used(name: str) -> None:
     engine = engines.create(name)
     assert engine.why_not() is None
-    assert engine.version().split()[0] in ("torch", "onnxruntime")
+    assert engine.version().split()[0] in ("torch", "onnxruntime", "openvino")
     assert engine.why_not_on("cpu") is None
     assert "allowed: cpu" in str(engine.why_not_on("tpu"))
     if not torch.cuda.is_available():

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Measurement
-from pareto_prune.export.deployed._folder import ONNX, session_of
+from pareto_prune.export.deployed._folder import GRAPH, ONNX, session_of
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.measure import Measurer, Workload
+from pareto_prune.measure.engines import Session, Settings, engines
 from pareto_prune.measure.environment import environment
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pareto_prune.trials.dense import DenseModel
 
     Inputs = Mapping[str, NDArray[np.int64]]
+
+OPENVINO = "openvino"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,8 @@ def measured(
 ) -> tuple[Measurement, str]:
     """Return what a folder's model costs against the dense one, and the machine.
 
-    A graph is measured as it stands in the folder, the dense model beside it on ONNX Runtime, too.
+    A graph is measured as it stands in the folder, on what the study measured with where that runs
+    graphs and is here, else on ONNX Runtime; so is the dense model beside it.
 
     Raises:
         UserError: the study's engine, meter or device cannot be used here.
@@ -54,10 +58,11 @@ def measured(
         Workload.of(split, config.measure, config.seed) for split in (texts.own, texts.dense)
     )
     if manifest.format == ONNX:
-        table = config.measure.model_copy(update={"engine": "onnxruntime", "device": "cpu"})
+        engine = _engine(manifest)
+        table = config.measure.model_copy(update={"engine": engine, "device": "cpu"})
         measurer = Measurer(table, dense.model, workload)
-        session = FolderSession.of(folder, int(measurer.profile()["threads"]))
-        found = measurer.measure_session(session, own)
+        threads = int(measurer.profile()["threads"])
+        found = measurer.measure_session(_session(folder, engine, threads, table.dtype), own)
     else:
         from pareto_prune.export.loading import load
 
@@ -69,6 +74,20 @@ def measured(
         }
         found = measurer.measure(load(folder), workload=own, fresh=True, **knobs)
     return found, environment(details=measurer.details()).device
+
+
+def _engine(manifest: Manifest) -> str:
+    """Return the engine that a folder's graph is measured on."""
+    own = manifest.card.engine == OPENVINO and engines.create(OPENVINO).why_not() is None
+    return OPENVINO if own else "onnxruntime"
+
+
+def _session(folder: Path, engine: str, threads: int, dtype: str) -> Session:
+    if engine != OPENVINO:
+        return FolderSession.of(folder, threads)
+    from pareto_prune.measure.engines.openvino import OpenVinoSession
+
+    return OpenVinoSession.read(folder / GRAPH, Settings(threads=threads, dtype=dtype))
 
 
 @dataclass(frozen=True)

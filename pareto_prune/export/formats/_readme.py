@@ -10,8 +10,8 @@ from pareto_prune.export.card import Card, CardObjective
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs.tasks import tasks
 
-_ENGINES = {"onnxruntime": "ONNX Runtime", "eager": "PyTorch"}
-_RUNS_ON = {"onnx": "onnxruntime", "huggingface": "eager"}
+_ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "eager": "PyTorch"}
+_RUN_ON = {"onnx": ("onnxruntime", "openvino"), "huggingface": ("eager",)}
 
 
 def write_card(folder: Path, manifest: Manifest, remote_code: bool = False) -> None:
@@ -105,10 +105,10 @@ def _measured(manifest: Manifest) -> str:
     """Say in what the numbers above were taken, and whether that is what the folder holds."""
     card = manifest.card
     taken = f"in {card.dtype} on {_ENGINES.get(str(card.engine), card.engine)}"
-    ours = _RUNS_ON[manifest.format]
-    if (card.dtype, card.engine) == (manifest.dtype, ours):
+    ours = _RUN_ON[manifest.format]
+    if card.dtype == manifest.dtype and card.engine in ours:
         return f"These numbers were taken {taken}, as this folder holds the model."
-    holds = f"{manifest.dtype} for {_ENGINES[ours]}"
+    holds = f"{manifest.dtype} for {_ENGINES[ours[0]]}"
     return (
         f"**These numbers were taken {taken}; this folder holds {holds}.** "
         "`pareto-prune test FOLDER` takes those of this folder."
