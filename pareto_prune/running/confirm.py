@@ -42,6 +42,7 @@ from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.context import TrialContext, context_of
 from pareto_prune.trials.objective_values import objective_values
+from pareto_prune.trials.rate import with_rate
 from pareto_prune.trials.seed import trial_seed
 from pareto_prune.trials.stages import measure_pruned, prune_candidate, quality_of
 from pareto_prune.trials.timings import Timings
@@ -85,7 +86,7 @@ def confirm_study(
     reference = study.reference
     assert reference is not None, "a trial has ended"
     store.fetch_dense(reference.digest)
-    bench = prepare(study.config, store.folder, shown, reference)
+    bench = with_rate(prepare(study.config, store.folder, shown, reference))
     study.bind_profile(bench.measurer.profile())
     found, failed = [], []
     for trial in chosen:

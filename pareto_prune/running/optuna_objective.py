@@ -13,6 +13,7 @@ from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, DenseReference
 from pareto_prune.search.space import Params, SearchSpace
 from pareto_prune.trials.bench import Bench, calibrate, prepare
+from pareto_prune.trials.rate import with_rate
 from pareto_prune.trials.reference import measured_reference
 from pareto_prune.trials.seed import trial_seed
 from pareto_prune.trials.trial import run_trial
@@ -51,7 +52,7 @@ class Objective:
     def _bench(self) -> Bench:
         bench = prepare(self.config, self._folder, self._progress)
         calibrate(bench)
-        return bench
+        return with_rate(bench)
 
     @cached_property
     def _space(self) -> SearchSpace:

@@ -34,6 +34,7 @@ from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench, calibrate, prepare
 from pareto_prune.trials.finished import Finished
+from pareto_prune.trials.rate import with_rate
 from pareto_prune.trials.reference import (
     measured_reference,
     missing_references,
@@ -122,6 +123,7 @@ def runner_of(study: StoredStudy, progress: Progress) -> Runner:
     if bench is None or bench.whole.dense.digest != reference.digest:
         bench = _join(study, kept, progress, reference)
     calibrate(bench)
+    bench = with_rate(bench)
     _take_named_references(study, bench, reference)
     return Runner(study, bench, reference, kept)
 

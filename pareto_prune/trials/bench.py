@@ -69,6 +69,7 @@ class Bench:
         folds: data sets of the cross-validation; empty without one.
         vocabularies: smaller ones, and the texts by their tokens.
         measurer: takes latency and energy against the dense model.
+        rate: share of a candidate's learning rate that its model gets, in (0, 1].
     """
 
     config: StudyConfig
@@ -79,6 +80,7 @@ class Bench:
     measurer: Measurer
     environment: Environment
     progress: Progress
+    rate: float = 1.0
     _lengths: dict[int, tuple[Fold, ...]] = field(default_factory=dict)
 
     def at_length(self, fold: Fold, max_length: int | None) -> Fold:

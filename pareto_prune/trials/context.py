@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pareto_prune.core.architecture import Architecture
@@ -46,6 +46,7 @@ class TrialContext:
         asked: steps of a model as the study has them in mind.
         steps: those of this one, once it is known how much is left of it.
         used: steps taken so far.
+        rate: share of the candidate's learning rate that its model bears.
     """
 
     bench: Bench
@@ -61,6 +62,7 @@ class TrialContext:
     cut_texts: CutTexts | None = None
     part: int = 0
     allotment: Allotment = AS_ASKED
+    rate: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -147,13 +149,24 @@ class TrialContext:
         left = self.steps - self.used
         if left <= 0:
             return False
-        held = self._held_out(self.data)
-        before, weights = self._loss(held, model), _learning(model)
+        before, weights = self.loss(model), _learning(model)
         self._train(model, self.data.train, left, self.fold.kept, None, (), after_step)
-        better = self._loss(held, model) <= before
+        better = self.loss(model) <= before
         if not better:
             _put_back(weights)
         return better
+
+    def loss(self, model: PreTrainedModel) -> float:
+        """Return what the fine-tune minimises, on the slice that it does not learn from."""
+        table, held = self.bench.config.finetune, self._held_out(self.data)
+        with self.timings("evaluate"):
+            return held.loss(model, table.distillation, table.temperature)
+
+    def try_out(self, model: PreTrainedModel, steps: int, rate: float) -> None:
+        """Fine-tune a model that nothing else is done with: a whole schedule of ``steps``."""
+        trial = replace(self, asked=steps, used=0, rate=rate)
+        trial.allotment = replace(self.allotment, longer=1.0)
+        trial._train(model, self.data.train, steps, self.fold.kept, None, ())
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -171,11 +184,6 @@ class TrialContext:
         train, rows = data.train, self.fold.held
         dense = self.fold.teacher.logits(rows)[train.targets(rows)]
         return HeldOut(train.take(rows), dense, self.bench.task)
-
-    def _loss(self, held: HeldOut, model: PreTrainedModel) -> float:
-        table = self.bench.config.finetune
-        with self.timings("evaluate"):
-            return held.loss(model, table.distillation, table.temperature)
 
     def _train(
         self,
@@ -225,7 +233,7 @@ class TrialContext:
         return FinetuneSettings(
             steps=self.steps,
             batch=table.batch,
-            learning_rate=self.candidate.learning_rate * self.allotment.faster,
+            learning_rate=self.rate * self.candidate.learning_rate * self.allotment.faster,
             distillation=table.distillation,
             temperature=table.temperature,
         )
@@ -283,4 +291,5 @@ def context_of(
         asked=0 if candidate.starter == DENSE_STARTER else longer * bench.config.finetune.steps,
         generator=torch.Generator().manual_seed(seed),
         order=bench.config.seed if order is None else order,
+        rate=bench.rate,
     )
