@@ -30,7 +30,7 @@ from pareto_prune.trials.stages import prune_candidate
 from pareto_prune.trials.timings import Timings
 
 _CODE = (__file__, allotment.__file__, finetune.__file__)
-SHARES = (1.0, 0.5, 0.25, 0.125)
+SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 STEPS = 40
 """Of the test, at most those of a trial."""
 SPARSITY = 0.88
