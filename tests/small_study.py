@@ -37,7 +37,7 @@ def make_study(folder: Path, **tables: dict[str, Any]) -> Path:
             "references": [],
         },
         "calibration": {"samples": 32, "sensitivity_samples": 16},
-        "finetune": {"steps": 3, "batch": 8, "by_size": False},
+        "finetune": {"steps": 3, "batch": 8, "by_size": False, "find_rate": False},
         "limits": {"trials": 4},
     }
     for name, table in tables.items():

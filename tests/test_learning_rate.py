@@ -67,7 +67,7 @@ class TestInAStudy:
             folder,
             measure={"engine": "eager"},
             search={"learning_rate": rates},
-            finetune={"steps": 20, "by_size": True, **finetune},
+            finetune={"steps": 20, "by_size": True, "find_rate": True, **finetune},
         )
         return prepare(read_study(study), folder / "out", Silent())
 
