@@ -46,11 +46,11 @@ def test_what_ruins_the_model_is_passed_by() -> None:
     """At both of the highest rates the loss is that of chance: alike, and no reason to stay."""
     assert chosen(0.4, 0.69, 0.69, 0.35, 0.36) == (0.25, 4)
     assert chosen(0.4, math.inf, math.nan, 0.39, 0.38) == (0.25, 4)
-    assert chosen(0.4, 0.69, 0.68, 0.67, 0.66) == (0.125, 4)
-    assert chosen(0.4, *[math.inf] * 4) == (0.125, 4)
+    assert chosen(0.4, 0.69, 0.68, 0.67, 0.66, 0.65) == (SHARES[-1], 5)
+    assert chosen(0.4, *[math.inf] * 5) == (SHARES[-1], 5)
 
 
-@given(st.floats(0.1, 2.0), st.lists(st.floats(0.0, 3.0), min_size=4, max_size=4))
+@given(st.floats(0.1, 2.0), st.lists(st.floats(0.0, 3.0), min_size=5, max_size=5))
 def test_never_worse_than_the_full_rate(before: float, losses: list[float]) -> None:
     found, _ = chosen(before, *losses)
     assert losses[SHARES.index(found)] <= losses[0]
