@@ -90,10 +90,23 @@ def test_a_fine_tune_that_makes_a_model_worse_is_undone(bench: Bench) -> None:
 
 def test_a_fine_tune_that_makes_it_better_stays(bench: Bench) -> None:
     model = cut_to(bench, 1, 8)
-    held = context(bench)._held_out(bench.whole.data)
-    before = held.loss(model, 0.5, 2.0)
+    before = context(bench).apart(model)
     assert context(bench, rate=1e-3).finish(model)
-    assert held.loss(model, 0.5, 2.0) < before
+    assert context(bench).apart(model) < before
+
+
+def test_it_is_judged_by_texts_that_the_dense_model_has_not_learned_by_heart(
+    bench: Bench,
+) -> None:
+    """On validation texts, whose labels are not looked at."""
+    model, validation = cut_to(bench, 1, 8), bench.whole.data.validation
+    found = context(bench).apart(model)
+    wanted = torch.from_numpy(logits_of(bench.whole.dense.model, validation))
+    given = torch.from_numpy(logits_of(model, validation))
+    assert found == pytest.approx(float(bench.task.divergence(given, wanted, 2.0).mean()), rel=1e-5)
+    validation.labels[:] = 1 - validation.labels
+    assert context(bench).apart(model) == found
+    validation.labels[:] = 1 - validation.labels
 
 
 def test_no_trial_learns_from_what_it_is_judged_by(
@@ -103,7 +116,7 @@ def test_no_trial_learns_from_what_it_is_judged_by(
     assert len(fold.held) == len(fold.data.train) // 10
     assert sorted([*fold.held, *fold.kept]) == list(range(len(fold.data.train)))
     model, swapped = cut_to(bench, 1, 8), cut_to(bench, 1, 8)
-    monkeypatch.setattr(TrialContext, "loss", lambda *_: 0.0)  # whatever comes of it stays
+    monkeypatch.setattr(TrialContext, "apart", lambda *_: 0.0)  # whatever comes of it stays
     context(bench).finish(model)
     labels = fold.data.train.labels
     labels[fold.held] = 1 - labels[fold.held]

@@ -326,7 +326,7 @@ def always_better(monkeypatch: pytest.MonkeyPatch, up_to: int = 9) -> None:
     """Let every training up to a rung be kept, and the metric grow with the steps."""
     from pareto_prune.trials import context, course
 
-    def loss(self: TrialContext, _: Any) -> float:
+    def apart(self: TrialContext, _: Any) -> float:
         return -self.used if self.candidate.rung <= up_to else self.used
 
     def quality(self: TrialContext, model: Any, rung: bool = False) -> Any:
@@ -337,5 +337,5 @@ def always_better(monkeypatch: pytest.MonkeyPatch, up_to: int = 9) -> None:
         return known.model_copy(update={"metrics": {**known.metrics, "accuracy": grown}})
 
     taken = course.quality_of
-    monkeypatch.setattr(context.TrialContext, "loss", loss)
+    monkeypatch.setattr(context.TrialContext, "apart", apart)
     monkeypatch.setattr(course, "quality_of", quality)

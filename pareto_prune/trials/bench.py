@@ -32,6 +32,7 @@ from pareto_prune.trials.calibration import StudyCalibration
 from pareto_prune.trials.cut_vocabulary import CutTexts, StudyVocabularies, check_vocabulary
 from pareto_prune.trials.dense import DenseModel, make_dense
 from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
+from pareto_prune.trials.held_out import Unseen
 from pareto_prune.trials.joining import check_data, load_kept, load_standing
 from pareto_prune.trials.teacher import Teacher
 
@@ -46,8 +47,9 @@ class Fold:
     Attributes:
         teacher: gives the dense model's logits on the training split.
         kept: training rows that trials learn from.
-        held: those that they may test on as they go.
+        held: those that strategies may test on as they go.
         rung: validation rows that a rung looks at.
+        unseen: validation rows that fine-tunes are judged by, and what the dense model says there.
     """
 
     data: TaskData
@@ -57,6 +59,7 @@ class Fold:
     kept: Indices
     held: Indices
     rung: Indices
+    unseen: Unseen
     calibration: StudyCalibration
 
 
@@ -122,7 +125,9 @@ def _shortened(bench: Bench, max_length: int) -> Iterator[Fold]:
     parts = folds(data, len(bench.folds), config.seed) if bench.folds else []
     for fold, part in zip((bench.whole, *bench.folds), (data, *parts), strict=True):
         kept, held = _held_out(part, config.seed)
-        yield replace(fold, data=part, kept=kept, held=held, rung=_rung(part, config))
+        rung = _rung(part, config)
+        unseen = Unseen(fold.dense.model, part.validation, rung)
+        yield replace(fold, data=part, kept=kept, held=held, rung=rung, unseen=unseen)
 
 
 def prepare(
@@ -208,7 +213,7 @@ def _fold(
     costs: EngineCosts,
     progress: Progress,
 ) -> Fold:
-    kept, held = _held_out(data, config.seed)
+    (kept, held), rung = _held_out(data, config.seed), _rung(data, config)
     return Fold(
         data=data,
         dense=dense,
@@ -216,7 +221,8 @@ def _fold(
         teacher=Teacher(dense.model, dense.digest, data.train, progress),
         kept=kept,
         held=held,
-        rung=_rung(data, config),
+        rung=rung,
+        unseen=Unseen(dense.model, data.validation, rung),
         calibration=StudyCalibration(config, dense, data, progress, costs),
     )
 

@@ -142,25 +142,31 @@ class TrialContext:
     def finish(self, model: PreTrainedModel, after_step: Callable[[], None] = lambda: None) -> bool:
         """Fine-tune for all steps that are left; return whether the model is better for it.
 
-        Better is a smaller loss of the fine-tune itself on the slice of the training data that it
-        does not learn from. A model that is not is put back as it was.
+        Better is nearer to the dense model, as :meth:`apart` has it. A model that is not is put
+        back as it was.
         """
         self.allot(model)
         left = self.steps - self.used
         if left <= 0:
             return False
-        before, weights = self.loss(model), _learning(model)
+        before, weights = self.apart(model), _learning(model)
         self._train(model, self.data.train, left, self.fold.kept, None, (), after_step)
-        better = self.loss(model) <= before
+        better = self.apart(model) <= before
         if not better:
             _put_back(weights)
         return better
 
-    def loss(self, model: PreTrainedModel) -> float:
-        """Return what the fine-tune minimises, on the slice that it does not learn from."""
-        table, held = self.bench.config.finetune, self._held_out(self.data)
+    def apart(self, model: PreTrainedModel) -> float:
+        """Return how far the predictions are from the dense ones, on texts new to both.
+
+        The divergence at the temperature of the fine-tune, on some of the validation texts without
+        their labels, so that nothing is chosen by what it is scored by.
+        """
+        unseen = self.fold.unseen
+        texts = self.data.validation.take(unseen.rows)
         with self.timings("evaluate"):
-            return held.loss(model, table.distillation, table.temperature)
+            found = HeldOut(texts, unseen.dense, self.bench.task)
+            return found.divergence(model, self.bench.config.finetune.temperature)
 
     def try_out(self, model: PreTrainedModel, steps: int, rate: float) -> None:
         """Fine-tune a model that nothing else is done with: a whole schedule of ``steps``."""

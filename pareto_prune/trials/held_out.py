@@ -1,15 +1,16 @@
-"""How a model does on training data that no trial learns from."""
+"""How far a model is from the dense one on texts that it does not learn from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pareto_prune.inputs.examples import Split, labelled
+from pareto_prune.inputs.examples import Indices, Split, labelled
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.trials.evaluation import logits_of
 
@@ -19,34 +20,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A slice of the training split, and what the dense model says to it.
+    """Some texts, and what the dense model says to them. Their labels are not looked at.
 
     Attributes:
-        split: the slice.
+        split: the texts.
         dense: the dense model's logits, shape (targets, outputs).
-        task: has loss and divergence.
+        task: has the divergence.
     """
 
     split: Split
     dense: NDArray[np.float32]
     task: Task
 
-    def divergence(self, model: PreTrainedModel) -> float:
+    def divergence(self, model: PreTrainedModel, temperature: float = 1.0) -> float:
         """Return the mean divergence from the dense predictions, in nats."""
-        logits, dense, _ = self._scored(model)
-        return float(self.task.divergence(logits, dense, 1.0).mean())
-
-    def loss(self, model: PreTrainedModel, distillation: float, temperature: float) -> float:
-        """Return what a fine-tune minimises: see :func:`~pareto_prune.trials.finetune.finetune`."""
-        logits, dense, labels = self._scored(model)
-        distilled = self.task.divergence(logits, dense, temperature).mean()
-        own = self.task.loss(logits, labels)
-        return float((1 - distillation) * own + distillation * distilled)
-
-    def _scored(self, model: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return logits, the dense model's, and labels, of what has a label."""
-        labels = torch.from_numpy(self.split.labels)
-        known = labelled(labels)
+        known = labelled(torch.from_numpy(self.split.labels))
         found = (logits_of(model, self.split), self.dense)
         logits, dense = (torch.from_numpy(one)[known] for one in found)
-        return logits, dense, labels[known]
+        return float(self.task.divergence(logits, dense, temperature).mean())
+
+
+class Unseen:
+    """Texts that the dense model has not learned from either: some of the validation split.
+
+    On those it has learned from, a model that was only cut and repaired still says what the dense
+    one has learned by heart, and any training looks harmful.
+
+    Args:
+        model: the dense model.
+        validation: the split.
+        rows: of the texts in it.
+    """
+
+    def __init__(self, model: PreTrainedModel, validation: Split, rows: Indices) -> None:
+        self._model, self._validation, self.rows = model, validation, rows
+
+    @cached_property
+    def dense(self) -> NDArray[np.float32]:
+        """The dense model's logits, shape (targets, outputs)."""
+        return logits_of(self._model, self._validation.take(self.rows))

@@ -3,8 +3,9 @@
 What trains a model of 384 channels well ruins one of 768: the loss jumps, does not come back, and
 the fine-tune is undone. So one small model, for which rates are highest, is trained for some steps
 at the rate that it would get, at half of it, and so on (a coarse form of the range test of Smith
-2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3). What does best on
-training data held out is the share of its learning rate that every candidate of the study gets.
+2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3). What comes nearest to
+the dense model on texts new to both is the share of its learning rate that every candidate of the
+study gets.
 """
 
 from __future__ import annotations
@@ -99,9 +100,9 @@ def _tested(bench: Bench, steps: int) -> float:
             context.try_out(trained, steps, share)
         except TrialError:
             return math.inf
-        return context.loss(trained)
+        return context.apart(trained)
 
-    return best(context.loss(model), loss_at)
+    return best(context.apart(model), loss_at)
 
 
 def _candidate(bench: Bench) -> Candidate:
