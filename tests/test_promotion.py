@@ -21,7 +21,7 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.tables.csv_text import front_csv
 from pareto_prune.running.confirm import confirm_study
 from pareto_prune.search.early_stopping import StopRule
-from pareto_prune.search.promotion import multiple, promoted, promotion
+from pareto_prune.search.promotion import Promotions, multiple, promoted
 from pareto_prune.storage import PromotedError, StoredStudy, open_storage
 from pareto_prune.trials import bench
 from pareto_prune.trials.context import TrialContext
@@ -59,7 +59,7 @@ def next_of(*trials: Trial, **tables: Any) -> tuple[int | None, int] | None:
     """Return (parent, rung) of what is promoted next."""
     study = study_of(*trials)
     config = StudyConfig.from_json({**study.config, **tables})
-    found = promotion(study, config)
+    found = Promotions(config).next(study)
     return None if found is None else (found.parent, found.rung)
 
 
@@ -110,10 +110,34 @@ def test_studies_without(tables: dict[str, Any]) -> None:
 def test_a_model_that_cannot_be_had_is_passed_over() -> None:
     study = study_of(DENSE, GOOD, FAR, BEATEN)
     config = StudyConfig.from_json(study.config)
-    found = promotion(study, config, lambda place: place != "/models/2")
+    found = Promotions(config).next(study, lambda place: place != "/models/2")
     assert found is not None
     assert found.parent == 1
-    assert promotion(study, config, lambda _: False) is None
+    assert Promotions(config).next(study, lambda _: False) is None
+
+
+def test_what_is_kept_from_ask_to_ask_says_what_the_whole_study_says() -> None:
+    """As trials end one after the other, and every promotion that is due is made."""
+    trials, kept_up, made = [DENSE], None, 0
+    for number in range(1, 40):
+        study = study_of(*trials)
+        config = StudyConfig.from_json(study.config)
+        kept_up = kept_up or Promotions(config)
+        due = kept_up.next(study)
+        assert due == Promotions(config).next(study)
+        parent = None if due is None else trials[due.parent]
+        made += parent is not None
+        cost = 14.0 - (number * 7 % 13)
+        new = (
+            kept(number, 0.78 + 0.004 * cost, cost)
+            if parent is None
+            else on_from(parent, number, parent.result.values["accuracy"] + 0.003)
+        )
+        running = new.model_copy(update={"state": TrialState.RUNNING, "result": None})
+        again = kept_up.next(study_of(*trials, running))
+        assert again == Promotions(config).next(study_of(*trials, running))
+        trials.append(new)
+    assert made > 5
 
 
 def test_steps_are_multiples() -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from pareto_prune.core.records import Trial
 from pareto_prune.export.kept_models.store import is_there
 from pareto_prune.results.yardstick import yardstick_for
-from pareto_prune.search.promotion import promotes, promotion
+from pareto_prune.search.promotion import Promotions, promotes
 from pareto_prune.search.samplers import Request, Sampler, samplers
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import PromotedError, StoredStudy
@@ -28,6 +28,7 @@ class Asker:
         self._study = study
         self._space = space
         self._sampler = sampler or samplers.create(table.name, table.options, "sampler")
+        self._promotions = Promotions(study.config)
         measure = yardstick_for(study.config.objectives, study.reference)
         promising = partial(measure.promising, dearest=study.config.search.cost_target.high)
         self._history = History(space, study.config.objectives, promising, measure)
@@ -41,7 +42,7 @@ class Asker:
         study = self._study
         if not promotes(study.config):
             return None
-        candidate = promotion(study.read(), study.config, _there)
+        candidate = self._promotions.next(study.read(), _there)
         if candidate is None:
             return None
         try:

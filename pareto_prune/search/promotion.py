@@ -18,36 +18,17 @@ most goes first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import DENSE_STARTER, Candidate, Study, Trial, TrialState
 from pareto_prune.results.members import members_of
-from pareto_prune.results.yardstick import Yardstick, yardstick
+from pareto_prune.results.yardstick import Yardstick, yardstick_for
 
 
 def promotes(config: StudyConfig) -> bool:
     """Whether trials of a study are promoted at all."""
     return config.promotion.enabled and config.search.folds == 1 and config.finetune.steps > 0
-
-
-def promotion(
-    study: Study, config: StudyConfig, there: Callable[[str], bool] = lambda _: True
-) -> Candidate | None:
-    """Return the candidate of the next promotion; ``None`` where it is not time for one.
-
-    Args:
-        study: as it stands, running trials included.
-        config: of the study.
-        there: whether the model that is kept at a place can be had.
-    """
-    measure, table = yardstick(study), config.promotion
-    if not promotes(config) or not measure.complete:
-        return None
-    for rung in reversed(range(table.rungs)):
-        for trial in _due(study.trials, rung, measure, table.factor):
-            if trial.result and trial.result.artifact and there(trial.result.artifact):
-                return promoted(trial)
-    return None
 
 
 def promoted(trial: Trial) -> Candidate:
@@ -64,17 +45,91 @@ def multiple(candidate: Candidate, config: StudyConfig) -> int:
     return int(config.promotion.factor**candidate.rung)
 
 
-def _due(trials: Sequence[Trial], rung: int, measure: Yardstick, factor: int) -> list[Trial]:
-    """Return the trials of a rung that may go on now, the most to be won back first."""
-    peers = [trial for trial in trials if _on_rung(trial, rung)]
-    gone = {trial.candidate.parent for trial in trials if trial.candidate} - {None}
-    ended = [trial for trial in peers if trial.state in (TrialState.COMPLETE, TrialState.STOPPED)]
-    if len(ended) // factor <= sum(trial.number in gone for trial in ended):
-        return []
-    dense = measure.reference[measure.metric.name]
-    lost = {trial.number: dense - _metric(trial, measure) for trial in members_of(ended, measure)}
-    waiting = [t for t in ended if lost.get(t.number, 0.0) > 0 and t.number not in gone]
-    return sorted(waiting, key=lambda trial: -lost[trial.number])
+class Promotions:
+    """The rungs of a study, kept up to date as its trials end.
+
+    A finished trial never changes, and what was beaten once stays beaten: an ask looks at what
+    ended since the last one, however many trials there are.
+
+    Args:
+        config: of the study.
+    """
+
+    def __init__(self, config: StudyConfig) -> None:
+        self._config = config
+        self._rungs = tuple(_Rung() for _ in range(config.promotion.rungs))
+        self._seen: set[int] = set()
+
+    def next(self, study: Study, there: Callable[[str], bool] = lambda _: True) -> Candidate | None:
+        """Return the candidate of the next promotion; ``None`` where it is not time for one.
+
+        Args:
+            study: as it stands, running trials included.
+            there: whether the model that is kept at a place can be had.
+        """
+        measure = yardstick_for(self._config.objectives, study.reference)
+        if not promotes(self._config) or not measure.complete:
+            return None
+        new = [trial for trial in study.trials if trial.number not in self._seen]
+        self._take([trial for trial in new if trial.state.finished], measure)
+        for level, rung in reversed(tuple(enumerate(self._rungs))):
+            gone = rung.gone | _parents(new, level + 1)
+            for trial in rung.due(gone, measure, self._config.promotion.factor):
+                if trial.result and trial.result.artifact and there(trial.result.artifact):
+                    return promoted(trial)
+        return None
+
+    def _take(self, over: Sequence[Trial], measure: Yardstick) -> None:
+        """Take in trials that have ended."""
+        self._seen.update(trial.number for trial in over)
+        for level, rung in enumerate(self._rungs):
+            rung.gone |= _parents(over, level + 1)
+            rung.take([trial for trial in over if _on_rung(trial, level)], measure)
+
+
+@dataclass
+class _Rung:
+    """The trials that trained as long, as far as they have ended.
+
+    Attributes:
+        ended: how many did not fail.
+        front: those of them that nothing beats.
+        gone: numbers of those whose promotion has ended.
+    """
+
+    ended: int = 0
+    front: list[Trial] = field(default_factory=list)
+    gone: set[int] = field(default_factory=set)
+
+    def take(self, over: Sequence[Trial], measure: Yardstick) -> None:
+        """Take in trials that have ended."""
+        known = [t for t in over if t.state in (TrialState.COMPLETE, TrialState.STOPPED)]
+        if known:
+            self.ended += len(known)
+            self.front = members_of([*self.front, *known], measure)
+
+    def due(self, gone: set[int], measure: Yardstick, factor: int) -> list[Trial]:
+        """Return the trials that may go on now, the most to be won back first.
+
+        Args:
+            gone: numbers of those that went on, running promotions included.
+            measure: what values are held against.
+            factor: one in so many goes on.
+        """
+        if self.ended // factor <= len(gone):
+            return []
+        dense = measure.reference[measure.metric.name]
+        waiting = [trial for trial in self.front if trial.number not in gone]
+        behind = [trial for trial in waiting if _metric(trial, measure) < dense]
+        return sorted(behind, key=lambda trial: _metric(trial, measure))
+
+
+def _parents(trials: Sequence[Trial], rung: int) -> set[int]:
+    """Return the numbers of the trials that those on a rung went on from."""
+    found = {
+        trial.candidate.parent for trial in trials if trial.candidate and _on_rung(trial, rung)
+    }
+    return {number for number in found if number is not None}
 
 
 def _on_rung(trial: Trial, rung: int) -> bool:

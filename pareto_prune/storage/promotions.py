@@ -31,7 +31,7 @@ def check(connection: Connection, study: int, number: int, candidate: Candidate)
         return
     lock_study(connection, study)
     others = (trials.c.study_id == study) & (trials.c.number != number)
-    later = others & (trials.c.number > candidate.parent) & trials.c.candidate.is_not(None)
-    for text in connection.scalars(select(trials.c.candidate).where(later)):
+    named = trials.c.candidate.contains(f'"parent": {candidate.parent}')
+    for text in connection.scalars(select(trials.c.candidate).where(others & named)):
         if json.loads(text).get("parent") == candidate.parent:
             raise PromotedError(candidate.parent)

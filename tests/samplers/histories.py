@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pareto_prune.core.objectives import OBJECTIVES as BY_NAME
 from pareto_prune.core.records import TrialState
+from pareto_prune.results.yardstick import Yardstick
 from pareto_prune.search.past import Past
 from pareto_prune.search.samplers import Request, Sampler
 from pareto_prune.search.samplers._history import History
@@ -17,6 +19,8 @@ from tests.storage.scripted import space_of, study_config, values_of
 CONFIG = study_config(trials=150)
 SPACE = space_of(CONFIG)
 OBJECTIVES = CONFIG.objectives
+DENSE = {"accuracy": 0.9, "latency_ms": 12.0, "energy_j": 0.12}
+MEASURE = Yardstick(tuple(BY_NAME[name] for name in OBJECTIVES), DENSE, 0.5)
 
 
 def drawn(space: SearchSpace, seed: int) -> dict[str, Any]:
@@ -37,16 +41,20 @@ def complete(number: int, params: Mapping[str, Any], **changes: Any) -> Past:
     return Past(number=number, **(given | changes))
 
 
-def history_of(pasts: Iterable[Past], space: SearchSpace = SPACE) -> History:
+def history_of(
+    pasts: Iterable[Past], space: SearchSpace = SPACE, measure: Yardstick | None = None
+) -> History:
     """Return a history that has seen the given trials."""
-    history = History(space, OBJECTIVES)
+    history = History(space, OBJECTIVES, measure=measure)
     history.update(pasts)
     return history
 
 
-def random_history(trials: int, space: SearchSpace = SPACE) -> History:
+def random_history(
+    trials: int, space: SearchSpace = SPACE, measure: Yardstick | None = None
+) -> History:
     """Return a history of random candidates with scripted values."""
-    return history_of((complete(n, drawn(space, n)) for n in range(trials)), space)
+    return history_of((complete(n, drawn(space, n)) for n in range(trials)), space, measure)
 
 
 def searched(sampler: Sampler, trials: int, seed: int = 0, workers: int = 1) -> list[Past]:
