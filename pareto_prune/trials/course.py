@@ -83,6 +83,7 @@ class Course:
         assert began.model is not None
         self.pruned = pruned = Pruned(began.plan, began.model)
         self.measurement, self.quality = result.measurement, result.quality
+        self.rungs = list(result.rungs)
         context.used = result.steps
         if context.finish(pruned.model):
             self.quality = quality_of(context, pruned.model)
