@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,20 @@ import pytest
 
 from pareto_prune import api
 from pareto_prune.core.config import StudyConfig
-from pareto_prune.core.errors import TrialError
+from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Trial, TrialState
 from pareto_prune.export.kept_models.store import Artifacts
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.models.families import architecture
 from pareto_prune.results.front import front_of
 from pareto_prune.results.tables.csv_text import front_csv
-from pareto_prune.running.confirm import confirm_study
+from pareto_prune.running import confirm, trial_runner
 from pareto_prune.search.early_stopping import StopRule
-from pareto_prune.search.promotion import Promotions, multiple, promoted
+from pareto_prune.search.promotion import Promotions, multiple, origin, promoted
 from pareto_prune.storage import PromotedError, StoredStudy, open_storage
 from pareto_prune.trials import bench
 from pareto_prune.trials.context import TrialContext
+from pareto_prune.trials.seed import trial_seed
 from tests.small_study import ScriptedMeasurer, make_study, model_of
 from tests.storage.scripted import result_of, space_of, study_config
 from tests.synthetic import study_of, trial
@@ -140,6 +142,13 @@ def test_what_is_kept_from_ask_to_ask_says_what_the_whole_study_says() -> None:
     assert made > 5
 
 
+def test_a_promotion_was_pruned_by_the_first_of_its_line() -> None:
+    first = on_from(FAR, 3, 0.81)
+    second = on_from(first, 5, 0.82)
+    study = study_of(DENSE, GOOD, FAR, first, kept(4, 0.7, 9.0), second)
+    assert [origin(study, one) for one in (GOOD, FAR, first, second)] == [1, 2, 2, 2]
+
+
 def test_steps_are_multiples() -> None:
     config = study_config(promotion={"factor": 4})
     assert [multiple(one, config) for one in (GOOD.candidate, promoted(GOOD))] == [1, 4]
@@ -231,90 +240,149 @@ class TestInAStorage:
 
 
 STEPS = 3
+BEGUN = 3
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A study whose trials are over but for promotions; tests go on with copies of it."""
+
+    folder: Path
+    cache: str
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder}/study.db"
+
+    def run(self, name: str, trials: int) -> None:
+        tables = {"promotion": {"factor": 2}, "limits": {"trials": trials}}
+        file = make_study(self.folder, **tables)
+        file.write_text(file.read_text().replace('name = "small"', f'name = "{name}"'))
+        api.run(file, self.url, output=self.folder / "out")
+
+    def copied(self, name: str, trials: int) -> StoredStudy:
+        """Go on with a copy to so many trials."""
+        open_storage(self.url).copy("small", name)
+        self.run(name, trials)
+        return self.study(name)
+
+    def study(self, name: str) -> StoredStudy:
+        return open_storage(self.url).open_study(name)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A study that was gone on with, and what its trainings were: (rung, from step, to step)."""
+
+    study: StoredStudy
+    trials: tuple[Trial, ...]
+    seen: tuple[tuple[int, int, int], ...]
+
+    @property
+    def later(self) -> list[Trial]:
+        return [one for one in self.trials if one.candidate.rung]
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
+    folder = tmp_path_factory.mktemp("begun")
+    found = Begun(folder, str(folder / "cache"))
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch, found)
+        always_better(patch)
+        found.run("small", BEGUN)
+    return found
+
+
+@pytest.fixture(scope="module")
+def ran(begun: Begun) -> Ran:
+    seen: list[tuple[int, int, int]] = []
+    train = TrialContext._train
+
+    def noted(self: TrialContext, model: Any, data: Any, steps: int, *rest: Any) -> None:
+        seen.append((self.candidate.rung, self.used, self.used + steps))
+        train(self, model, data, steps, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch, begun)
+        always_better(patch)
+        patch.setattr(TrialContext, "_train", noted)
+        study = begun.copied("ran", 8)
+    return Ran(study, study.read().trials, tuple(seen))
 
 
 @pytest.mark.slow
 class TestInAStudy:
     @pytest.fixture(autouse=True)
-    def scripted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(bench, "_measurer", lambda _c, dense, *_: ScriptedMeasurer(dense.model))
+    def alike(self, begun: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
+        scripted(monkeypatch, begun)
 
-    @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path}/study.db"
-
-    def run(self, tmp_path: Path, url: str, trials: int, **tables: Any) -> tuple[Trial, ...]:
-        tables = {"promotion": {"factor": 2}, "limits": {"trials": trials}} | tables
-        api.run(make_study(tmp_path, **tables), url, output=tmp_path / "out")
-        return open_storage(url).open_study("small").read().trials
-
-    def test_it_goes_on_from_the_weights_under_the_same_plan(
-        self, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        always_better(monkeypatch)
-        trials = self.run(tmp_path, url, 10)
-        later = [one for one in trials if one.candidate.parent is not None]
-        assert {one.candidate.rung for one in later} >= {1}
-        for one in later:
-            parent = trials[one.candidate.parent].result
+    def test_it_goes_on_from_the_weights_under_the_same_plan(self, ran: Ran) -> None:
+        assert {one.candidate.rung for one in ran.later} == {1, 2}
+        for one in ran.later:
+            parent = ran.trials[one.candidate.parent].result
             assert one.result.plan_digest == parent.plan_digest
             assert one.result.measurement == parent.measurement
             assert (parent.steps, one.result.steps) == (
                 STEPS * 2 ** (one.candidate.rung - 1),
                 STEPS * 2**one.candidate.rung,
             )
+            assert one.result.rungs == parent.rungs
             assert "prune" not in one.result.timings
             assert "measure" not in one.result.timings
-        assert len({one.candidate.parent for one in later}) == len(later)
+        assert len({one.candidate.parent for one in ran.later}) == len(ran.later)
 
-    def test_training_in_two_parts_is_training_in_one(
-        self, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_training_in_two_parts_is_training_in_one(self, ran: Ran) -> None:
         """The examples of each step and its learning rate are those of the longer schedule."""
+        assert {one for one in ran.seen if one[0] == 1} == {(1, STEPS, 2 * STEPS)}
+
+    def test_its_exported_and_confirmed_models_are_the_longer_trained(
+        self, ran: Ran, begun: Begun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         always_better(monkeypatch)
-        seen: list[tuple[int, int, int]] = []
-        train = TrialContext._train
-
-        def noted(self: TrialContext, model: Any, data: Any, steps: int, *rest: Any) -> None:
-            seen.append((self.candidate.rung, self.used, self.used + steps))
-            train(self, model, data, steps, *rest)
-
-        monkeypatch.setattr(TrialContext, "_train", noted)
-        self.run(tmp_path, url, 8)
-        assert {one for one in seen if one[0] == 1} == {(1, STEPS, 2 * STEPS)}
+        later = next(one for one in ran.later if one.candidate.rung == 2 and one.result.artifact)
+        folder = model_of(begun.folder / "out" / "small" / "trials", later.number)
+        assert Manifest.read(folder).plan.digest() == later.result.plan_digest
+        seeds: list[int] = []
+        prune = confirm.prune_candidate
+        noted = lambda context: seeds.append(context.seed) or prune(context)  # noqa: E731
+        monkeypatch.setattr(confirm, "prune_candidate", noted)
+        (found,) = confirm.confirm_study(ran.study, [later.number])
+        assert found.steps == STEPS * 4
+        first = ran.trials[ran.trials[later.candidate.parent].candidate.parent]
+        assert first.candidate.rung == 0
+        assert seeds == [trial_seed(ran.study.config.seed, first.number)]
 
     def test_one_that_does_not_help_is_no_second_point(
-        self, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+        self, begun: Begun, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         always_better(monkeypatch, up_to=0)
-        trials = self.run(tmp_path, url, 10)
-        later = [one for one in trials if one.candidate.parent is not None]
+        study = begun.copied("undone", 5).read()
+        later = [one for one in study.trials if one.candidate.rung]
         assert later
-        members = {p.number for p in front_of(open_storage(url).open_study("small").read()).members}
+        members = {point.number for point in front_of(study).members}
         for one in later:
-            assert one.result.values == trials[one.candidate.parent].result.values
+            assert one.result.values == study.trials[one.candidate.parent].result.values
             assert one.number not in members
             assert one.result.artifact is None
 
     def test_a_killed_one_goes_on_from_the_same_weights(
-        self, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+        self, begun: Begun, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         always_better(monkeypatch)
         finish = TrialContext.finish
 
         def interrupted(self: TrialContext, *args: Any) -> bool:
-            if self.candidate.rung:
-                finish(self, *args)
-                raise KeyboardInterrupt
-            return finish(self, *args)
+            finish(self, *args)
+            raise KeyboardInterrupt
 
         monkeypatch.setattr(TrialContext, "finish", interrupted)
-        self.run(tmp_path, url, 10)
-        study = open_storage(url).open_study("small").read()
-        (back,) = (t for t in study.trials if t.state is TrialState.WAITING and t.candidate.rung)
+        stopped = begun.copied("killed", 4).read()
+        (back,) = (one for one in stopped.trials if one.state is TrialState.WAITING)
+        assert back.candidate.rung == 1
         monkeypatch.setattr(TrialContext, "finish", finish)
-        trials = self.run(tmp_path, url, 10)
+        begun.run("killed", 4)
+        trials = begun.study("killed").read().trials
         parent, again = trials[back.candidate.parent].result, trials[back.number].result
         assert trials[back.number].candidate == back.candidate
         assert again.failure is None
@@ -322,28 +390,25 @@ class TestInAStudy:
         assert again.steps == 2 * parent.steps
 
     def test_a_model_that_is_gone_by_then_fails_the_trial_alone(
-        self, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+        self, begun: Begun, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         always_better(monkeypatch)
 
-        def gone(*_: Any) -> Any:
-            raise TrialError("parent_gone", "it is not there")
+        def gone(study: Any, trial: Trial) -> Any:
+            raise UserError(Problem(f"trial {trial.number}", "its weights are not kept"))
 
-        monkeypatch.setattr("pareto_prune.running.trial_runner.Runner._began", gone)
-        with pytest.raises(Exception, match=r"parent_gone|alike"):
-            self.run(tmp_path, url, 4)
+        monkeypatch.setattr(trial_runner, "opened_model", gone)
+        failed, other = begun.copied("gone", 5).read().trials[BEGUN:]
+        assert failed.candidate.rung == 1
+        assert failed.result.failure.kind == "parent_gone"
+        assert "its weights are not kept" in failed.result.failure.reason
+        assert other.state is TrialState.COMPLETE
 
-    def test_its_exported_and_confirmed_models_are_the_longer_trained(
-        self, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        always_better(monkeypatch)
-        trials = self.run(tmp_path, url, 8)
-        later = next(t for t in trials if t.candidate.rung and t.result.artifact)
-        folder = model_of(tmp_path / "out" / "small" / "trials", later.number)
-        assert Manifest.read(folder).plan.digest() == later.result.plan_digest
-        study = open_storage(url).open_study("small")
-        (found,) = confirm_study(study, [later.number])
-        assert found.steps == STEPS * 3
+
+def scripted(patch: pytest.MonkeyPatch, begun: Begun) -> None:
+    """Let studies share the cache, and costs be scripted."""
+    patch.setenv("PARETO_PRUNE_CACHE", begun.cache)
+    patch.setattr(bench, "_measurer", lambda _c, dense, *_: ScriptedMeasurer(dense.model))
 
 
 def always_better(monkeypatch: pytest.MonkeyPatch, up_to: int = 9) -> None:

@@ -37,7 +37,7 @@ from pareto_prune.results.selection import why_empty
 from pareto_prune.results.standard_error import standard_error
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker import default_name
-from pareto_prune.search.promotion import multiple
+from pareto_prune.search.promotion import multiple, origin
 from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.context import TrialContext, context_of
@@ -117,7 +117,8 @@ def _written(
     with _alone(study, lease) as check:
         if not study.held_by_copies(lease):
             store.remove_confirmed(left, _standing(study, number))
-        found = _confirmed(bench, trial, reference, store, check)
+        pruner = origin(study.read(), trial)
+        found = _confirmed(bench, trial, pruner, reference, store, check)
         study.confirm(found, lease)
     return found
 
@@ -191,6 +192,7 @@ def _allowed(study: Study, trial: Trial | None, number: int) -> Trial:
 def _confirmed(
     bench: Bench,
     trial: Trial,
+    pruner: int,
     reference: DenseReference,
     store: Artifacts,
     check: Callable[[], None],
@@ -198,8 +200,7 @@ def _confirmed(
     began = perf_counter()
     candidate, number = _candidate(trial), trial.number
     own = trial_seed(bench.config.seed, number)
-    bench.progress.note(f"confirming trial {number}")
-    pruned = _again(bench, trial, own, check)
+    pruned = _again(bench, trial, pruner, check)
     seeds = [trial_seed(own, index + 1) for index in range(SEEDS)]
     contexts = [_longer(bench, candidate, seed, check) for seed in seeds]
     measurement = measure_pruned(contexts[0], pruned.model, fresh=True)
@@ -246,13 +247,20 @@ def _candidate(trial: Trial) -> Candidate:
     return trial.candidate
 
 
-def _again(bench: Bench, trial: Trial, seed: int, check: Callable[[], None]) -> Pruned:
+def _again(bench: Bench, trial: Trial, pruner: int, check: Callable[[], None]) -> Pruned:
     """Return the trial's pruned model, made as it was then, before any fine-tuning.
+
+    Args:
+        bench: what the study's trials are run on.
+        trial: that is confirmed.
+        pruner: number of the trial that pruned its model; the trial itself if it is no promotion.
+        check: raises where the work must not go on.
 
     Raises:
         TrialError: it has become another plan.
     """
-    candidate = _candidate(trial)
+    bench.progress.note(f"confirming trial {trial.number}")
+    candidate, seed = _candidate(trial), trial_seed(bench.config.seed, pruner)
     context = context_of(bench, bench.whole, candidate, seed, check, Timings())
     pruned = prune_candidate(context)
     wanted = trial.result.plan_digest if trial.result else None

@@ -40,6 +40,15 @@ def promoted(trial: Trial) -> Candidate:
     )
 
 
+def origin(study: Study, trial: Trial) -> int:
+    """Return the number of the trial that pruned what a trial has trained: its own, if it did."""
+    parents = {one.number: one.candidate.parent for one in study.trials if one.candidate}
+    number, parent = trial.number, parents.get(trial.number)
+    while parent is not None:
+        number, parent = parent, parents.get(parent)
+    return number
+
+
 def multiple(candidate: Candidate, config: StudyConfig) -> int:
     """Return how many times the steps of a trial that was not promoted a candidate trains."""
     return int(config.promotion.factor**candidate.rung)
