@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +241,8 @@ class TestInAStorage:
 
 STEPS = 3
 BEGUN = 3
+RATE = 0.5
+"""Share of the learning rates that the study began with."""
 
 
 @dataclass(frozen=True)
@@ -272,11 +274,17 @@ class Begun:
 
 @dataclass(frozen=True)
 class Ran:
-    """A study that was gone on with, and what its trainings were: (rung, from step, to step)."""
+    """A study that was gone on with, and what its trainings were.
+
+    Attributes:
+        seen: (rung, from step, to step) of each.
+        rates: of each, as shares of the candidate's.
+    """
 
     study: StoredStudy
     trials: tuple[Trial, ...]
     seen: tuple[tuple[int, int, int], ...]
+    rates: tuple[float, ...]
 
     @property
     def later(self) -> list[Trial]:
@@ -290,6 +298,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
     with pytest.MonkeyPatch.context() as patch:
         scripted(patch, found)
         always_better(patch)
+        patch.setattr(trial_runner, "with_rate", lambda bench: replace(bench, rate=RATE))
         found.run("small", BEGUN)
     return found
 
@@ -297,10 +306,12 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
 @pytest.fixture(scope="module")
 def ran(begun: Begun) -> Ran:
     seen: list[tuple[int, int, int]] = []
+    rates: list[float] = []
     train = TrialContext._train
 
     def noted(self: TrialContext, model: Any, data: Any, steps: int, *rest: Any) -> None:
         seen.append((self.candidate.rung, self.used, self.used + steps))
+        rates.append(self.rate)
         train(self, model, data, steps, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -308,7 +319,7 @@ def ran(begun: Begun) -> Ran:
         always_better(patch)
         patch.setattr(TrialContext, "_train", noted)
         study = begun.copied("ran", 8)
-    return Ran(study, study.read().trials, tuple(seen))
+    return Ran(study, study.read().trials, tuple(seen), tuple(rates))
 
 
 @pytest.mark.slow
@@ -336,6 +347,9 @@ class TestInAStudy:
         """The examples of each step and its learning rate are those of the longer schedule."""
         assert {one for one in ran.seen if one[0] == 1} == {(1, STEPS, 2 * STEPS)}
 
+    def test_all_trials_of_a_study_train_at_the_rate_it_began_with(self, ran: Ran) -> None:
+        assert set(ran.rates) == {RATE}
+
     def test_its_exported_and_confirmed_models_are_the_longer_trained(
         self, ran: Ran, begun: Begun, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -343,15 +357,15 @@ class TestInAStudy:
         later = next(one for one in ran.later if one.candidate.rung == 2 and one.result.artifact)
         folder = model_of(begun.folder / "out" / "small" / "trials", later.number)
         assert Manifest.read(folder).plan.digest() == later.result.plan_digest
-        seeds: list[int] = []
+        seeds: list[tuple[int, float]] = []
         prune = confirm.prune_candidate
-        noted = lambda context: seeds.append(context.seed) or prune(context)  # noqa: E731
+        noted = lambda context: seeds.append((context.seed, context.rate)) or prune(context)  # noqa: E731
         monkeypatch.setattr(confirm, "prune_candidate", noted)
         (found,) = confirm.confirm_study(ran.study, [later.number])
         assert found.steps == STEPS * 4
         first = ran.trials[ran.trials[later.candidate.parent].candidate.parent]
         assert first.candidate.rung == 0
-        assert seeds == [trial_seed(ran.study.config.seed, first.number)]
+        assert seeds == [(trial_seed(ran.study.config.seed, first.number), RATE)]
 
     def test_one_that_does_not_help_is_no_second_point(
         self, begun: Begun, monkeypatch: pytest.MonkeyPatch

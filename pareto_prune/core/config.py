@@ -191,8 +191,8 @@ class FinetuneTable(Table):
     """Whether smaller models train longer and faster, up to 5 times the steps and 3 times the
     learning rate, and those that are hardly cut half as long at half the rate."""
     find_rate: bool = True
-    """Whether a short test, once a study and host, lowers all learning rates, down to a sixteenth,
-    where a small model is trained better by less."""
+    """Whether a short test, once a study, lowers all its learning rates, down to a sixteenth, where
+    a small model is trained better by less."""
     batch: Count = 32
     """Examples a step."""
     distillation: Share = 0.5

@@ -211,6 +211,8 @@ class DenseReference(Record):
         measurement: taken long, when the study was created; its values then stand.
         digest: SHA-256 of its weights.
         data: digest of the encoded data set; ``None`` in studies that did not record it.
+        rate: share of a candidate's learning rate that its model gets: one for all trials of the
+            study, on whichever host. 1 in studies whose rates were not tested.
     """
 
     architecture: Architecture
@@ -222,6 +224,7 @@ class DenseReference(Record):
     digest: str
     environment: Environment
     data: str | None = None
+    rate: float = 1.0
 
 
 class Failure(Record):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,6 @@ from pareto_prune.storage import LeaseLostError, StoredStudy
 from pareto_prune.trials.bench import Bench, prepare
 from pareto_prune.trials.context import TrialContext, context_of
 from pareto_prune.trials.objective_values import objective_values
-from pareto_prune.trials.rate import with_rate
 from pareto_prune.trials.seed import trial_seed
 from pareto_prune.trials.stages import measure_pruned, prune_candidate, quality_of
 from pareto_prune.trials.timings import Timings
@@ -86,7 +86,8 @@ def confirm_study(
     reference = study.reference
     assert reference is not None, "a trial has ended"
     store.fetch_dense(reference.digest)
-    bench = with_rate(prepare(study.config, store.folder, shown, reference))
+    bench = prepare(study.config, store.folder, shown, reference)
+    bench = replace(bench, rate=reference.rate)
     study.bind_profile(bench.measurer.profile())
     found, failed = [], []
     for trial in chosen:

@@ -14,7 +14,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pareto_prune.core.errors import TrialError, UserError
 from pareto_prune.core.progress import Progress
@@ -123,7 +123,7 @@ def runner_of(study: StoredStudy, progress: Progress) -> Runner:
     if bench is None or bench.whole.dense.digest != reference.digest:
         bench = _join(study, kept, progress, reference)
     calibrate(bench)
-    bench = with_rate(bench)
+    bench = replace(bench, rate=reference.rate)
     _take_named_references(study, bench, reference)
     return Runner(study, bench, reference, kept)
 
@@ -146,7 +146,7 @@ def _begun(study: StoredStudy, kept: Artifacts, progress: Progress) -> Bench:
     kept.share_dense(check)
     space = SearchSpace.of(study.config, bench.whole.architecture)
     study.enqueue(starting_candidates(study.config, space), space, DENSE_LEASE)
-    study.set_reference(measured_reference(bench), DENSE_LEASE)
+    study.set_reference(measured_reference(with_rate(bench)), DENSE_LEASE)
     return bench
 
 

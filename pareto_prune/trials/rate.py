@@ -1,4 +1,4 @@
-"""The learning rate that the models of a study bear: a short test of a small one, once a host.
+"""The learning rate that the models of a study bear: a short test of a small one, once a study.
 
 What trains a model of 384 channels well ruins one of 768: the loss jumps, does not come back, and
 the fine-tune is undone. So one small model, for which rates are highest, is trained for some steps
@@ -22,6 +22,7 @@ import torch
 from pareto_prune.core import cache, cache_entries
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.hashing import file_sha256
+from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate
 from pareto_prune.trials import allotment, finetune
 from pareto_prune.trials.bench import Bench
@@ -53,7 +54,6 @@ def with_rate(bench: Bench) -> Bench:
     with cache.made_once(path):
         found = load_tensors(path)
         if found is None:
-            bench.progress.stage("learning rate", steps)
             try:
                 share = _tested(bench, steps)
             except TrialError as error:
@@ -88,13 +88,27 @@ def best(before: float, loss_at: Callable[[float], float]) -> float:
     return chosen if least < math.inf else SHARES[-1]
 
 
+class _Steps(Silent):
+    """Shows the steps of a training whose own stages are part of another."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+
+    def advance(self, steps: int = 1) -> None:
+        """Say so."""
+        self._shown.advance(steps)
+
+
 def _tested(bench: Bench, steps: int) -> float:
+    shown, bench = bench.progress, replace(bench, progress=_Steps(bench.progress))
+    shown.stage("learning rate")
     seed, candidate = bench.config.seed, _candidate(bench)
     context = context_of(bench, bench.whole, candidate, seed, _go_on, Timings())
     model = prune_candidate(context).model
     context.allot(model)
 
     def loss_at(share: float) -> float:
+        shown.stage(f"learning rate × {share:g}", steps)
         trained = copy.deepcopy(model)
         try:
             context.try_out(trained, steps, share)

@@ -14,7 +14,7 @@ from pareto_prune.trials.objective_values import objective_values
 
 
 def measured_reference(bench: Bench) -> DenseReference:
-    """Return the dense model's quality and costs, measured now."""
+    """Return the dense model's quality and costs, measured now, and the rates of its trials."""
     progress, whole = bench.progress, bench.whole
     progress.stage("evaluating the dense model")
     deployment = Deployment.of(bench.config, {})
@@ -34,6 +34,7 @@ def measured_reference(bench: Bench) -> DenseReference:
         digest=whole.dense.digest,
         environment=bench.environment,
         data=whole.data.digest,
+        rate=bench.rate,
     )
 
 
