@@ -22,7 +22,7 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.tables.csv_text import front_csv
 from pareto_prune.running import confirm, trial_runner
 from pareto_prune.search.early_stopping import StopRule
-from pareto_prune.search.promotion import Promotions, multiple, origin, promoted
+from pareto_prune.search.promotion import Promotions, mean_multiple, multiple, origin, promoted
 from pareto_prune.storage import PromotedError, StoredStudy, open_storage
 from pareto_prune.trials import bench
 from pareto_prune.trials.context import TrialContext
@@ -147,6 +147,12 @@ def test_a_promotion_was_pruned_by_the_first_of_its_line() -> None:
     second = on_from(first, 5, 0.82)
     study = study_of(DENSE, GOOD, FAR, first, kept(4, 0.7, 9.0), second)
     assert [origin(study, one) for one in (GOOD, FAR, first, second)] == [1, 2, 2, 2]
+
+
+def test_promotions_lengthen_the_mean_trial() -> None:
+    """Of nine trials three take twice their steps more, of those one six times."""
+    assert mean_multiple(study_config()) == pytest.approx((9 + 3 * 2 + 1 * 6) / 13)
+    assert mean_multiple(study_config(promotion={"enabled": False})) == 1.0
 
 
 def test_steps_are_multiples() -> None:

@@ -22,9 +22,11 @@ from pareto_prune.inputs.examples import TaskData
 from pareto_prune.inputs.notes import notes_on
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.models.families import architecture
+from pareto_prune.search.promotion import mean_multiple
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import open_storage
+from pareto_prune.trials import rate
 from pareto_prune.trials.allotment import PIVOT
 from pareto_prune.trials.bench import device_of
 from pareto_prune.trials.dense import knows_task
@@ -50,7 +52,9 @@ class Estimate:
         left: trials that would run.
         asked: trials in all.
         dense_seconds: fine-tuning of the dense model; 0 where it is there already.
+        rate_seconds: the test of the learning rate; 0 where there is none, or the study has begun.
         trial_seconds: one trial at the dense model's size; pruned ones take less.
+        promotion_seconds: what promotions add to a trial on average.
         limit: wall-clock limit, if there is one.
         model_bytes: weights of the dense model.
         starters: names of the candidates that come first.
@@ -62,7 +66,9 @@ class Estimate:
     left: int
     asked: int
     dense_seconds: float
+    rate_seconds: float
     trial_seconds: float
+    promotion_seconds: float
     limit: float | None
     model_bytes: int
     starters: tuple[str, ...]
@@ -75,7 +81,8 @@ class Estimate:
     @property
     def total(self) -> float:
         """Seconds of the whole run, at most, its limit included."""
-        needed = self.dense_seconds + self.left * self.trial_seconds
+        mean = self.trial_seconds + self.promotion_seconds
+        needed = self.dense_seconds + self.rate_seconds + self.left * mean
         return needed if self.limit is None else min(needed, self.limit)
 
     @property
@@ -88,13 +95,16 @@ class Estimate:
         train, validation, test = self.examples
         dense = duration(self.dense_seconds) if self.dense_seconds else "there already"
         limit = "" if self.limit is None else f", limited to {duration(self.limit)}"
+        more = duration(self.promotion_seconds)
+        longer = f", and {more} where the best train further" if self.promotion_seconds else ""
         lines = [
             f"study {self.study}: {self.left} of {self.asked} trials would run",
             f"data        {train} training, {validation} validation, {test} test examples",
             f"strategies  {', '.join(self.strategies)}; {self.genes} genes",
             f"first       {', '.join(self.starters) or 'no starters'}",
             f"dense model {dense}",
-            f"a trial     about {duration(self.trial_seconds)} at the dense model's size",
+            *([f"rate test   {duration(self.rate_seconds)}"] if self.rate_seconds else []),
+            f"a trial     about {duration(self.trial_seconds)} at the dense model's size{longer}",
             f"in all      about {duration(self.total)}{limit}",
             f"disk        about {self.disk / 1e6:.0f} MB in {self.output}",
         ]
@@ -118,6 +128,7 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
     folder = output.expanduser().resolve() / config.name
     step, example = _step_seconds(model, data, task, config), _example_seconds(model, data)
     steps = config.dense.epochs * -(-len(data.train) // config.dense.batch)
+    training = _trained_steps(config) * step
     space = SearchSpace.of(config, architecture(model))
     starters = starting_candidates(config, space)
     return Estimate(
@@ -125,9 +136,9 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
         left=_left(config, storage),
         asked=config.limits.trials,
         dense_seconds=0.0 if there or is_whole(folder / DENSE_FOLDER) else steps * step,
-        trial_seconds=_trained_steps(config) * step
-        + 2 * len(data.validation) * example
-        + MEASURE_SECONDS,
+        rate_seconds=_rate_steps(config, storage) * step,
+        trial_seconds=training + 2 * len(data.validation) * example + MEASURE_SECONDS,
+        promotion_seconds=(mean_multiple(config) - 1.0) * training,
         limit=None if config.limits.time is None else seconds(config.limits.time),
         model_bytes=sum(p.numel() * p.element_size() for p in model.parameters()),
         starters=tuple(dict.fromkeys(str(one.starter) for one in starters)),
@@ -142,6 +153,15 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
 def _trained_steps(config: StudyConfig) -> float:
     """Return the steps of the dense model that take as long as the fine-tune of a trial."""
     return config.finetune.steps * (PIVOT if config.finetune.by_size else 1.0)
+
+
+def _rate_steps(config: StudyConfig, storage: str) -> float:
+    """Return the steps of the dense model that take as long as the test of the learning rate."""
+    opened = open_storage(storage)
+    there = config.name in [summary.name for summary in opened.studies()]
+    if rate.steps_of(config) == 0 or (there and opened.open_study(config.name).reference):
+        return 0.0
+    return len(rate.SHARES) * rate.steps_of(config) * (1 - rate.SPARSITY)
 
 
 def _checkpoint(config: StudyConfig) -> Checkpoint:

@@ -17,6 +17,7 @@ most goes first.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -52,6 +53,16 @@ def origin(study: Study, trial: Trial) -> int:
 def multiple(candidate: Candidate, config: StudyConfig) -> int:
     """Return how many times the steps of a trial that was not promoted a candidate trains."""
     return int(config.promotion.factor**candidate.rung)
+
+
+def mean_multiple(config: StudyConfig) -> float:
+    """Return how many times its own steps a trial takes on average, if all promote that may."""
+    if not promotes(config):
+        return 1.0
+    factor, rungs = config.promotion.factor, range(config.promotion.rungs + 1)
+    trials = [factor**-rung for rung in rungs]
+    steps = [factor**rung - factor ** (rung - 1) if rung else 1 for rung in rungs]
+    return sum(map(operator.mul, trials, steps)) / sum(trials)
 
 
 class Promotions:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from pareto_prune.core import cache, cache_entries
+from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.progress import Progress, Silent
@@ -47,8 +48,8 @@ def with_rate(bench: Bench) -> Bench:
 
     Where the model of the test cannot be made the rates stay.
     """
-    steps = min(STEPS, bench.config.finetune.steps)
-    if not bench.config.finetune.find_rate or steps == 0:
+    steps = steps_of(bench.config)
+    if steps == 0:
         return bench
     path = cache_entries.calibration("rate", _key(bench, steps))
     with cache.made_once(path):
@@ -67,6 +68,11 @@ def with_rate(bench: Bench) -> Bench:
             f"learning rates are {share:g} of what they would be: more ruins models"
         )
     return replace(bench, rate=share)
+
+
+def steps_of(config: StudyConfig) -> int:
+    """Return the steps that a study's test takes at each rate; 0 where there is none."""
+    return min(STEPS, config.finetune.steps) if config.finetune.find_rate else 0
 
 
 def best(before: float, loss_at: Callable[[float], float]) -> float:
