@@ -15,6 +15,7 @@ import torch
 from pareto_prune.core.errors import StudyFileError, UserError
 from pareto_prune.export.card import Card
 from pareto_prune.export.formats import Examples, exporters
+from pareto_prune.export.formats._readme import write_card
 from pareto_prune.export.loading import load
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs.tasks import tasks
@@ -197,6 +198,9 @@ def test_the_example_runs_on_the_engine_that_was_measured(tmp_path):
     answers.append(ran(folder, texts, blocked="onnxruntime"))
     assert answers[0] == answers[1]
     assert len(answers[0]) == len(texts)
+    assert "numpy, onnxruntime and tokenizers" in (folder / "README.md").read_text()
+    write_card(folder, Manifest.read(folder))
+    assert "numpy, openvino and tokenizers" in (folder / "README.md").read_text()
 
 
 def ran(folder, texts, blocked="openvino"):

@@ -62,7 +62,8 @@ def measured(
         table = config.measure.model_copy(update={"engine": engine, "device": "cpu"})
         measurer = Measurer(table, dense.model, workload)
         threads = int(measurer.profile()["threads"])
-        found = measurer.measure_session(_session(folder, engine, threads, table.dtype), own)
+        dtype = manifest.card.dtype or table.dtype
+        found = measurer.measure_session(_session(folder, engine, threads, dtype), own)
     else:
         from pareto_prune.export.loading import load
 

@@ -101,14 +101,20 @@ def _objectives(manifest: Manifest) -> Iterator[str]:
         yield ""
 
 
+def _run_on(manifest: Manifest) -> str:
+    """Return the engine that a folder is for: what was measured on, where that runs its format."""
+    able, measured = _RUN_ON[manifest.format], manifest.card.engine
+    return measured if measured in able else able[0]
+
+
 def _measured(manifest: Manifest) -> str:
     """Say in what the numbers above were taken, and whether that is what the folder holds."""
     card = manifest.card
     taken = f"in {card.dtype} on {_ENGINES.get(str(card.engine), card.engine)}"
-    ours = _RUN_ON[manifest.format]
-    if card.dtype == manifest.dtype and card.engine in ours:
+    ours = _run_on(manifest)
+    if (card.dtype, card.engine) == (manifest.dtype, ours):
         return f"These numbers were taken {taken}, as this folder holds the model."
-    holds = f"{manifest.dtype} for {_ENGINES[ours[0]]}"
+    holds = f"{manifest.dtype} for {_ENGINES[ours]}"
     return (
         f"**These numbers were taken {taken}; this folder holds {holds}.** "
         "`pareto-prune test FOLDER` takes those of this folder."
@@ -192,7 +198,7 @@ def _loading(manifest: Manifest, remote_code: bool) -> Iterator[str]:
 def _running(manifest: Manifest) -> Iterator[str]:
     yield "## Running"
     yield ""
-    yield "`example.py` needs numpy, onnxruntime and tokenizers, nothing else:"
+    yield f"`example.py` needs numpy, {_run_on(manifest)} and tokenizers, nothing else:"
     yield ""
     yield "```console"
     yield '$ python example.py "a text" "another text"'
