@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,11 +84,46 @@ def test_other_genes_are_those_of_the_nearest_trial() -> None:
     "changes",
     [{"violation": 1.0}, {"state": TrialState.FAILED, "values": None}],
 )
-def test_what_failed_or_breaks_a_constraint_says_nothing(changes: dict[str, object]) -> None:
-    """The gap is where a trial did not count."""
+def test_nothing_is_put_nearest_to_what_failed_or_breaks_a_constraint(
+    changes: dict[str, object],
+) -> None:
+    """The gap is where a trial did not count, but its middle is known to be of no use."""
     plain = [aimed(0, 0.7), aimed(1, 0.5), aimed(3, 0.08)]
     other = aimed(2, 0.2, **changes)
-    assert 0.1 < next_target(*plain[:2], other, plain[2])[1] < 0.4
+    target = next_target(*plain[:2], other, plain[2])[1]
+    assert 0.08 < target < 0.127 or 0.316 < target < 0.5
+
+
+def gone_on(trials: int, reached: Callable[[float], float], least: float = 0.0) -> list[Past]:
+    """Return the trials of a study whose targets come out at ``reached``, ``least`` wanted."""
+    history, found = History(SPACE, OBJECTIVES, measure=MEASURE), []
+    for number in range(trials):
+        request = Request(number, trials, 0)
+        asked = (
+            {"cost_target": (0.7, 0.5)[number]}
+            if number < 2
+            else (samplers.create("nsga2").ask(history, request).params)
+        )
+        trial = aimed(number, asked["cost_target"], reached(asked["cost_target"]))
+        lacking = max(0.0, least - trial.values["accuracy"])
+        found.append(replace(trial, violation=lacking))
+        history.update(found[-1:])
+    return found
+
+
+def test_a_constraint_ends_it_where_it_begins() -> None:
+    """All of twenty would lie in the one gap that no candidate can fill."""
+    found = gone_on(20, lambda target: target, least=0.85)
+    assert sum(trial.violation > 0 for trial in found) < 8
+    assert min(t.values["latency_ms"] for t in found if t.violation == 0) < 16 * 0.2
+
+
+def test_what_comes_out_in_steps_is_not_asked_for_over_and_over() -> None:
+    """No target comes out between 0.25 and 0.4, however often the middle is aimed at."""
+    steps = (0.25, 0.4, 0.65)
+    found = gone_on(20, lambda target: min(steps, key=lambda step: abs(step - target)))
+    targets = sorted(float(trial.params["cost_target"]) for trial in found)
+    assert sum(np.diff(np.log(targets)) < 0.005) < 5
 
 
 def test_without_a_dense_model_evolution_goes_on() -> None:

@@ -3,7 +3,8 @@
 Strategies that aim at a cost meet it closely, so what a target will give is known once a few were
 tried: between two of them, about what lies between. The candidate is put where the point that is
 expected there would add most to the hypervolume. Once that is little the curve is known, and
-evolution goes on from it.
+evolution goes on from it. Nothing is put where the nearest target that was tried failed or broke a
+constraint, nor where one was tried already: there the curve does not tell what comes out.
 
 ::
 
@@ -40,6 +41,10 @@ _GRID = 64
 _CHEAPEST = 1e-3
 """A target of nothing has no logarithm."""
 
+_SAME = 0.01
+"""Targets that are as near to each other in the box, within three per cent of the cost, are one."""
+
+Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 
 
@@ -53,18 +58,22 @@ def placed(layout: Layout, history: History, elite: Elite, rng: Generator) -> Fl
         rng: draws what the nearest trial has no value for.
     """
     measure = history.measure
-    if measure is None or not measure.beats_chance or not layout.target.any():
+    least = USELESS * len(history)
+    if measure is None or not measure.beats_chance or not layout.target.any() or least >= 1:
         return None
     rows = _aimed(layout, history)
     if len(rows) < _LEAST:
         return None
     curve = _Curve.through(history, measure, layout, rows)
     front = _coordinates(history, measure, elite.rows[elite.ranks == 0])
-    standing = np.clip(np.concatenate([front, curve.expected(_pending(layout, history))]), 0, 1)
-    places = curve.places()
+    over = ~np.isin(history.numbers, np.array(sorted(history.unfinished), dtype=np.int64))
+    under_way = curve.expected(_targets(layout, history, ~over))
+    standing = np.clip(np.concatenate([front, under_way]), 0, 1)
+    useless = _targets(layout, history, over & _useless(history))
+    places = curve.places(_targets(layout, history, over), useless)
     gains = [gain(standing, point) for point in np.clip(curve.at(places), 0, 1)]
     best = int(np.argmax(gains)) if gains else 0
-    if not gains or gains[best] < USELESS * len(history):
+    if not gains or gains[best] < least:
         return None
     nearest, target = curve.aim(places[best])
     row = filled(layout, history.genes[nearest], rng)
@@ -79,12 +88,18 @@ def _aimed(layout: Layout, history: History) -> Rows:
     return scored[known & useful & layout.aims(history.genes[scored])]
 
 
-def _pending(layout: Layout, history: History) -> Floats:
-    """Return the targets, as shares of their range, that trials under way aim at."""
-    numbers = np.array(sorted(history.unfinished), dtype=np.int64)
-    rows = np.flatnonzero(np.isin(history.numbers, numbers))
-    targets: Floats = history.genes[rows][layout.aims(history.genes[rows])][:, layout.target][:, 0]
+def _targets(layout: Layout, history: History, among: Bools) -> Floats:
+    """Return the targets, as shares of their range, that some of the trials aim at."""
+    genes = history.genes[among]
+    targets: Floats = genes[layout.aims(genes)][:, layout.target][:, 0]
     return targets[~np.isnan(targets)]
+
+
+def _useless(history: History) -> Bools:
+    """Return which trials, of those that have ended, failed or break a constraint."""
+    scored = np.zeros(len(history), dtype=np.bool_)
+    scored[history.scored] = True
+    return ~scored | (history.violations > UNPROMISING)
 
 
 def _coordinates(history: History, measure: Yardstick, rows: Rows) -> Floats:
@@ -151,16 +166,28 @@ class _Curve:
         """Return the coordinates that targets, as shares of their range, are expected to have."""
         return self.at(self._reached(_places(self.gene, shares)))
 
-    def places(self) -> Floats:
-        """Return the places that targets within their range are expected to reach."""
+    def places(self, tried: Floats, useless: Floats) -> Floats:
+        """Return the places that new targets within their range are expected to reach.
+
+        Args:
+            tried: targets of the trials that have ended, as shares of their range.
+            useless: those that failed or broke a constraint.
+        """
         least, most = np.clip(self._reached(_places(self.gene, np.array([1.0, 0.0]))), 0.0, 1.0)
-        return np.linspace(least, most, _GRID)
+        places = np.linspace(least, most, _GRID)
+        new = _apart(self._aims(places)[1], _places(self.gene, tried)) > _SAME
+        troubled = self._reached(_places(self.gene, useless))
+        return places[new & (_apart(places, self.knots[1:]) < _apart(places, troubled))]
 
     def aim(self, place: float) -> tuple[int, float]:
         """Return the row of the nearest trial, and the target's share that leads to a place."""
-        nearest = int(np.abs(self.knots[1:] - place).argmin())
-        target = self.targets[nearest] + place - self.knots[1:][nearest]
+        (nearest,), (target,) = self._aims(np.array([place]))
         return int(self.rows[nearest]), self.gene.share(TIMES_CHEAPER**-target)
+
+    def _aims(self, places: Floats) -> tuple[Rows, Floats]:
+        """Return the nearest trials, and the targets that lead to places."""
+        nearest = np.abs(self.knots[1:] - places[:, None]).argmin(axis=1)
+        return nearest, self.targets[nearest] + places - self.knots[1:][nearest]
 
     def _reached(self, targets: Floats) -> Floats:
         """Return where targets lead: as far off as that of the trial with the nearest one."""
@@ -172,3 +199,9 @@ def _places(gene: Gene, shares: Floats) -> Floats:
     """Return where costs, as shares of the gene's range, would lie in the box if they were met."""
     costs = [max(gene.at(float(share)), _CHEAPEST) for share in shares]
     return -np.log(costs) / log(TIMES_CHEAPER)
+
+
+def _apart(places: Floats, others: Floats) -> Floats:
+    """Return how far each place is from the nearest of the others; infinite where there is none."""
+    apart: Floats = np.abs(places[:, None] - others).min(axis=1, initial=np.inf)
+    return apart
