@@ -284,6 +284,24 @@ def test_a_trial_past_its_time_limit_fails(study: StoredStudy) -> None:
     assert failed.failure == Failure(kind="time_limit", reason="took longer than 0.001s")
 
 
+def test_a_promotion_has_as_many_times_the_limit_as_steps(study: StoredStudy) -> None:
+    limits = CONFIG.limits.model_copy(update={"trial_time": "1h", "trials": 2})
+    study.ask_for(2)
+    study.config = study.config.model_copy(update={"limits": limits})
+    plain = SPACE.to_candidate({gene.name: gene.only for gene in SPACE.genes})
+    promoted = plain.model_copy(update={"parent": 0, "rung": 1})
+    left: list[float] = []
+
+    def run(assignment: Assignment) -> TrialResult:
+        assert assignment.deadline is not None
+        left.append(assignment.deadline - time.monotonic())
+        return result_of(assignment.candidate)
+
+    study.enqueue([plain, promoted], SPACE)
+    work(study, run, SPACE)
+    assert [round(seconds / 3600) for seconds in left] == [1, 3]
+
+
 def test_no_trial_is_begun_after_the_time_limit(study: StoredStudy) -> None:
     assert work(study, run_scripted, SPACE, time_limit=0.0) == 0
 

@@ -292,7 +292,7 @@ class LimitsTable(Table):
     time: Duration | None = None
     """Wall-clock limit of one `run`, such as `12min`."""
     trial_time: Duration | None = None
-    """Wall-clock limit of one trial."""
+    """Wall-clock limit of one trial; of a promoted one as many times as much as it has steps."""
     plateau: Count | None = None
     """Stop once this many trials in a row have raised the hypervolume by less than 1 %."""
 

@@ -32,6 +32,7 @@ from pareto_prune.running.failures import FailureStreak, failure_of
 from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker_events import EventKind, OnEvent, WorkerEvent
+from pareto_prune.search.promotion import multiple
 from pareto_prune.search.samplers import Sampler
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import StoredStudy
@@ -207,13 +208,15 @@ class Worker:
         assert trial.candidate is not None
         config = self.study.config
         limit = config.limits.trial_time
-        deadline = None if limit is None else start + seconds(limit)
+        times = multiple(trial.candidate, config)
+        deadline = None if limit is None else start + times * seconds(limit)
+        said = limit if times == 1 else f"{times} × {limit}"
 
         def check() -> None:
             if keeper.lost.is_set() or self.stop.is_set():
                 raise TrialAbortedError
             if deadline is not None and time.monotonic() > deadline:
-                raise TrialError("time_limit", f"took longer than {limit}")
+                raise TrialError("time_limit", f"took longer than {said}")
 
         def report_rung(rung: Rung) -> None:
             if not self.study.report(trial, rung):
