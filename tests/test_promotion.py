@@ -208,6 +208,17 @@ class TestInAStorage:
             study.assign(third, further, space)
         assert study.assign(third, candidate, space) is not None
 
+    def test_a_trial_claimed_before_its_parent_is_a_promotion_too(self, study: StoredStudy) -> None:
+        space = space_of(study.config)
+        candidate = space.to_candidate({gene.name: gene.only for gene in space.genes})
+        early, parent = study.claim("slow"), study.claim("v")
+        study.tell(study.assign(parent, candidate, space), result_of(candidate))
+        further = candidate.model_copy(update={"parent": parent.number, "rung": 1})
+        late = study.claim("v")
+        assert study.assign(early, further, space) is not None
+        with pytest.raises(PromotedError):
+            study.assign(late, further, space)
+
     def test_samplers_do_not_learn_from_it(self, study: StoredStudy) -> None:
         space = space_of(study.config)
         candidate = space.to_candidate({gene.name: gene.only for gene in space.genes})

@@ -30,6 +30,7 @@ def check(connection: Connection, study: int, number: int, candidate: Candidate)
     if candidate.parent is None:
         return
     lock_study(connection, study)
+    # One of a lower number may be: claimed before its parent was, and given a candidate after it.
     others = (trials.c.study_id == study) & (trials.c.number != number)
     named = trials.c.candidate.contains(f'"parent": {candidate.parent}')
     for text in connection.scalars(select(trials.c.candidate).where(others & named)):
