@@ -355,6 +355,27 @@ def test_one_retraining_that_fails_does_not_cost_the_others(
     assert [one.number for one in stored.confirmations] == [2]
 
 
+def test_what_another_confirmed_meanwhile_is_not_retrained(
+    study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another began with the same front, and is one trial ahead."""
+    other, theirs = open_storage(study).open_study("small"), confirmation(2, 0.8, 5.0)
+    real, trained = confirm._again, []
+
+    def again(given: Any, one: Any, seed: int, check: Any) -> Any:
+        trained.append(one.number)
+        other.confirm(theirs)
+        return real(given, one, seed, check)
+
+    monkeypatch.setattr(confirm, "_again", again)
+    found = api.confirm("small", [1, 2], study)
+    assert trained == [1]
+    assert found[1] == theirs
+    assert other.read().confirmations == tuple(found)
+    api.confirm("small", [2], study)
+    assert trained == [1, 2]
+
+
 def test_a_plan_that_is_another_now_is_noticed(tmp_path: Path, study: str) -> None:
     made = open_storage(study).open_study("small").read()
     changed = made.trials[1].result.model_copy(update={"plan_digest": "other"})

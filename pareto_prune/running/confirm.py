@@ -78,7 +78,8 @@ def confirm_study(
         ParetoPruneError: a retraining failed; the others were done all the same.
     """
     shown = progress or Silent()
-    chosen = to_confirm(study.read(), numbers)
+    known = study.read()
+    chosen = to_confirm(known, numbers)
     if not chosen:
         shown.note("every point of the front is confirmed already")
         return []
@@ -92,7 +93,7 @@ def confirm_study(
     found, failed = [], []
     for trial in chosen:
         try:
-            found.append(_written(study, bench, trial, reference, store))
+            found.append(_written(study, bench, trial, reference, known))
         except TrialError as error:
             failed.append(f"trial {trial.number}: {error}")
             shown.note(failed[-1])
@@ -102,9 +103,9 @@ def confirm_study(
 
 
 def _written(
-    study: StoredStudy, bench: Bench, trial: Trial, reference: DenseReference, store: Artifacts
+    study: StoredStudy, bench: Bench, trial: Trial, reference: DenseReference, known: Study
 ) -> Confirmation:
-    """Confirm a trial and write what was found.
+    """Confirm a trial and write what was found; return what another has found meanwhile.
 
     What is removed was there before the lease was had, and before it was seen that no copy of the
     study confirms that trial: whoever wrote it holds no lease any more, by which alone it could
@@ -113,15 +114,24 @@ def _written(
     Raises:
         TrialError: a retraining failed, its model cannot be kept, or somebody else confirms it.
     """
-    left, number = store.confirmed(trial.number), trial.number
-    lease = f"{_LEASE}:{number}"
+    store, number = Artifacts(study.artifacts), trial.number
+    left, lease = store.confirmed(number), f"{_LEASE}:{number}"
     with _alone(study, lease) as check:
+        meanwhile = _confirmation(study.read(), number)
+        if meanwhile is not None and meanwhile != _confirmation(known, number):
+            bench.progress.note(f"trial {number} was confirmed by another process meanwhile")
+            return meanwhile
         if not study.held_by_copies(lease):
             store.remove_confirmed(left, _standing(study, number))
         pruner = origin(study.read(), trial)
         found = _confirmed(bench, trial, pruner, reference, store, check)
         study.confirm(found, lease)
     return found
+
+
+def _confirmation(study: Study, number: int) -> Confirmation | None:
+    """Return what confirming a trial found, where it was confirmed."""
+    return next((one for one in study.confirmations if one.number == number), None)
 
 
 @contextmanager
