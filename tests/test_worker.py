@@ -25,6 +25,7 @@ from pareto_prune.running.assignment import Assignment
 from pareto_prune.running.failures import FailureStreak, failure_of
 from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.lease_keeper import Keeper
+from pareto_prune.running.run_study import Unwatched, Watch
 from pareto_prune.running.worker import work
 from pareto_prune.running.worker_events import WorkerEvent
 from pareto_prune.search.past import Past
@@ -73,6 +74,30 @@ def test_a_worker_runs_all_trials_and_leaves(study: StoredStudy) -> None:
     assert study.workers()[0].ended is not None
     assert study.rungs(3) == [rung_of(0)]
     assert work(study, run_scripted, SPACE) == 0
+
+
+class Totals(Unwatched):
+    """Remembers of how many trials each one was said to be."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[int, int]] = []
+
+    def trial_started(self, number: int, total: int, candidate: Candidate | None) -> None:
+        self.said.append((number, total))
+
+
+def test_trials_asked_for_meanwhile_are_run_and_said(study: StoredStudy, folder: Path) -> None:
+    study.ask_for(2)
+    other = open_storage(f"sqlite:///{folder / 'study.db'}").open_study("scripted")
+
+    def run(assignment: Assignment) -> TrialResult:
+        if assignment.number == 1:
+            other.ask_for(3)
+        return run_scripted(assignment)
+
+    seen = Totals()
+    assert work(study, run, SPACE, on_event=Watch(study, seen, threading.Event())) == 3
+    assert seen.said == [(0, 2), (1, 2), (2, 3)]
 
 
 def test_starters_are_run_first_and_as_they_are(study: StoredStudy) -> None:

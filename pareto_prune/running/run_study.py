@@ -129,8 +129,8 @@ class Watch:
         """Take one event in."""
         if event.trial is None:
             return
-        asked = self.study.config.limits.trials
         if event.kind == "claimed":
+            asked = self.study.trials_asked
             self.watcher.trial_started(event.trial.number, asked, event.trial.candidate)
         if event.kind in ("told", "failed"):
             self._ended(event, event.trial)
