@@ -12,7 +12,7 @@ class WorkerStatus(Record):
 
     Attributes:
         trial: number of the trial it holds, if any.
-        lease_seconds: until its lease ends; below 0: it is taken for dead.
+        lease_seconds: until its lease ends; below 0: it is taken for dead; 0: it has none.
     """
 
     name: str

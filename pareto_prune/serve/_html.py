@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from pareto_prune.core.quantities import duration
 from pareto_prune.results.status import Status, StudyRow
+from pareto_prune.results.tables.workers import lease_of
 from pareto_prune.storage import StudyEvent
 
 _EXTRA = """
@@ -118,12 +119,12 @@ def _workers(status: Status) -> str:
         [
             html.escape(worker.name),
             "–" if worker.trial is None else str(worker.trial),
-            "–" if worker.trial is None else f"{worker.lease_seconds:.0f} s",
+            lease_of(worker),
         ]
         for worker in status.workers
     ]
     none = '<p class="empty">Nobody works on it now.</p>'
-    return _table(("worker", "#trial", "#lease runs for"), rows) if rows else none
+    return _table(("worker", "#trial", "lease"), rows) if rows else none
 
 
 def _events(events: Sequence[StudyEvent]) -> str:

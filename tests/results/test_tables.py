@@ -196,6 +196,7 @@ def test_status():
         workers=(
             WorkerStatus(name="a:1", trial=13, lease_seconds=40),
             WorkerStatus(name="b:2", lease_seconds=-3),
+            WorkerStatus(name="waits:3", lease_seconds=0),
         ),
     )
     text = "\n".join(drawn(tables.status_view(status)))
@@ -203,6 +204,8 @@ def test_status():
                  "0.200 (5 on the front)", "40 s left", "ended", "[bold red]x[/]"):  # fmt: skip
         assert part in text
     assert "waiting" not in text
+    (waits,) = (row for row in text.splitlines() if "waits:3" in row)
+    assert waits.split() == ["waits:3", "–", "–"]
 
 
 def test_status_of_a_study_that_nobody_works_at():

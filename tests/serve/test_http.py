@@ -22,7 +22,7 @@ from pareto_prune.serve._app import make_app
 from pareto_prune.serve._limits import HEADERS, MOST_BODY_BYTES, MOST_HEADER_BYTES
 from pareto_prune.serve._metrics import metrics_text
 from pareto_prune.serve._server import is_loopback, listening, token_for
-from pareto_prune.storage import open_storage
+from pareto_prune.storage import open_storage, schema
 from tests.serve import served
 from tests.small_study import model_of
 from tests.storage.scripted import study_config
@@ -340,6 +340,10 @@ def test_pages_follow_the_study(tmp_path):
         before = client.get("/studies/first/version.json").json()
         stored.ask_for(99)
         assert client.get("/studies/first/version.json").json() != before
+        stored.claim("w")
+        assert " s left</td>" in client.get("/studies/first/status").text
+        stored._database.write(lambda c: c.execute(schema.leases.update().values(expires=1)))
+        assert "<td>ended</td>" in client.get("/studies/first/status").text
         open_storage(url).delete("first")
         assert client.get("/studies/first").status_code == 404
         open_storage(url).create(study_config("first"))

@@ -21,8 +21,16 @@ def workers_table(workers: Sequence[WorkerStatus]) -> RenderableType:
         folds = title == "worker"
         table.add_column(title, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
     for worker in workers:
-        alive = worker.lease_seconds > 0
-        lease = f"{duration(worker.lease_seconds)} left" if alive else "ended"
         trial = "–" if worker.trial is None else str(worker.trial)
-        table.add_row(shown(worker.name), trial, Text(lease, style="" if alive else "red"))
+        dead = worker.lease_seconds < 0
+        lease = Text(lease_of(worker), style="red" if dead else "")
+        table.add_row(shown(worker.name), trial, lease)
     return table
+
+
+def lease_of(worker: WorkerStatus) -> str:
+    """Return how the lease of a worker stands; one that waits for a trial has none."""
+    left = worker.lease_seconds
+    if left == 0:
+        return "–"
+    return f"{duration(left)} left" if left > 0 else "ended"
