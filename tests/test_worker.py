@@ -29,6 +29,8 @@ from pareto_prune.running.run_study import Unwatched, Watch
 from pareto_prune.running.worker import work
 from pareto_prune.running.worker_events import WorkerEvent
 from pareto_prune.search.past import Past
+from pareto_prune.search.samplers import Proposal, Request, samplers
+from pareto_prune.search.samplers._history import History
 from pareto_prune.storage import StoredStudy, open_storage
 from pareto_prune.trials.seed import trial_seed
 from tests.storage.scripted import (
@@ -435,6 +437,24 @@ def test_who_waits_looks_less_and_less_often(study: StoredStudy) -> None:
 def test_who_loses_the_lease_is_told() -> None:
     with Keeper(lambda: False, 0.004) as keeper:
         assert keeper.lost.wait(timeout=10)
+
+
+def test_a_trial_is_nobody_elses_while_its_candidate_is_thought_of(folder: Path) -> None:
+    """Others are at work all the time, and take what is left alone."""
+    storage = open_storage(f"sqlite:///{folder / 'slow.db'}", lease_seconds=0.2)
+    study = storage.create(study_config(trials=1))
+    events: list[WorkerEvent] = []
+
+    class Slow:
+        def ask(self, history: History, request: Request) -> Proposal:
+            for _ in range(10):
+                time.sleep(0.05)
+                study.acquire("any", "other")
+            return quick.ask(history, request)
+
+    quick = samplers.create(study.config.sampler.name)
+    work(study, run_scripted, SPACE, sampler=Slow(), on_event=events.append, time_limit=9.0)
+    assert kinds(events) == ["claimed", "rung", "told"]
 
 
 def test_a_sampler_is_told_which_trials_are_within_the_cost_target(study: StoredStudy) -> None:

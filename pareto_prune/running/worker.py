@@ -148,7 +148,7 @@ class Worker:
             return self._wait()
         self.looks = 0
         try:
-            ready = trial if trial.candidate is not None else self.asker.assign(trial)
+            ready = trial if trial.candidate is not None else self._assigned(trial)
             if ready is None:
                 self._say("lost", trial)
             else:
@@ -161,6 +161,14 @@ class Worker:
             if not held:
                 self._say("lost", trial)
         return True
+
+    def _assigned(self, trial: Trial) -> Trial | None:
+        """Return the trial with a candidate, ``None`` if it was lost; its lease lasts meanwhile.
+
+        A sampler may take long, and so may a place of kept models that does not answer.
+        """
+        with Keeper(lambda: self.study.renew(trial), self.study.lease_seconds):
+            return self.asker.assign(trial)
 
     def _wait(self) -> bool:
         if not self.linger or self.study.counts()[TrialState.RUNNING] == 0:
