@@ -17,12 +17,21 @@ BUSY_SECONDS = 60
 
 
 class WriteAhead(sqlite3.Connection):
-    """An SQLite connection with a write-ahead log, flushed to disk at checkpoints."""
+    """An SQLite connection with a write-ahead log, flushed to disk at checkpoints.
+
+    The log is a setting of the file, so one that holds only tables of another program has none.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.execute("PRAGMA journal_mode=WAL")
-        self.execute("PRAGMA synchronous=NORMAL")
+        if self._is_for_studies():
+            self.execute("PRAGMA journal_mode=WAL")
+            self.execute("PRAGMA synchronous=NORMAL")
+
+    def _is_for_studies(self) -> bool:
+        """Return whether there are tables of studies, or none yet."""
+        tables = {name for (name,) in self.execute("SELECT name FROM sqlite_master")}
+        return not tables or "pareto_schema" in tables
 
 
 def may_write(file: Path) -> bool:

@@ -294,11 +294,14 @@ def test_another_programs_file_is_refused_and_left_as_it_is(tmp_path: Path, tabl
     path = tmp_path / "theirs.db"
     with sqlite3.connect(path) as other:
         other.execute(f"CREATE TABLE {table}")
+    other.close()
+    before = path.read_bytes()
     storage = open_storage(f"sqlite:///{path}")
     with pytest.raises(UserError, match=f"another program's tables are in it: {table.split()[0]}"):
         storage.create(study_config())
-    with sqlite3.connect(path) as other:
-        assert len(other.execute("SELECT name FROM sqlite_master").fetchall()) == 1
+    storage.close()
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_looking_makes_no_file(tmp_path: Path) -> None:
@@ -309,13 +312,16 @@ def test_looking_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_looking_at_another_database_makes_no_tables(tmp_path: Path) -> None:
+def test_looking_at_another_database_changes_nothing_in_it(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE theirs (x)")
-    assert open_storage(f"sqlite:///{path}").studies() == []
-    with sqlite3.connect(path) as other:
-        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+    other.close()
+    before = path.read_bytes()
+    storage = open_storage(f"sqlite:///{path}")
+    assert storage.studies() == []
+    storage.close()
+    assert path.read_bytes() == before
 
 
 def test_an_empty_storage_gets_its_tables(empty_url: str) -> None:
