@@ -93,6 +93,10 @@ class TestNamesOfColumns:
         (tmp_path / "d.csv").write_text("text,label,text\na,1,b\n", encoding="utf-8")
         assert refused(tmp_path / "d.csv").wrong.endswith("its header has text more than once")
 
+    def test_columns_without_a_name_are_no_matter(self, tmp_path: Path) -> None:
+        (tmp_path / "d.csv").write_text("text,label,,\ngood,1,,\nbad,0,,\n", encoding="utf-8")
+        assert file_source(tmp_path / "d.csv").table().read("label") == ["1", "0"]
+
     @pytest.mark.parametrize("name", [" label", "label\u00a0", "label\u200b", "label "])
     def test_spaces_at_the_ends_of_a_name_are_seen(self, tmp_path: Path, name: str) -> None:
         path = tmp_path / "d.csv"
@@ -104,6 +108,40 @@ class TestNamesOfColumns:
         with pytest.raises(UserError) as error:
             from_file(path, ["label"], words=False)
         assert error.value.problems[0].allowed == f"there: text, {name!r}"
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        ("content", "wrong"),
+        [
+            (
+                '{"text": {"0": "a"}, "label": {}}',
+                "is one object around the rows or columns",
+            ),
+            ('{"data":\n [{"text": "a"}]}', "is one object around the rows or columns"),
+            ('["a", "b"]', "is not a list of objects"),
+            ('{"text": "a"}\n"b"\n', "is not a list of objects"),
+            ("[]", "holds no rows"),
+            ("", "holds no rows"),
+        ],
+    )
+    def test_what_is_no_list_of_objects(self, tmp_path: Path, content: str, wrong: str) -> None:
+        (tmp_path / "d.json").write_text(content)
+        problem = refused(tmp_path / "d.json")
+        assert problem.wrong == f"{tmp_path / 'd.json'}: {wrong}"
+        assert "a list of objects, or an object a line" in problem.allowed
+
+    @pytest.mark.parametrize("content", ['{"text":\n ["a"]}', '{"text": ["a"], "of": {"id": 1}}'])
+    def test_one_row(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "d.jsonl").write_text(content)
+        assert file_source(tmp_path / "d.jsonl").table().read("text") == [["a"]]
+
+    def test_half_a_character_is_replaced(self, tmp_path: Path) -> None:
+        text = r'{"text": "a \ud83d", "words": ["\ude00", "\ud83d\ude00"]}'
+        (tmp_path / "d.jsonl").write_text(text)
+        table = file_source(tmp_path / "d.jsonl").table()
+        assert table.read("text") == ["a \ufffd"]
+        assert table.read("words") == [["\ufffd", "\U0001f600"]]
 
 
 class TestTextsToPredict:

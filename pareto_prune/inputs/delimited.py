@@ -55,9 +55,10 @@ def _header(path: Path, delimiter: str, quoting: Any) -> list[str]:
 
 
 def _check_names(path: Path, header: list[str]) -> None:
+    """Refuse a name that stands twice, unless it is empty: nobody can ask for such a column."""
     if not header:
         raise refused("data.path", f"{path}: has no header", "the names of the columns first")
-    twice = [name for name, count in Counter(header).items() if count > 1]
+    twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         wrong = f"{path}: its header has {listed(twice)} more than once"
         raise refused("data.path", wrong, "a name for each column")

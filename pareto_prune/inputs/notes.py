@@ -24,12 +24,18 @@ def notes_on(data: TaskData, max_length: int) -> Iterator[str]:
 
 
 def _alike(names: Iterable[str]) -> Iterator[str]:
-    """Yield a line for each two classes that differ in how their accents are written alone."""
+    """Yield a line for each two classes that differ in how they are written alone."""
     known: dict[str, str] = {}
     for name in names:
-        other = known.setdefault(unicodedata.normalize("NFC", name), name)
+        other = known.setdefault(_seen(name), name)
         if other != name:
             yield f"two classes look alike, {other} and {name}: {other!a} and {name!a}"
+
+
+def _seen(name: str) -> str:
+    """Return a name without what the eye may miss: case, how accents are written, no width."""
+    shown = "".join(each for each in name if unicodedata.category(each) != "Cf")
+    return unicodedata.normalize("NFC", shown).casefold()
 
 
 def _texts(split: Split) -> Iterator[bytes]:

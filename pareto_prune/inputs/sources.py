@@ -22,6 +22,7 @@ from pareto_prune.core.hashing import file_sha256
 from pareto_prune.inputs import demo
 from pareto_prune.inputs.delimited import read_csv, read_tsv
 from pareto_prune.inputs.git_lfs import check_fetched
+from pareto_prune.inputs.json_rows import read_json
 from pareto_prune.inputs.table import Table, listed, refused
 from pareto_prune.inputs.text_file import not_utf8
 from pareto_prune.inputs.word_columns import read_conll
@@ -113,7 +114,7 @@ def hub_source(path: str, name: str | None, split: str | None) -> Source:
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise _hub_problem(path, name, split, error) from error
     title = f"{path}/{name}" if name else path
-    return _dataset_source(title, _one_split(title, loaded, split))
+    return _dataset_source(title, _one_split(title, loaded, split), split)
 
 
 def _hub_problem(
@@ -133,7 +134,7 @@ def _saved_source(folder: Path, name: str | None) -> Source:
 
     with _quiet_datasets():
         loaded = datasets.load_from_disk(str(folder))
-    return _dataset_source(str(folder), _one_split(str(folder), loaded, name))
+    return _dataset_source(str(folder), _one_split(str(folder), loaded, name), name)
 
 
 def _one_split(title: str, loaded: Any, split: str | None) -> Any:
@@ -149,8 +150,9 @@ def _one_split(title: str, loaded: Any, split: str | None) -> Any:
     return loaded[split]
 
 
-def _dataset_source(title: str, dataset: Any) -> Source:
-    label = f"{title} ({dataset.split})" if dataset.split else title
+def _dataset_source(title: str, dataset: Any, split: str | None) -> Source:
+    known = dataset.split or split
+    label = f"{title} ({known})" if known else title
     features = dataset.features.to_dict()
     classes = {name: found for name, f in features.items() if (found := _class_names(f))}
 
@@ -258,24 +260,6 @@ def _unreadable(path: Path, error: Exception) -> StudyFileError:
     return refused("data.path", f"{path}: cannot be read ({line})", "a whole file")
 
 
-def _read_json(path: Path) -> Table:
-    text = path.read_text(encoding="utf-8-sig")
-    rows = json.loads(text) if text.lstrip().startswith("[") else list(_json_lines(text))
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("not a list of objects, nor one object a line")
-    columns = tuple(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    return Table(path.name, columns, lambda name: [row.get(name) for row in rows])
-
-
-def _json_lines(text: str) -> Iterator[Any]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"line {number}: {error.msg}") from None
-
-
 def _read_parquet(path: Path) -> Table:
     from pyarrow import parquet
 
@@ -293,8 +277,8 @@ def _read_parquet(path: Path) -> Table:
 _READERS: dict[str, Callable[[Path], Table]] = {
     ".csv": read_csv,
     ".tsv": read_tsv,
-    ".json": _read_json,
-    ".jsonl": _read_json,
+    ".json": read_json,
+    ".jsonl": read_json,
     ".parquet": _read_parquet,
 }
 
