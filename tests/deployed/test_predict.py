@@ -301,6 +301,7 @@ def test_lists_of_words_are_tagged_as_they_are(tmp_path):
         (b"good\n\nbad\n", r"texts.txt, line 2: is empty"),
         (b"good\nnaiv\xef\n", r"texts.txt, line 2: is not UTF-8 \(byte 0xef at 5\)"),
         (b"  \n", r"line 1: is empty"),
+        (b"", r"texts.txt: is an empty file"),
     ],
 )
 def test_a_file_that_does_not_serve_is_refused_before_anything_is_said(tmp_path, content, said):
@@ -314,6 +315,8 @@ def test_what_is_not_there_is_named(tmp_path):
     make_folder(tmp_path / "out")
     with pytest.raises(UserError, match="text 2: is empty"):
         predict(tmp_path / "out", ["good", " "])
+    with pytest.raises(UserError, match="text 1: is not UTF-8"):
+        predict(tmp_path / "out", ["caf\udce9"])
     with pytest.raises(UserError, match="no such file"):
         predict(tmp_path / "out", file=tmp_path / "nothing.txt")
     (tmp_path / "other.csv").write_text("review\ngood\n")

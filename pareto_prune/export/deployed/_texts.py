@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -14,6 +15,8 @@ from pareto_prune.inputs.table import listed
 
 PLAIN = ("", ".txt")
 TABLES_OF_WORDS = (*SUFFIXES, ".conll", ".iob", ".iob2", ".bio")
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes on the command line that are not UTF-8."""
 CHUNK = 1 << 16
 """Bytes of a stream that are read at once, at most."""
 
@@ -101,8 +104,8 @@ def from_file(path: Path, columns: Sequence[str], words: bool) -> Iterable[Text]
     if suffix not in PLAIN:
         allowed = ", ".join((*PLAIN[1:], *(TABLES_OF_WORDS if words else SUFFIXES)))
         raise UserError(Problem(f"--file {path}", f"cannot read {suffix}", f"allowed: {allowed}"))
-    for _ in _lines(path, len(columns)):
-        pass
+    if not sum(1 for _ in _lines(path, len(columns))):
+        raise UserError(Problem(f"--file {path}", "is an empty file", "allowed: a text a line"))
     return _lines(path, len(columns))
 
 
@@ -160,6 +163,8 @@ def _checked(where: str, text: str, columns: int) -> Text:
         raise UserError(Problem(where, wrong, "allowed: two texts with a tab between them"))
     if not all(part.strip() for part in parts):
         raise _empty(where)
+    if _NOT_UTF8.search(text):
+        raise UserError(Problem(where, "is not UTF-8", "allowed: text in UTF-8"))
     return Text(where, tuple(parts))
 
 
