@@ -159,6 +159,16 @@ class TestTheWholeBody:
         Checkpoint.find(str(folder)).model(tasks.create("ner"), ("O", "B-x", "I-x"))
 
 
+def test_what_a_model_was_set_to_give_beside_its_logits(folder, tmp_path):
+    plain, _ = Checkpoint.find(str(folder)).model(TASK, ("a", "b", "c"))
+    changed(folder, output_attentions=True, output_hidden_states=True, return_dict=False)
+    model, _ = Checkpoint.find(str(folder)).model(TASK, ("a", "b", "c"))
+    ids = torch.arange(8)[None]
+    assert torch.equal(model.base_model(ids)[0], plain.base_model(ids)[0])
+    assert list(model.eval()(ids).keys()) == ["logits"]
+    model.save_pretrained(tmp_path / "saved")
+
+
 @pytest.mark.parametrize("kind", ["multi_label_classification", "regression"])
 def test_a_head_of_another_problem_becomes_one_of_classes(tmp_path, kind):
     model = tiny_model(labels=1 if kind == "regression" else 3)
