@@ -89,7 +89,11 @@ def test_name_model_and_data_are_all_that_is_needed() -> None:
         (study(limits={"plateau": 0}), "s.toml: limits.plateau", "greater than or equal to 1"),
         (study(early_stopping={"rungs": [0.5, 1.0]}), "s.toml: early_stopping.rungs", "below 1"),
         (study(early_stopping={"rungs": [0.5, 0.2]}), "s.toml: early_stopping.rungs", "rising"),
-        (study(constraints={"accuracy": "0.8"}), "s.toml: constraints", ">= 0.80"),
+        (study(constraints={"accuracy": "0.8"}), "s.toml: constraints.accuracy", ">= 0.80"),
+        (study(constraints={"latency_ms": "<= 5 ms"}), "constraints.latency_ms", "and a number"),
+        (study(search={"deployment": {"threads": [True]}}), "deployment.threads.0", "True is"),
+        (study(search={"deployment": {"dtype": [["int8"]]}}), "deployment.dtype.0", "a number for"),
+        (study(search={"deployment": {"dtype": "int8"}}), "search.deployment.dtype", "valid array"),
         (
             study(constraints={"accuracy": ">= 85"}),
             "s.toml: constraints",

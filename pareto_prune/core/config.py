@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
+from pareto_prune.core.bounds import Bound, bound
 from pareto_prune.core.data_table import DataTable
 from pareto_prune.core.objectives import COSTS, OBJECTIVES
 from pareto_prune.core.records import SEEN
@@ -27,7 +28,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NAMES = "allowed: up to 100 letters, digits, '.', '_', '-', a letter or digit first"
 """What names of studies may be, in the words of a problem."""
 _DEVICE = re.compile(r"^(auto|cpu|cuda(:\d{1,3})?)$")
-_CONSTRAINT = re.compile(r"^(<=|>=)\s*(\S+)$")
 
 
 def seconds(duration: str) -> float:
@@ -87,6 +87,15 @@ def _kept_rows(given: Any, read: pydantic.ValidatorFunctionWrapHandler) -> Any:
 KeptRows = Annotated[Range | Literal["seen"] | None, pydantic.WrapValidator(_kept_rows)]
 
 
+def _knob(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("allowed: a whole number, or the name of a number format")
+    return value
+
+
+Knob = Annotated[Any, pydantic.AfterValidator(_knob)]
+
+
 class ModelTable(Table):
     """``[model]``: where the model comes from."""
 
@@ -144,9 +153,7 @@ class SearchTable(Table):
     """Candidates put in at the start; see `pareto-prune list starters`."""
     references: tuple[str, ...] = ("float16", "int8", "short_texts", "unstructured")
     """Alternatives to pruning, put on the plot; see `pareto-prune list references`."""
-    deployment: dict[
-        Literal["dtype", "max_length", "threads"], tuple[str, ...] | tuple[int, ...]
-    ] = {}
+    deployment: dict[Literal["dtype", "max_length", "threads"], tuple[Knob, ...]] = {}
     """Deployment knobs to search, each with its values: `dtype`, `max_length`, `threads`."""
 
     @pydantic.field_validator("deployment")
@@ -325,7 +332,7 @@ class StudyConfig(Table):
     model: ModelTable
     data: DataTable
     dense: DenseTable = DenseTable()
-    constraints: dict[str, str] = {}
+    constraints: dict[str, Bound] = {}
     """Bounds on objectives, such as `accuracy = ">= 0.80"`, `latency_ms = "<= 5"`."""
     search: SearchTable = SearchTable()
     strategy: dict[str, dict[str, Any]] = {}
@@ -357,7 +364,7 @@ class StudyConfig(Table):
 
     @pydantic.field_validator("constraints")
     @classmethod
-    def _parsed(cls, value: dict[str, str]) -> dict[str, str]:
+    def _of_objectives(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
             if name not in OBJECTIVES:
                 raise ValueError(f"{name!r}: allowed: {', '.join(OBJECTIVES)}")
@@ -376,22 +383,6 @@ class StudyConfig(Table):
     def canonical(self) -> dict[str, Any]:
         """Return the content that makes two study files the same study: all but ``[limits]``."""
         return self.model_dump(mode="json", exclude={"limits"})
-
-
-def bound(text: str) -> tuple[Literal["<=", ">="], float]:
-    """Return the operator and the number of a constraint such as ``">= 0.80"``.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    match = _CONSTRAINT.match(text.strip())
-    try:
-        number = float(match[2]) if match else float("nan")
-    except ValueError:
-        number = float("nan")
-    if match is None or number != number:
-        raise ValueError(f"{text!r}, allowed: '<=' or '>=' and a number, such as '>= 0.80'")
-    return ("<=" if match[1] == "<=" else ">="), number
 
 
 def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

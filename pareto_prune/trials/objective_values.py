@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pareto_prune.core.config import bound
+from pareto_prune.core.bounds import bound
 from pareto_prune.core.errors import TrialError
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import (

@@ -11,7 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.core.config import EarlyStoppingTable, StudyConfig, bound
+from pareto_prune.core.bounds import bound
+from pareto_prune.core.config import EarlyStoppingTable, StudyConfig
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import Candidate, Interval, Study
 from pareto_prune.results.yardstick import Yardstick, yardstick
