@@ -688,7 +688,17 @@ class TestBadInput:
         path = write_csv(tmp_path / "data.csv", reviews(20))
         (problem,) = self.refused(study(path, max_length=41))
         assert problem.where == "data.max_length"
+        assert problem.wrong == "41 tokens are more than the model has positions for"
         assert problem.allowed == "allowed: at most 40"
+
+    def test_a_length_beyond_what_the_tokenizer_says(self, study, tmp_path, monkeypatch):
+        tokenizer = words_tokenizer()
+        tokenizer.model_max_length = 8
+        monkeypatch.setattr(data.Checkpoint, "tokenizer", lambda *_: tokenizer)
+        path = write_csv(tmp_path / "data.csv", reviews(20))
+        (problem,) = self.refused(study(path, max_length=16))
+        assert problem.wrong == "16 tokens are more than its tokenizer's own maximum"
+        assert problem.allowed == "allowed: at most 8"
 
     def test_a_hub_out_of_reach(self, study, monkeypatch):
         import datasets

@@ -281,11 +281,13 @@ def _check_length(
     max_length: int, checkpoint: Checkpoint, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     config: Any = checkpoint.config()
-    positions = family_of(config).most_tokens(config)
-    most = min(positions or tokenizer.model_max_length, tokenizer.model_max_length)
+    positions, read = family_of(config).most_tokens(config), tokenizer.model_max_length
+    most = min(positions or read, read)
     if max_length > most:
-        wrong = f"{max_length} tokens are more than the model has positions for"
-        raise refused("data.max_length", wrong, f"at most {most}")
+        own = "the model has positions for" if most == positions else "its tokenizer's own maximum"
+        raise refused(
+            "data.max_length", f"{max_length} tokens are more than {own}", f"at most {most}"
+        )
 
 
 def _key(
