@@ -13,6 +13,7 @@ from pareto_prune.inputs import data
 from pareto_prune.running.dry_run import estimate
 from pareto_prune.running.study_file import read_study
 from pareto_prune.running.study_inputs import check_inputs
+from pareto_prune.trials.bench import prepare
 from tests.small_study import make_study
 
 
@@ -52,6 +53,21 @@ def test_a_file_that_is_not_there_is_not_valid(study: Path) -> None:
     config = changed(study, "data.csv", "gone.csv")
     with pytest.raises(StudyFileError, match=r"data\.path: no such file or folder"):
         check_inputs(config)
+
+
+@pytest.mark.parametrize(("folds", "examples"), [("", 192), ("[search]\nfolds = 5", 153)])
+def test_too_few_examples_for_the_calibration_are_told_before_a_dense_model_is_trained(
+    study: Path, tmp_path: Path, folds: str, examples: int
+) -> None:
+    changed(study, "[search]", folds or "[search]")
+    config = changed(study, "\nsamples = 32", f"\nsamples = {examples + 1}")
+    said = rf"calibration\.samples: {examples + 1} examples asked for.* has {examples}, allowed: 8"
+    with pytest.raises(StudyFileError, match=said):
+        check_inputs(config)
+    with pytest.raises(StudyFileError, match=said):
+        prepare(config, tmp_path / "out", Silent())
+    assert not (tmp_path / "out").exists()
+    check_inputs(changed(study, f"samples = {examples + 1}", f"samples = {examples}"))
 
 
 def test_a_model_without_weights_is_not_valid(study: Path) -> None:

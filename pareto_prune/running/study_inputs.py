@@ -15,6 +15,7 @@ from pareto_prune.inputs import demo
 from pareto_prune.inputs.checkpoint import Checkpoint, looks_local
 from pareto_prune.inputs.notes import notes_on
 from pareto_prune.inputs.sources import SUFFIXES
+from pareto_prune.trials.calibration_samples import check_samples
 from pareto_prune.trials.cut_vocabulary import check_vocabulary
 
 
@@ -31,7 +32,9 @@ def check_inputs(config: StudyConfig) -> list[str]:
     if model and data:
         _both_there(config)
         check_vocabulary(config)
-        return list(notes_on(data_sets.load(config), config.data.max_length))
+        read = data_sets.load(config)
+        check_samples(config, len(read.train))
+        return list(notes_on(read, config.data.max_length))
     if data:
         data_sets.read_rows(config, data_sets.find_sources(config.data))
     away = [path for path, here in _named(config, model, data) if not here]

@@ -29,6 +29,7 @@ from pareto_prune.models.families import architecture
 from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.early_stopping import TABLED
 from pareto_prune.trials.calibration import StudyCalibration
+from pareto_prune.trials.calibration_samples import check_samples
 from pareto_prune.trials.cut_vocabulary import CutTexts, StudyVocabularies, check_vocabulary
 from pareto_prune.trials.dense import DenseModel, make_dense
 from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
@@ -153,6 +154,7 @@ def prepare(
     device = device_of(config)
     check_vocabulary(config)
     data = data_sets.load(config, progress)
+    check_samples(config, len(data.train))
     dense = _dense(config, data, folder / DENSE_FOLDER, progress, reference, check, device)
     measurer = _measurer(config, dense, data, progress)
     costs = EngineCosts(measurer)

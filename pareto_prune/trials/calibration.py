@@ -27,8 +27,7 @@ from torch import Tensor
 
 from pareto_prune.core import cache, cache_entries
 from pareto_prune.core.architecture import Architecture
-from pareto_prune.core.config import CalibrationTable, StudyConfig
-from pareto_prune.core.errors import Problem, StudyFileError
+from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.memory import give_back
 from pareto_prune.core.progress import Progress
@@ -55,6 +54,7 @@ from pareto_prune.pruning.importance.fisher import Fisher
 from pareto_prune.pruning.scores import UnitScores
 from pareto_prune.pruning.sensitivity import sensitivities
 from pareto_prune.pruning.unit_gradients import UnitSums
+from pareto_prune.trials.calibration_samples import samples_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -104,11 +104,9 @@ class StudyCalibration:
     ) -> None:
         self._dense, self._progress, self._costs = dense, progress, costs
         self._seed = config.seed
-        table, train = config.calibration, data.train
+        train = data.train
         self._task = task = tasks.create(data.task)
-        samples, fewer = (
-            _available(table, name, train) for name in ("samples", "sensitivity_samples")
-        )
+        samples, fewer = samples_of(config.calibration, len(train))
         self._split = _drawn(task, train, samples, config.seed)
         self._fewer = _drawn(task, train, fewer, config.seed)
         self._scores: dict[str, UnitScores] = {}
@@ -328,17 +326,6 @@ def _read_tables(path: Path) -> dict[str, MeasuredCost] | None:
         return {name: MeasuredCost.from_json(table) for name, table in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _available(table: CalibrationTable, name: str, train: Split) -> int:
-    """Return how many examples are drawn: those asked for; by default no more than there are."""
-    asked: int = getattr(table, name)
-    if asked <= len(train):
-        return asked
-    if asked == CalibrationTable.model_fields[name].default:
-        return len(train)
-    wrong = f"{asked} examples asked for, the training split has {len(train)}"
-    raise StudyFileError(Problem(f"calibration.{name}", wrong, f"allowed: 8 to {len(train)}"))
 
 
 def _drawn(task: Task, train: Split, count: int, seed: int) -> Split:
