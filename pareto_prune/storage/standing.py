@@ -63,6 +63,12 @@ def find_to_delete(connection: Connection, name: str) -> Row[Any] | None:
     return connection.execute(_named(name).with_for_update(of=studies)).one_or_none()
 
 
+def has_begun(connection: Connection, row: Row[Any]) -> bool:
+    """Return whether a study has its dense model, or somebody who makes it."""
+    held = select(leases.c.token).where(leases.c.study_id == row.study_id)
+    return row.reference is not None or connection.execute(held).first() is not None
+
+
 def listed(connection: Connection) -> Sequence[Row[Any]]:
     """Return the rows of all studies, by name."""
     return connection.execute(select(studies).where(_stands()).order_by(studies.c.name)).all()

@@ -81,7 +81,8 @@ class Storage:
     def create(self, config: StudyConfig) -> StoredStudy:
         """Create the study of a study file, or open it to go on where it stands.
 
-        ``[limits]`` are taken over; everything else must be what it was.
+        ``[limits]`` are taken over; everything else must be what it was, unless the study never
+        began: a file that was put right after a first run was refused takes its place.
 
         Raises:
             MismatchError: another study file has this name; names each key that differs.
@@ -95,11 +96,22 @@ class Storage:
         row = standing.find_to_write(connection, config.name)
         if row is None:
             return self._insert(connection, config, self._database.now(connection), taken)
-        _check_same(row, config)
+        if changed := _changed(row, config):
+            return self._replaced(connection, config, changed)
         values = {"config": config.model_dump_json(), "trials_asked": config.limits.trials}
         mine = update(studies).where(studies.c.study_id == row.study_id)
         connection.execute(mine.values(values))
         return _identity(row)
+
+    def _replaced(
+        self, connection: Connection, config: StudyConfig, changed: list[Problem]
+    ) -> Identity:
+        """Return the study of a changed file, in the place of one that never began."""
+        row = standing.find_to_delete(connection, config.name)
+        if row is None or standing.has_begun(connection, row):
+            raise MismatchError(*changed)
+        deleting.delete_study(connection, row.study_id)
+        return self._insert(connection, config, self._database.now(connection))
 
     def _insert(
         self, connection: Connection, config: StudyConfig, created: float, taken: bool = True
@@ -284,19 +296,18 @@ def _config(row: Row[Any]) -> StudyConfig:
         raise MismatchError(Problem(where, of_another_version(error))) from None
 
 
-def _check_same(row: Row[Any], config: StudyConfig) -> None:
+def _changed(row: Row[Any], config: StudyConfig) -> list[Problem]:
+    """Return the keys in which a study file differs from its study's, and what to do about it."""
     # A study of an earlier version may hold paths as its file has them: relative ones.
     both = (with_absolute_paths(_config(row)), with_absolute_paths(config))
     old, new = (flatten(each.canonical()) for each in both)
-    keys = differing(old, new)
-    if keys:
-        where = f"study {config.name!r}"
-        problems = [
-            Problem(f"{where}: {key}", f"{new.get(key)!r}, it was started with {old.get(key)!r}")
-            for key in keys
-        ]
-        advice = "only [limits] may change, allowed: another name, or the file as it was"
-        raise MismatchError(*problems, Problem(where, advice))
+    where = f"study {config.name!r}"
+    problems = [
+        Problem(f"{where}: {key}", f"{new.get(key)!r}, it was started with {old.get(key)!r}")
+        for key in differing(old, new)
+    ]
+    advice = "only [limits] may change, allowed: another name, or the file as it was"
+    return [*problems, Problem(where, advice)] if problems else []
 
 
 def _summaries(connection: Connection) -> list[StudySummary]:

@@ -266,8 +266,13 @@ def test_going_on_takes_over_the_limits(storage: Storage) -> None:
     assert storage.open_study("scripted").config.limits.time == "2h"
 
 
-def test_another_study_file_is_refused_with_its_differences(storage: Storage) -> None:
-    storage.create(study_config())
+@pytest.mark.parametrize("begun", ["dense model", "lease"])
+def test_another_study_file_is_refused_with_its_differences(storage: Storage, begun: str) -> None:
+    study = storage.create(study_config())
+    if begun == "lease":
+        assert study.acquire("dense", "w")
+    else:
+        study.set_reference(reference())
     other = study_config(seed=3, search={"strategies": ("l1",)})
     with pytest.raises(MismatchError) as caught:
         storage.create(other)
@@ -277,6 +282,18 @@ def test_another_study_file_is_refused_with_its_differences(storage: Storage) ->
     assert said[1] == "study 'scripted': seed: 3, it was started with 0"
     assert "only [limits] may change" in said[2]
     assert storage.open_study("scripted").config == study_config()
+
+
+def test_a_study_file_that_was_put_right_before_the_study_began(storage: Storage) -> None:
+    study = storage.create(study_config())
+    study.enqueue([candidate()], SPACE)
+    assert study.acquire("dense", "w")
+    study.release("dense")
+    other = study_config(seed=3, objectives=("accuracy", "bytes"))
+    assert storage.create(other).read().trials == ()
+    assert storage.open_study("scripted").config == other
+    with pytest.raises(UserError, match="it was deleted"):
+        study.read()
 
 
 def test_a_study_that_optuna_made_is_not_taken_over(optunas: RDBStorage, storage: Storage) -> None:
