@@ -195,7 +195,10 @@ def test_a_byte_order_mark_is_no_part_of_a_study(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + text.replace("ü", "u").encode())
     assert read_study(path).name == "u"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(StudyFileError, match="not TOML"):
+    with pytest.raises(StudyFileError, match=r"is not UTF-8 \(line 1, byte 0xfc at 9\), allowed"):
+        read_study(path)
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(StudyFileError, match=r"s\.toml: is UTF-16, allowed: text in UTF-8"):
         read_study(path)
 
 

@@ -19,6 +19,7 @@ from pareto_prune.core.errors import Problem, StudyFileError, UserError, unknown
 from pareto_prune.core.records import SEEN
 from pareto_prune.core.registry import UNKNOWN_KEY, Registry, unknown_key, validation_problems
 from pareto_prune.inputs.tasks import tasks
+from pareto_prune.inputs.text_file import not_utf8
 from pareto_prune.measure.energy import meters
 from pareto_prune.measure.engines import engines
 from pareto_prune.pruning.importance import importances
@@ -76,7 +77,10 @@ def _toml(path: Path) -> dict[str, Any]:
         raise StudyFileError(Problem(str(path), "no such file")) from None
     except OSError as error:
         raise StudyFileError(Problem(str(path), f"cannot be read: {error.strerror}")) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        wrong = not_utf8(path) or str(error)
+        raise StudyFileError(Problem(str(path), wrong, "allowed: text in UTF-8")) from None
+    except tomllib.TOMLDecodeError as error:
         raise StudyFileError(Problem(str(path), f"not TOML: {error}")) from None
 
 
