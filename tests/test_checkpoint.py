@@ -159,9 +159,10 @@ class TestTheWholeBody:
         Checkpoint.find(str(folder)).model(tasks.create("ner"), ("O", "B-x", "I-x"))
 
 
-def test_what_a_model_was_set_to_give_beside_its_logits(folder, tmp_path):
+def test_settings_that_decide_no_answer(folder, tmp_path):
     plain, _ = Checkpoint.find(str(folder)).model(TASK, ("a", "b", "c"))
     changed(folder, output_attentions=True, output_hidden_states=True, return_dict=False)
+    changed(folder, chunk_size_feed_forward=3)
     model, _ = Checkpoint.find(str(folder)).model(TASK, ("a", "b", "c"))
     ids = torch.arange(8)[None]
     assert torch.equal(model.base_model(ids)[0], plain.base_model(ids)[0])

@@ -29,8 +29,14 @@ WHERE = "model.path"
 
 _WHOLE = "the folder of config.json and model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_OUTPUTS = {"output_attentions": False, "output_hidden_states": False, "return_dict": True}
-"""What a model gives beside its logits, and how: decides no answer, and not every attention can."""
+_PLAIN = {
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "return_dict": True,
+    "chunk_size_feed_forward": 0,
+}
+"""What decides no answer: what is given beside the logits, which not every attention can give, and
+how the work is divided, which not every length can be."""
 _MOST_PLACES = 5
 _READ = ("*.json", "*.safetensors", "*.txt")
 _UNUSED = re.compile(r"(^|\.)pooler\.|\.position_ids$|\.attn\.(masked_)?bias$")
@@ -80,7 +86,7 @@ class Checkpoint:
             config: Any = AutoConfig.from_pretrained(self.path, **self._source, **settings)
         if record(config) is not None:
             delattr(config, RECORD)
-        for name, value in _OUTPUTS.items():
+        for name, value in _PLAIN.items():
             setattr(config, name, value)
         if config.pad_token_id is None:
             config.pad_token_id = config.eos_token_id
