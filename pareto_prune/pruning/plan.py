@@ -76,6 +76,10 @@ class PruningPlan(Record):
             channels=None if channels is None else tuple(sorted(channels)),
         )
 
+    def with_channels(self, channels: Iterable[int]) -> Self:
+        """Return the plan that keeps these hidden channels, given in any order."""
+        return self.model_copy(update={"channels": tuple(sorted(channels))})
+
     def with_pooled(self, pooled: Iterable[int] | None) -> Self:
         """Return the plan that keeps these pooled units, given in any order; ``None``: all."""
         return self.model_copy(update={"pooled": None if pooled is None else tuple(sorted(pooled))})

@@ -11,9 +11,10 @@ import pydantic
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.records import Candidate
 from pareto_prune.pruning.context import Context
-from pareto_prune.pruning.cost import BlendedCost, check_target
-from pareto_prune.pruning.decoder import decode, options, weigh, weighted
+from pareto_prune.pruning.cost import check_target
+from pareto_prune.pruning.decoder import options, weigh, weighted
 from pareto_prune.pruning.even_decoder import least_loss
+from pareto_prune.pruning.programme import cost_of, shape_within
 from pareto_prune.pruning.pruned import Pruned
 from pareto_prune.pruning.selection import check_sublayers, neuron_multiple
 from pareto_prune.pruning.strategies import strategies
@@ -74,15 +75,11 @@ class Balanced:
         Raises:
             TrialError: as :meth:`prune`.
         """
-        dense, calibration = context.architecture, context.calibration
+        dense, sensitivities = context.architecture, context.calibration.sensitivities
         check_sublayers(candidate.sublayers, len(dense.layers))
-        cost = BlendedCost(
-            calibration.latency,
-            calibration.energy,
-            dense,
-            candidate.alpha_latency,
-            candidate.alpha_energy,
-        )
+        if self.target and context.even is None:
+            return shape_within(candidate.cost_target, candidate, context, candidate.sublayers)
+        cost = cost_of(candidate, context)
         if self.target:
             check_target(cost, dense, candidate.cost_target)
         both = candidate.alpha_latency + candidate.alpha_energy
@@ -90,11 +87,7 @@ class Balanced:
         multiple = neuron_multiple(dense) if context.round_widths else 1
         if context.even is not None:
             limit = candidate.cost_target if self.target else math.inf
-            curves = weighted(calibration.sensitivities, candidate.sublayers)
+            curves = weighted(sensitivities, candidate.sublayers)
             return least_loss(context.even, cost, curves, limit, price, multiple)
-        stages = options(dense, cost, calibration.sensitivities, candidate.sublayers, multiple)
-        if self.target:
-            layers = decode(stages, candidate.cost_target - cost.fixed)
-        else:
-            layers = weigh(stages, price)
-        return dense.model_copy(update={"layers": tuple(layers)})
+        stages = options(dense, cost, sensitivities, candidate.sublayers, multiple)
+        return dense.model_copy(update={"layers": tuple(weigh(stages, price))})
