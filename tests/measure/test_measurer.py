@@ -366,7 +366,8 @@ def test_a_real_engine_from_end_to_end(engine: str, dense: Any) -> None:
     assert found.readings["energy_j"].grade == "estimated"
     costs = measurer.block_costs([1, 4], [8, 64])
     assert set(costs.heads) == {1, 4}
-    logits = measurer.session(dense, dtype="int8").logits(workload().throughput())
+    dtype = engines.engines.create(engine).dtypes("cpu")[-1]
+    logits = measurer.session(dense, dtype=dtype).logits(workload().throughput())
     assert logits.shape == (4, 3)
 
 
