@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +24,6 @@ from pareto_prune.results.yardstick import reference_values
 from pareto_prune.running.asker import Asker
 from pareto_prune.running.assignment import Assignment
 from pareto_prune.running.failures import FailureStreak, failure_of
-from pareto_prune.running.interruptions import Interruptions
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.run_study import Unwatched, Watch
 from pareto_prune.running.worker import work
@@ -248,51 +248,16 @@ def test_a_database_that_fails_or_is_away_is_no_failure_of_a_trial(
     assert counts(study) == {TrialState.WAITING: 1}
 
 
-def test_a_keyboard_interrupt_hands_back_and_goes_through(study: StoredStudy) -> None:
-    events: list[WorkerEvent] = []
-
-    def run(assignment: Assignment) -> TrialResult:
-        if assignment.number == 2:
-            signal.raise_signal(signal.SIGINT)
-        return result_of(assignment.candidate)
-
-    with pytest.raises(KeyboardInterrupt):
-        work(study, run, SPACE, on_event=events.append)
-    assert kinds(events)[-1] == "handed_back"
-    assert counts(study) == {TrialState.COMPLETE: 2, TrialState.WAITING: 1}
-
-
-def test_a_signal_during_a_tell_waits_for_its_end(
-    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tell = study.tell
-
-    def interrupted(*given):
-        signal.raise_signal(signal.SIGTERM)
-        return tell(*given)
-
-    monkeypatch.setattr(study, "tell", interrupted)
-    events: list[WorkerEvent] = []
-    with pytest.raises(KeyboardInterrupt):
-        work(study, run_scripted, SPACE, on_event=events.append)
-    assert kinds(events) == ["claimed", "rung", "told"]
-    assert counts(study) == {TrialState.COMPLETE: 1}
-
-
-def test_a_second_signal_gets_through_a_shield() -> None:
-    reached: list[str] = []
-
-    def twice() -> None:
-        with Interruptions() as interruptions, interruptions.shield():
-            signal.raise_signal(signal.SIGINT)
-            reached.append("first")
-            signal.raise_signal(signal.SIGINT)
-            reached.append("second")
-
-    with pytest.raises(KeyboardInterrupt):
-        twice()
-    assert reached == ["first"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def test_signals() -> None:
+    """In a process of their own: one that goes astray would take all other tests with it."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, str(Path(__file__).with_name("worker_signals.py"))],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("...")
 
 
 def test_a_trial_past_its_time_limit_fails(study: StoredStudy) -> None:
