@@ -38,8 +38,9 @@ TEMPERATURE = 2.0
 """Of the predictions, so that samples that the dense model is sure of count too."""
 NEXT_TO_NOTHING = 48
 """The smallest width that is measured is a unit in so many, and at least one."""
-SPARSE, OF_SIX_LAYERS = 4, 12
-"""Every so manieth batch is measured, of a model with so many sublayers."""
+SPARSE, SUBLAYERS = 4, 12
+"""One batch in ``SPARSE`` is measured where a model has ``SUBLAYERS`` sublayers, one in twice as
+many where it has twice as many."""
 _FLOOR = 1e-9
 
 
@@ -67,7 +68,7 @@ def sensitivities(
     """
     progress = progress or Silent()
     predicted = predicted_losses(model, database, batches, task, generator, progress)
-    every = SPARSE * max(1, len(database.sublayers) // OF_SIX_LAYERS)
+    every = SPARSE * max(1, len(database.sublayers) // SUBLAYERS)
     measured = measured_losses(model, database, batches[::every], task, progress)
     return [corrected(*pair) for pair in zip(predicted, measured, strict=True)]
 

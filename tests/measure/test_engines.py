@@ -125,13 +125,19 @@ def test_on_a_cpu_the_default_is_onnx_runtime_where_it_is_installed(
         choose(MeasureTable(engine="onnxruntime", device="cpu"))
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pareto_prune.measure.engines import onnxruntime
-
-    monkeypatch.setattr(onnxruntime, "find_spec", lambda name: None)
-    reason = str(engines.create("onnxruntime").why_not())
-    assert reason == (
-        "onnx and onnxruntime not installed; pip install 'pareto-prune[onnx]' would change that"
+@pytest.mark.parametrize(
+    ("name", "packages", "extra"),
+    [
+        ("onnxruntime", "onnx and onnxruntime", "onnx"),
+        ("openvino", "openvino and onnx and onnxruntime", "openvino"),
+    ],
+)
+def test_a_missing_package_is_named(
+    name: str, packages: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pareto_prune.measure.engines.find_spec", lambda name: None)
+    assert engines.create(name).why_not() == (
+        f"{packages} not installed; pip install 'pareto-prune[{extra}]' would change that"
     )
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pareto_prune.core.config import MeasureTable
@@ -87,6 +88,17 @@ class Engine(Protocol):
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Give what it changes in the process (torch's threads) back at the end of a block."""
+
+
+def not_installed(extra: str, *packages: str) -> str | None:
+    """Return which of some packages are missing and the extra that has them; ``None`` if none."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if not missing:
+        return None
+    return (
+        f"{' and '.join(missing)} not installed; "
+        f"pip install 'pareto-prune[{extra}]' would change that"
+    )
 
 
 engines: Registry[Engine] = Registry("inference engine", __name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pareto_prune.measure.engines import Settings, engines
+from pareto_prune.measure.engines import Settings, engines, not_installed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pareto_prune.measure.engines import Inputs
     from pareto_prune.models.onnx_graph import Built
     from pareto_prune.models.onnx_graph.traced import Traced
-
-_INSTALL = "pip install 'pareto-prune[onnx]' would change that"
 
 
 @engines.register("onnxruntime")
@@ -32,8 +30,7 @@ class OnnxRuntime:
     @staticmethod
     def why_not() -> str | None:
         """Return which package is missing."""
-        missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-        return f"{' and '.join(missing)} not installed; {_INSTALL}" if missing else None
+        return not_installed("onnx", "onnx", "onnxruntime")
 
     @staticmethod
     def why_not_on(device: str) -> str | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pareto_prune.measure.engines import Settings, engines
+from pareto_prune.measure.engines import Settings, engines, not_installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from pareto_prune.measure.engines import Inputs
 
-_INSTALL = "pip install 'pareto-prune[openvino]' would change that"
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
 
@@ -34,9 +32,7 @@ class OpenVino:
     @staticmethod
     def why_not() -> str | None:
         """Return which package is missing; the graph is checked by ONNX Runtime."""
-        packages = ("openvino", "onnx", "onnxruntime")
-        missing = [name for name in packages if find_spec(name) is None]
-        return f"{' and '.join(missing)} not installed; {_INSTALL}" if missing else None
+        return not_installed("openvino", "openvino", "onnx", "onnxruntime")
 
     @staticmethod
     def why_not_on(device: str) -> str | None:

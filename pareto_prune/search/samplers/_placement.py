@@ -40,7 +40,6 @@ _LEAST = 2
 _GRID = 64
 _CHEAPEST = 1e-3
 """A target of nothing has no logarithm."""
-
 _SAME = 0.01
 """Targets that are as near to each other in the box, within three per cent of the cost, are one."""
 
