@@ -87,6 +87,7 @@ def row_of(name: str, seed: int, study: Study, native: bool = False) -> Row:
         "trials": front.finished,
         "points": len(front.members),
         "hypervolume": front.hypervolume,
+        "hypervolume_v1": front.hypervolume_v1,
         **speed,
     }
 

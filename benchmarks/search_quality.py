@@ -266,18 +266,19 @@ def rows_of(arm: Arm, study: Study) -> Iterator[dict[str, Any]]:
             "stopped": sum(trial.state is TrialState.STOPPED for trial in until.trials),
             "failed": sum(trial.state is TrialState.FAILED for trial in until.trials),
             "hypervolume": reached[-1].hypervolume if reached else 0.0,
+            "hypervolume_v1": reached[-1].hypervolume_v1 if reached else 0.0,
             "speedup_2_points": at_loss.speedup if at_loss else None,
         }
 
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     print(f"{'arm':<8}{'seed':>5}{'min':>8}{'trials':>8}{'stopped':>9}{'failed':>8}", end="")
-    print(f"{'volume':>9}{'2 points lost':>15}")
+    print(f"{'volume':>9}{'by v1':>9}{'2 points lost':>15}")
     for row in rows:
         speed = row["speedup_2_points"]
         print(
             f"{row['arm']:<8}{row['seed']:>5}{row['minutes']:>8.2f}{row['trials']:>8}"
-            f"{row['stopped']:>9}{row['failed']:>8}{row['hypervolume']:>9.4f}"
+            f"{row['stopped']:>9}{row['failed']:>8}{row['hypervolume']:>9.4f}{row['hypervolume_v1']:>9.4f}"
             f"{'–' if speed is None else f'{speed:.2f}× faster':>15}"
         )
 

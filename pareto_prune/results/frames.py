@@ -18,8 +18,9 @@ def frame(front: Front) -> DataFrame:
 
     Columns: what made the trial, each objective with the ends of its 95 % interval (``_low``,
     ``_high``), each cost as a share of the dense model's (``_relative``), and ``parameters``.
-    ``attrs`` holds what is of the front as a whole: ``study``, ``hypervolume``, ``metric``,
-    ``objectives``, and the dense model's values under ``reference``.
+    ``attrs`` holds what is of the front as a whole: ``study``, ``hypervolume`` (with
+    ``hypervolume_version`` and ``hypervolume_v1``), ``metric``, ``objectives``, and the dense
+    model's values under ``reference``.
     """
     from pandas import DataFrame, Index
 
@@ -31,6 +32,8 @@ def frame(front: Front) -> DataFrame:
     made.attrs = {
         "study": front.study,
         "hypervolume": front.hypervolume,
+        "hypervolume_version": front.hypervolume_version,
+        "hypervolume_v1": front.hypervolume_v1,
         "metric": front.metric,
         "objectives": [_objective(front, name) for name in names],
         "reference": front.reference,

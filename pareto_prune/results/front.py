@@ -24,7 +24,7 @@ from pareto_prune.core.records import (
 )
 from pareto_prune.results.confirmed import with_confirmations
 from pareto_prune.results.doubts import doubts_of
-from pareto_prune.results.hypervolume import hypervolume
+from pareto_prune.results.hypervolume import BOX, BOX_V1, Box, hypervolume
 from pareto_prune.results.members import below_floor, competes, feasible, members_of
 from pareto_prune.results.native import native_trials
 from pareto_prune.results.point import named_reference_of, point_of
@@ -65,7 +65,9 @@ def front_of(study: Study, all_trials: bool = False, native: bool = False) -> Fr
     return Front(
         study=study.name,
         native=native,
-        hypervolume=_hypervolume(members, measure),
+        hypervolume=_hypervolume(members, measure, BOX),
+        hypervolume_version=BOX.version,
+        hypervolume_v1=_hypervolume(members, measure, BOX_V1),
         objectives=tuple(_objective(o, study.reference) for o in measure.objectives),
         constraints=_texts(study.config.get("constraints")),
         broken=_broken(study.trials),
@@ -128,10 +130,10 @@ def _broken(trials: Sequence[Trial]) -> dict[str, int]:
     return dict(found.most_common())
 
 
-def _hypervolume(members: Sequence[Point], measure: Yardstick) -> float | None:
+def _hypervolume(members: Sequence[Point], measure: Yardstick, box: Box) -> float | None:
     if not measure.beats_chance:
         return None
-    return hypervolume(clipped([point.values for point in members], measure))
+    return hypervolume(clipped([point.values for point in members], measure, box))
 
 
 def _texts(table: object) -> dict[str, str]:

@@ -13,9 +13,9 @@ from pareto_prune.core.records import (
     Study,
     Trial,
 )
-from pareto_prune.results.hypervolume import gain
+from pareto_prune.results.hypervolume import BOX, BOX_V1, Box, gain
 from pareto_prune.results.members import competes, result_of
-from pareto_prune.results.yardstick import clipped, yardstick
+from pareto_prune.results.yardstick import Yardstick, clipped, yardstick
 
 PLATEAU_RISE = 0.01
 _LONGEST_PAUSE = 60.0
@@ -25,13 +25,14 @@ class HistoryPoint(NamedTuple):
     """The hypervolume after ``trials`` finished trials.
 
     ``seconds`` count from the creation of the study, without pauses of over a minute between
-    trials in which nothing ran.
+    trials in which nothing ran; ``hypervolume_v1`` is by version 1 of the box.
     """
 
     trials: int
     number: int
     seconds: float
     hypervolume: float
+    hypervolume_v1: float
 
 
 def history(study: Study) -> list[HistoryPoint]:
@@ -42,18 +43,16 @@ def history(study: Study) -> list[HistoryPoint]:
     measure = yardstick(study)
     if not measure.beats_chance:
         return []
-    finished = [trial for trial in study.trials if trial.state.finished]
-    finished.sort(key=lambda trial: (trial.ended or 0.0, trial.number))
-    seconds = _active_seconds(study.created, finished)
-    front = np.zeros((0, len(measure.objectives)))
-    volume = 0.0
-    points: list[HistoryPoint] = []
-    for count, trial in enumerate(finished, 1):
-        if competes(trial, measure):
-            added = clipped([result_of(trial).values], measure)[0]
-            volume, front = _grown(volume, front, added)
-        points.append(HistoryPoint(count, trial.number, seconds[count - 1], volume))
-    return points
+    finished = _finished(study)
+    columns = zip(
+        range(1, len(finished) + 1),
+        (trial.number for trial in finished),
+        _active_seconds(study.created, finished),
+        _volumes(finished, measure, BOX),
+        _volumes(finished, measure, BOX_V1),
+        strict=True,
+    )
+    return [HistoryPoint(*row) for row in columns]
 
 
 def plateaued(study: Study, trials: int | None) -> bool:
@@ -61,12 +60,31 @@ def plateaued(study: Study, trials: int | None) -> bool:
 
     Never before there is a hypervolume above 0, nor without a number of trials.
     """
-    if trials is None:
+    measure = yardstick(study)
+    if trials is None or not measure.beats_chance:
         return False
-    volumes = [point.hypervolume for point in history(study)]
+    volumes = _volumes(_finished(study), measure, BOX)
     if len(volumes) <= trials or volumes[-trials - 1] <= 0:
         return False
     return volumes[-1] < (1 + PLATEAU_RISE) * volumes[-trials - 1]
+
+
+def _finished(study: Study) -> list[Trial]:
+    """Return the finished trials in the order in which they ended."""
+    finished = [trial for trial in study.trials if trial.state.finished]
+    return sorted(finished, key=lambda trial: (trial.ended or 0.0, trial.number))
+
+
+def _volumes(finished: Sequence[Trial], measure: Yardstick, box: Box) -> list[float]:
+    """Return the hypervolume after each of the trials."""
+    front, volume = np.zeros((0, len(measure.objectives))), 0.0
+    volumes = []
+    for trial in finished:
+        if competes(trial, measure):
+            added = clipped([result_of(trial).values], measure, box)[0]
+            volume, front = _grown(volume, front, added)
+        volumes.append(volume)
+    return volumes
 
 
 def _grown(

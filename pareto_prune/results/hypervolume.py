@@ -2,7 +2,17 @@
 
 The box has one side an objective, from 0 to 1. The metric is 1 at the dense model and 0 where
 ``QUALITY_SHARE`` of what the dense model has over chance is lost; a cost is 0 at the dense model
-and 1 at ``TIMES_CHEAPER`` times cheaper, by logarithm. What lies outside counts where the box ends.
+and 1 where the box ends, by logarithm. What lies outside counts where the box ends.
+
+======= ==================== ===================================================================
+version ends at              where
+======= ==================== ===================================================================
+2       64 times cheaper     ``hypervolume``: shown, searched by, followed until it stops rising
+1       16 times cheaper     ``hypervolume_v1``: beside it, for comparison with older numbers
+======= ==================== ===================================================================
+
+While no point is more than 16 times cheaper, version 2 is version 1 times (2/3)^costs, 4/9 for
+two costs, so that both order fronts alike. Only version 2 tells apart what is cheaper than that.
 """
 
 from __future__ import annotations
@@ -10,13 +20,29 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from pareto_prune.results.dominance import Points
 
 QUALITY_SHARE = 0.2
-TIMES_CHEAPER = 16.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where the sides of the costs end.
+
+    Attributes:
+        version: of the definition.
+        times_cheaper: than the dense model.
+    """
+
+    version: int
+    times_cheaper: float
+
+
+BOX, BOX_V1 = Box(2, 64.0), Box(1, 16.0)
 
 
 def metric_side(values: Points, dense: float, chance: float) -> Points:
@@ -29,24 +55,30 @@ def metric_floor(dense: float, chance: float) -> float:
     return dense - QUALITY_SHARE * (dense - chance)
 
 
-def cost_side(values: Points, dense: float, sign: int) -> Points:
+def cost_side(values: Points, dense: float, sign: int, box: Box = BOX) -> Points:
     """Return the coordinates of values of a cost in the box, not clipped.
 
     Args:
         values: of the cost.
         dense: the dense model's.
         sign: +1 where less is better, -1 where more is.
+        box: which one.
     """
-    return sign * np.log(dense / values) / math.log(TIMES_CHEAPER)
+    return sign * np.log(dense / values) / math.log(box.times_cheaper)
 
 
 def box_told(metric: str, chance: str) -> str:
     """Say what the box is, with the metric and its value at chance as people read them."""
     return (
         f"Hypervolume: {metric} counts from {100 * QUALITY_SHARE:.0f} % of the dense model's lead "
-        f"over chance ({chance}) below it, costs by logarithm up to {TIMES_CHEAPER:.0f} times "
-        "cheaper; 1 is the whole box."
+        f"over chance ({chance}) below it, costs by logarithm up to {BOX.times_cheaper:.0f} times "
+        f"cheaper; 1 is the whole box. That is version {BOX.version} of the box."
     )
+
+
+def volume_v1_told(volume: float) -> str:
+    """Say what a hypervolume is in the box of before."""
+    return f"{volume:.3f} in version {BOX_V1.version}, which ended at {BOX_V1.times_cheaper:.0f}×"
 
 
 def hypervolume(points: Points) -> float:

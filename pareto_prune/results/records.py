@@ -162,6 +162,8 @@ class Front(Record):
         native: whether it is of the native trials alone.
         hypervolume: share of the unit box that the front dominates; ``None`` where the dense
             model is not there yet or does not beat chance.
+        hypervolume_version: of that box; see :mod:`pareto_prune.results.hypervolume`.
+        hypervolume_v1: by version 1 of the box, for comparison with older numbers.
         reference: values of the dense model by objective, with ``parameters`` and ``bytes``.
         chance: the metric of a model that learned nothing.
         floor: the metric above which points of a front are; where the hypervolume begins.
@@ -178,6 +180,8 @@ class Front(Record):
     study: str
     native: bool = False
     hypervolume: float | None
+    hypervolume_version: int = 1
+    hypervolume_v1: float | None = None
     objectives: tuple[FrontObjective, ...]
     reference: dict[str, int | float] | None
     reference_intervals: dict[str, Interval] = pydantic.Field(default_factory=dict)

@@ -27,6 +27,7 @@ class Status(Record):
         states: trials by state.
         trials_asked: finished trials it is to have.
         trials_per_hour, seconds_left: at the present rate, where there is one.
+        hypervolume_v1: by version 1 of the box, for comparison with older numbers.
         front: points on the front.
         cautions: what to know before the front is believed.
         early_stopping: what stopping early saved and how often it was wrong.
@@ -38,6 +39,7 @@ class Status(Record):
     trials_per_hour: float | None = None
     seconds_left: float | None = None
     hypervolume: float | None = None
+    hypervolume_v1: float | None = None
     front: int = 0
     recommended: str | None = None
     cautions: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from pareto_prune.core.records import (
     DenseReference,
     Study,
 )
-from pareto_prune.results.hypervolume import cost_side, metric_floor, metric_side
+from pareto_prune.results.hypervolume import BOX, Box, cost_side, metric_floor, metric_side
 from pareto_prune.results.records import Front
 from pareto_prune.results.repeats import spreads_of
 
@@ -84,21 +84,24 @@ class Yardstick:
         """Return +1 for objectives that are minimised, -1 for the others."""
         return np.array([o.sign for o in self.objectives], dtype=np.float64)
 
-    def coordinates(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where ``values``, shape ``(n, objectives)``, lie in the box, not clipped.
+    def coordinates(self, values: NDArray[np.float64], box: Box = BOX) -> NDArray[np.float64]:
+        """Return where ``values``, shape ``(n, objectives)``, lie in a box, not clipped.
 
         What the box is stands in :mod:`pareto_prune.results.hypervolume`.
         """
         columns = [
-            self._coordinate(objective, values[:, i]) for i, objective in enumerate(self.objectives)
+            self._coordinate(objective, values[:, i], box)
+            for i, objective in enumerate(self.objectives)
         ]
         return np.stack(columns, axis=1)
 
-    def _coordinate(self, objective: Objective, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _coordinate(
+        self, objective: Objective, values: NDArray[np.float64], box: Box
+    ) -> NDArray[np.float64]:
         dense = self.reference[objective.name]
         if objective.kind == "quality":
             return metric_side(values, dense, self.chance)
-        return cost_side(values, dense, objective.sign)
+        return cost_side(values, dense, objective.sign, box)
 
     def relative(self, values: Mapping[str, float]) -> dict[str, float]:
         """Return the costs among ``values`` as shares of the dense model's."""
@@ -162,6 +165,8 @@ def yardstick_of(front: Front) -> Yardstick:
     return Yardstick(objectives, front.reference or {}, front.chance or 0.0)
 
 
-def clipped(rows: Sequence[Mapping[str, float]], measure: Yardstick) -> NDArray[np.float64]:
-    """Return where ``rows`` lie in the box, shape ``(n, objectives)``, clipped to it."""
-    return np.clip(measure.coordinates(measure.values(rows)), 0.0, 1.0)
+def clipped(
+    rows: Sequence[Mapping[str, float]], measure: Yardstick, box: Box = BOX
+) -> NDArray[np.float64]:
+    """Return where ``rows`` lie in a box, shape ``(n, objectives)``, clipped to it."""
+    return np.clip(measure.coordinates(measure.values(rows), box), 0.0, 1.0)

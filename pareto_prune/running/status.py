@@ -29,6 +29,7 @@ def status_of(stored: StoredStudy, study: Study) -> Status:
         trials_per_hour=None if rate is None else rate * 3600,
         seconds_left=left / rate if rate and workers and left > 0 else None,
         hypervolume=found.hypervolume,
+        hypervolume_v1=found.hypervolume_v1,
         front=len(found.members),
         recommended=_recommended(found),
         cautions=cautions(found),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from pareto_prune.core.version import __version__
+from pareto_prune.results.hypervolume import BOX
 from pareto_prune.results.status import Status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,7 +24,8 @@ def _families(statuses: Sequence[Status]) -> Iterator[str]:
     yield _family("workers", "Workers that have not left.", _each(statuses, _workers))
     yield _family("leases", "Workers with a trial in hand.", _each(statuses, _leases))
     yield _family("front_points", "Trials on the front.", _each(statuses, lambda s: s.front))
-    yield _family("hypervolume", "Share of the box that the front dominates.", _volumes(statuses))
+    shares = f"Share of the box, version {BOX.version}, that the front dominates."
+    yield _family("hypervolume", shares, _volumes(statuses))
 
 
 def _family(name: str, meaning: str, samples: Iterable[Sample]) -> str:

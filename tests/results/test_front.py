@@ -138,13 +138,16 @@ def test_hypervolume_is_the_definition(rows):
     cells = [
         (
             (a - (0.842 - 0.2 * (0.842 - 0.502))) / (0.2 * (0.842 - 0.502)),
-            math.log(1 / latency) / math.log(16),
-            math.log(1 / energy) / math.log(16),
+            math.log(1 / latency),
+            math.log(1 / energy),
         )
         for a, latency, energy in rows
     ]
-    expected = union_of_boxes(np.clip(np.array(cells).reshape(-1, 3), 0, 1))
-    assert front_of(study).hypervolume == pytest.approx(expected, abs=1e-9)
+    front, corners = front_of(study), np.array(cells).reshape(-1, 3)
+    for found, cheapest in ((front.hypervolume, 64), (front.hypervolume_v1, 16)):
+        sides = np.array([1, math.log(cheapest), math.log(cheapest)])
+        expected = union_of_boxes(np.clip(corners / sides, 0, 1))
+        assert found == pytest.approx(expected, abs=1e-9)
 
 
 def union_of_boxes(corners: np.ndarray) -> float:
@@ -156,9 +159,12 @@ def union_of_boxes(corners: np.ndarray) -> float:
 
 
 def test_hypervolume_by_hand():
-    """At the dense accuracy and 4 times cheaper twice: 1 × 1/2 × 1/2."""
-    quarter = trial(0, values(0.842, 0.25, 0.25))
-    assert front_of(study_of(quarter)).hypervolume == pytest.approx(0.25)
+    """At the dense accuracy and 8 times cheaper twice: 1 × 1/2 × 1/2."""
+    eighth = front_of(study_of(trial(0, values(0.842, 1 / 8, 1 / 8))))
+    assert (eighth.hypervolume, eighth.hypervolume_version) == (pytest.approx(0.25), 2)
+    assert eighth.hypervolume_v1 == pytest.approx(9 / 4 * 0.25)
+    beyond = front_of(study_of(trial(0, values(0.842, 1 / 32, 1 / 32))))
+    assert (beyond.hypervolume, beyond.hypervolume_v1) == pytest.approx((25 / 36, 1))
     useless = trial(0, values(0.55, 0.01, 0.01))
     assert front_of(study_of(useless)).hypervolume == 0
     better = trial(0, values(0.99, 1 / 64, 1 / 64))
@@ -180,7 +186,7 @@ def test_two_objectives_and_maximised_costs():
     )
     front = front_of(study)
     assert numbers(front) == [0]
-    assert front.hypervolume == pytest.approx(0.5)
+    assert front.hypervolume == pytest.approx(1 / 3)
     assert front.at_points_lost[0].speedup == pytest.approx(4)
     assert front.recommended is not None
     assert "4.0× faster" in front.recommended.reason
@@ -191,7 +197,7 @@ def test_four_objectives_with_sizes():
     dense = synthetic.reference()
     quarter = values(0.842, 0.25, 0.25) | {"parameters": dense.parameters / 4}
     study = study_of(trial(0, quarter), config={"objectives": names})
-    assert front_of(study).hypervolume == pytest.approx(0.125)
+    assert front_of(study).hypervolume == pytest.approx(1 / 27)
 
 
 def test_no_hypervolume_where_the_dense_model_does_not_beat_chance():
@@ -287,7 +293,9 @@ def test_history_grows_and_ends_at_the_hypervolume():
     steps = history(study)
     volumes = [step.hypervolume for step in steps]
     assert volumes == sorted(volumes)
-    assert volumes[-1] == pytest.approx(front_of(study).hypervolume)
+    front = front_of(study)
+    assert volumes[-1] == pytest.approx(front.hypervolume)
+    assert steps[-1].hypervolume_v1 == pytest.approx(front.hypervolume_v1)
     assert [step.trials for step in steps] == list(range(1, 41))
 
 

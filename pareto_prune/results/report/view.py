@@ -36,7 +36,7 @@ from pareto_prune.core.records import (
 from pareto_prune.results.cautions import cautions
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
-from pareto_prune.results.hypervolume import box_told
+from pareto_prune.results.hypervolume import box_told, volume_v1_told
 from pareto_prune.results.measured_as import measured_as
 from pareto_prune.results.records import Confirmed, Front, NamedReference, Point
 from pareto_prune.results.report.environment import environment_rows
@@ -75,6 +75,7 @@ def view_of(front: Front, study: Study) -> Json:
         "floor": _rounded(front.floor),
         "below_floor": front.below_floor,
         "hypervolume": _rounded(front.hypervolume),
+        "hypervolume_v1": _rounded(front.hypervolume_v1),
         "at_points_lost": [at.to_json() for at in front.at_points_lost],
         "knee": front.knee,
         "recommended": front.recommended.to_json() if front.recommended else None,
@@ -330,9 +331,15 @@ def _notes(front: Front, study: Study) -> list[str]:
         "Intervals of costs hold for a second run: the spread between runs of this machine is in "
         "them, as far as it is known."
     )
-    if front.chance is not None and front.hypervolume is not None:
-        notes.append(box_told(label, written(front.metric, front.chance)))
+    notes += _box_note(front, label)
     return notes
+
+
+def _box_note(front: Front, label: str) -> Iterable[str]:
+    if front.chance is None or front.hypervolume_v1 is None:
+        return
+    told = box_told(label, written(front.metric, front.chance))
+    yield f"{told} This front has {volume_v1_told(front.hypervolume_v1)}."
 
 
 def _noise_note(front: Front, label: str) -> Iterable[str]:

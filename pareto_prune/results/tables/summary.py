@@ -9,6 +9,7 @@ from rich.text import Text
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import ESTIMATED, times, written
 from pareto_prune.results.cautions import cautions
+from pareto_prune.results.hypervolume import volume_v1_told
 from pareto_prune.results.records import AtPointsLost, Front
 from pareto_prune.results.tables.text import shown_lines
 
@@ -41,10 +42,10 @@ def _counted(front: Front) -> str:
 
 
 def _volume(front: Front) -> str:
-    if front.hypervolume is None:
+    if front.hypervolume is None or front.hypervolume_v1 is None:
         why = "does not beat chance" if front.reference else "is not measured yet"
         return f"hypervolume: none, the dense model {why}"
-    return f"hypervolume {front.hypervolume:.3f}"
+    return f"hypervolume {front.hypervolume:.3f} ({volume_v1_told(front.hypervolume_v1)})"
 
 
 def _why_none(front: Front) -> str:

@@ -19,7 +19,7 @@ export function summary() {
   }
   const why = V.dense ? "the dense model does not beat chance" : "the dense model is not measured yet";
   tiles.push(tile(V.hypervolume == null ? "–" : V.hypervolume.toFixed(3),
-    V.hypervolume == null ? `hypervolume: ${why}` : `hypervolume of ${plural(front.length, "point")}`));
+    V.hypervolume == null ? `hypervolume: ${why}` : `hypervolume of ${plural(front.length, "point")}${V.hypervolume_v1 == null ? "" : `, ${V.hypervolume_v1.toFixed(3)} by version 1 of the box`}`));
   $("summary").append(...tiles);
   $("cautions").hidden = !V.cautions.length;
   $("cautions").append(...V.cautions.map((text) => el("li", {}, text)));
