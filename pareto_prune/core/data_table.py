@@ -26,8 +26,8 @@ class DataTable(Table):
     """What is learned; see `pareto-prune list tasks`."""
     text: tuple[str, ...] = ("text",)
     """The text column, or a list of two for sentence pairs."""
-    label: str = "label"
-    """The label column."""
+    label: str | tuple[str, ...] = "label"
+    """The label column, or a list of them where every one holds a number or a label."""
     splits: dict[Literal["train", "validation", "test"], Share | str] = {
         "train": 0.8,
         "validation": 0.1,
@@ -54,6 +54,23 @@ class DataTable(Table):
         if len(value) not in (1, 2):
             raise ValueError("allowed: one column, or two for sentence pairs")
         return value
+
+    @pydantic.field_validator("label", mode="before")
+    @classmethod
+    def _labels(cls, value: Any) -> Any:
+        return _tuple(value)
+
+    @pydantic.field_validator("label")
+    @classmethod
+    def _differ(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not value or (isinstance(value, tuple) and len(set(value)) < len(value)):
+            raise ValueError("allowed: a column, or a list of columns, each once")
+        return value
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the label columns."""
+        return (self.label,) if isinstance(self.label, str) else self.label
 
     @pydantic.field_validator("splits")
     @classmethod

@@ -151,7 +151,7 @@ class Checkpoint:
         config = self.config(
             id2label=dict(enumerate(label_names)),
             label2id={name: index for index, name in enumerate(label_names)},
-            problem_type=None,
+            problem_type=task.problem_type,
         )
         self.check_weights()
         with _loading(self.path, "model.safetensors"):

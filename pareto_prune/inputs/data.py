@@ -159,7 +159,7 @@ def rows_of(table: Table, data: DataTable, labelled: bool = True) -> Rows:
     Raises:
         StudyFileError: a column is not there; all that are missing, with those that are.
     """
-    wanted = {"data.text": data.text, "data.label": (data.label,) if labelled else ()}
+    wanted = {"data.text": data.text, "data.label": data.labels if labelled else ()}
     missing = [
         Problem(key, f"no column {name!r} in {table.source}", f"there: {listed(table.columns)}")
         for key, names in wanted.items()
@@ -171,10 +171,16 @@ def rows_of(table: Table, data: DataTable, labelled: bool = True) -> Rows:
     return Rows(
         source=table.source,
         texts=tuple(table.read(name) for name in data.text),
-        labels=table.read(data.label) if labelled else None,
-        names=table.classes.get(data.label) or None,
+        labels=_labels_of(table, data) if labelled else None,
+        names=table.classes.get(data.labels[0]) or None,
         columns=tuple(data.text),
+        label_columns=data.labels,
     )
+
+
+def _labels_of(table: Table, data: DataTable) -> list[Any]:
+    columns = [table.read(name) for name in data.labels]
+    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
 def read_rows(config: StudyConfig, sources: Mapping[str, Source]) -> dict[str, Rows]:

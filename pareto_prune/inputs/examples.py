@@ -35,9 +35,11 @@ class Rows:
     Attributes:
         source: what messages call them (a file, or a hub id and its split).
         texts: one column, or two for sentence pairs; for token tasks one column of word lists.
-        labels: one an example (a list of tags for token tasks); ``None`` where unlabelled.
+        labels: one an example (a list of tags for token tasks, a tuple with a cell of each column
+            where several hold the labels); ``None`` where unlabelled.
         names: class names, where the labels are indices into them.
         columns: names of the columns of texts, where messages tell them apart by these.
+        label_columns: names of the columns of labels.
         taken: which rows of the table these are, from 0; ``None`` for all.
     """
 
@@ -46,6 +48,7 @@ class Rows:
     labels: Sequence[Any] | None = None
     names: tuple[str, ...] | None = None
     columns: tuple[str, ...] = ()
+    label_columns: tuple[str, ...] = ("label",)
     taken: Sequence[int] | None = None
 
     def __len__(self) -> int:
@@ -72,8 +75,8 @@ class Split:
     Attributes:
         ids: token ids of all examples end to end, int32, shape (tokens,).
         offsets: where each example begins in ``ids``, and the end; int64, shape (examples + 1,).
-        labels: class indices, int64, or numbers, float64; shape (examples,), or (tokens,) if
-            ``by_token``. Each is a *target*.
+        labels: class indices, int64, shape (examples,), or (tokens,) if ``by_token``; or numbers,
+            float64, with a last dimension of one an output. Each row is a *target*.
         label_names: name of every output of a target: of every class.
         types: token type ids, int8, shape (tokens,); ``None`` if all are 0.
         pad: token id that fills short rows of a batch.
@@ -129,7 +132,8 @@ class Split:
         """Return the model inputs of ``rows``, padded to the longest of them.
 
         Keys: ``input_ids``, ``attention_mask``, ``labels`` and, if any is not 0,
-        ``token_type_ids``; int64, shape (rows, longest), labels of whole examples (rows,).
+        ``token_type_ids``; int64, shape (rows, longest), labels of whole examples (rows,) where
+        they are class indices, (rows, outputs) where they are numbers.
         """
         import torch
 
@@ -162,7 +166,8 @@ class Split:
         return logits[self.inside(rows)] if self.by_token else logits
 
     def _labels(self, tokens: Indices, inside: NDArray[np.bool_]) -> NDArray[Any]:
-        labels = np.full(inside.shape, unlabelled(self.labels.dtype), self.labels.dtype)
+        shape = (*inside.shape, *self.labels.shape[1:])
+        labels = np.full(shape, unlabelled(self.labels.dtype), self.labels.dtype)
         labels[inside] = self.labels[tokens]
         return labels
 
@@ -173,8 +178,9 @@ def unlabelled(dtype: np.dtype[Any]) -> float:
 
 
 def labelled(labels: Any) -> Any:
-    """Return where there is something to be learned, for an array or a tensor of labels."""
-    return labels == labels if "float" in str(labels.dtype) else labels != IGNORED
+    """Return which targets have something to be learned, for an array or a tensor of labels."""
+    numbers = "float" in str(labels.dtype)
+    return (labels == labels).all(-1) if numbers else labels != IGNORED
 
 
 def joined(first: Split, second: Split) -> Split:

@@ -165,8 +165,8 @@ def _metric_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
 
 
 def _column_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
-    texts, label = config.data.text, config.data.label
-    if label in texts:
+    texts = config.data.text
+    for label in set(config.data.labels) & set(texts):
         yield Problem(f"{where}data.text", f"{label!r} is the label column", "allowed: others")
     if len(set(texts)) < len(texts):
         wrong = f"{texts[0]!r} stands twice"

@@ -20,15 +20,24 @@ from pareto_prune.inputs.pairs import differences, resampled
 from pareto_prune.inputs.sampling import holdout, spread
 from pareto_prune.inputs.tasks import metrics, tasks
 from pareto_prune.inputs.tokens import Tokens, Word
-from tests.tasks import regression
+from tests.tasks import counts
 from tests.tasks.words import entities, sentiment, words_tokenizer
 
 TEXTS = sentiment(12).texts
+NUMBERS = ("pearson", "spearman", "explained")
 ROWS = {
     "classification": sentiment(12),
     "ner": entities(),
-    "regression": Rows("stars", TEXTS, [(-1.0) ** i * (2 + i % 3) for i in range(12)]),
+    "counts": Rows("counts", TEXTS, [1 + i % 5 + 9 * (i % 2) for i in range(12)]),
+    "regression": Rows(
+        "stars",
+        TEXTS,
+        [((-1.0) ** i * (2 + i % 3), str(i % 5)) for i in range(12)],
+        label_columns=("stars", "length"),
+    ),
 }
+SAYS = {"counts": np.log, "regression": np.array}
+"""What a model without a fault says, by its labels, where they are numbers."""
 
 
 @pytest.fixture(params=tasks.names())
@@ -54,7 +63,7 @@ def test_a_task_is_a_frozen_dataclass_that_describes_itself(case):
 def test_one_name_means_one_metric():
     known = metrics()
     assert set(OBJECTIVES) == {*known, *COSTS}
-    assert {"accuracy", "f1", "mcc", "span_f1", "pearson"} == set(known)
+    assert {"accuracy", "f1", "mcc", "span_f1", *NUMBERS, "count_correlation"} == set(known)
 
 
 def test_two_tasks_cannot_mean_different_things_by_one_metric(monkeypatch):
@@ -64,7 +73,7 @@ def test_two_tasks_cannot_mean_different_things_by_one_metric(monkeypatch):
         (metric("accuracy", "another one"), "tell different things of the metric 'accuracy'"),
         (COSTS["latency_ms"], "'latency_ms' is no fraction of which more is better"),
     ):
-        monkeypatch.setattr(regression.Regression, "metrics", (wrong,))
+        monkeypatch.setattr(counts.Counts, "metrics", (wrong,))
         with pytest.raises(ValueError, match=said):
             metrics()
 
@@ -96,8 +105,8 @@ def test_labels_of_a_batch_are_those_of_its_examples_and_the_rest_is_unlabelled(
 
 def test_texts_without_labels_have_no_known_target(case):
     task, split = case
-    name = next(name for name in tasks.names() if isinstance(task, tasks.member(name)))
-    rows = Rows("new", ROWS[name].texts)
+    known = ROWS[name_of(task)]
+    rows = Rows("new", known.texts, label_columns=known.label_columns)
     new = task.encode(rows, words_tokenizer(), split.label_names, 24)
     assert new.labels.dtype == split.labels.dtype
     assert not labelled(new.labels).any()
@@ -149,7 +158,7 @@ def test_squares_of_seeds_tell_the_divergence_of_a_small_change(case, temperatur
 
 def test_only_what_was_learned_is_beyond_chance(case):
     task, split = case[0], case[1].take(np.arange(60) % len(case[1]))
-    assert task.beats_chance(task.quality(perfect(split), split), split)
+    assert task.beats_chance(task.quality(perfect(task, split), split), split)
     level = task.chance(split)
     nothing = Quality(
         metrics=level,
@@ -194,7 +203,7 @@ def test_metrics_are_objectives_and_all_reported(case):
 
 def test_better_logits_score_better(case):
     task, split = case
-    good = perfect(split)
+    good = perfect(task, split)
     best, worst = task.quality(good, split), task.quality(-good, split)
     assert best.loss < worst.loss
     for metric in names_of(task):
@@ -205,7 +214,7 @@ def test_better_logits_score_better(case):
 
 def test_differences_are_paired(case):
     task, split = case[0], case[1].take(np.arange(60) % len(case[1]))
-    good = perfect(split)
+    good = perfect(task, split)
     better, same = differences(task, good, -good, split), differences(task, good, good, split)
     assert set(better) == set(same) == set(names_of(task))
     for metric in names_of(task):
@@ -262,10 +271,14 @@ def names_of(task):
     return [metric.name for metric in task.metrics]
 
 
-def perfect(split):
+def name_of(task):
+    return next(name for name in tasks.names() if isinstance(task, tasks.member(name)))
+
+
+def perfect(task, split):
     """Logits that say what the labels say."""
     if not np.issubdtype(split.labels.dtype, np.integer):
-        return split.labels[:, None].astype(np.float32)
+        return SAYS[name_of(task)](split.labels).astype(np.float32)
     good = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
     known = split.labels >= 0
     good[known, split.labels[known]] = 4

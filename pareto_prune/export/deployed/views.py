@@ -107,6 +107,15 @@ def _classes(card: Scorecard) -> Iterator[RenderableType]:
         if "classes" in report:
             yield _report(title or "class", report)
             yield from _confusion(report)
+        elif "numbers" in report:
+            yield _numbers(title, report["numbers"])
+
+
+def _numbers(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
+    table = _table(title, *next(iter(rows.values()), {}))
+    for name, numbers in rows.items():
+        table.add_row(shown(name), *(f"{number:.4g}" for number in numbers.values()))
+    return table
 
 
 def _report(title: str, report: Mapping[str, Any]) -> Table:

@@ -42,6 +42,8 @@ class Task(Protocol):
             :func:`pareto_prune.core.objectives.metric`. Tasks may share one.
         model_class: name of the class in ``transformers`` that loads a model with its head.
         pipeline: what the hub calls it: the ``pipeline_tag`` of a model card.
+        problem_type: what transformers calls the head's problem, by which its pipelines know what
+            to make of the outputs; ``None`` for classes of which one is right.
         splits_words: whether texts are lists of words, each with a label, so that cutting a text
             off would lose some.
     """
@@ -49,6 +51,7 @@ class Task(Protocol):
     metrics: ClassVar[tuple[Objective, ...]]
     model_class: ClassVar[str]
     pipeline: ClassVar[str]
+    problem_type: ClassVar[str | None]
     splits_words: ClassVar[bool]
 
     # Labels
@@ -106,7 +109,7 @@ class Task(Protocol):
 
         Args:
             logits: shape (…, outputs).
-            labels: shape (…).
+            labels: shape (…), or (…, outputs) where they are numbers.
         """
 
     def divergence(self, logits: Tensor, dense: Tensor, temperature: float) -> Tensor:
@@ -177,7 +180,8 @@ class Task(Protocol):
         """Return more than the metrics, as plain JSON: one table, or tables by title.
 
         A table with ``classes`` (precision, recall, F1 and support of each), their ``averages``,
-        and perhaps ``labels`` and ``confusion``, is shown; others are only kept.
+        and perhaps ``labels`` and ``confusion``, is shown; so is one with ``numbers`` (several by
+        name, of each of its rows by name). Others are only kept.
         """
 
     def chance(self, split: Split) -> dict[str, float]:

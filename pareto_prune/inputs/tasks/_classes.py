@@ -13,6 +13,7 @@ import numpy as np
 
 from pareto_prune.core.objectives import metric
 from pareto_prune.inputs.examples import IGNORED
+from pareto_prune.inputs.tasks._labelled import Labelled
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 ACCURACY = metric("accuracy", "accuracy", share=True)
 
 
-class ClassLogits:
+class ClassLogits(Labelled):
     """Loss, divergence and seeds of a task whose outputs are classes."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

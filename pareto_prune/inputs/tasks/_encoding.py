@@ -4,14 +4,42 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pareto_prune.core.errors import Problem, StudyFileError
-from pareto_prune.inputs.examples import Indices, Rows
+from pareto_prune.inputs.examples import Indices, Rows, Split
 from pareto_prune.inputs.tasks._labels import problem_of, refused
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def whole_texts(
+    rows: Rows,
+    tokenizer: PreTrainedTokenizerBase,
+    label_names: Sequence[str],
+    max_length: int,
+    labels: NDArray[Any],
+) -> Split:
+    """Return the texts tokenised, pairs with token types, with a label an example.
+
+    Raises:
+        StudyFileError: as :func:`texts_of`.
+    """
+    encoded = tokenizer(
+        *texts_of(rows), truncation=True, max_length=max_length, return_attention_mask=False
+    )
+    return Split(
+        ids=flat(encoded["input_ids"], np.int32),
+        offsets=offsets(encoded["input_ids"]),
+        labels=labels,
+        label_names=tuple(label_names),
+        types=token_types(encoded),
+        pad=int(tokenizer.pad_token_id or 0),
+    )
 
 
 def texts_of(rows: Rows, kind: type = str) -> list[list[Any]]:

@@ -21,20 +21,37 @@ def problem_of(rows: Rows, wrong: str, allowed: str, key: str) -> Problem:
 
 
 def labels_of(rows: Rows) -> Sequence[Any]:
-    """Return the labels, none of them missing.
+    """Return the labels of one column, none of them missing.
+
+    Raises:
+        StudyFileError: there is no label, or an empty one; several columns hold them.
+    """
+    if len(rows.label_columns) > 1:
+        wrong = f"{len(rows.label_columns)} label columns where a label stands in one,"
+        raise refused(rows, wrong, "one column")
+    return [label for (label,) in cells_of(rows)]
+
+
+def cells_of(rows: Rows) -> list[tuple[Any, ...]]:
+    """Return what each row has in the columns of labels, nothing of it missing.
 
     Raises:
         StudyFileError: there is no label, or an empty one.
     """
-    labels = rows.labels or []
-    missing = [row for row, label in enumerate(labels) if _missing(label, rows.names)]
-    if len(labels) < len(rows) or missing:
+    several = len(rows.label_columns) > 1
+    cells = [tuple(each) if several else (each,) for each in rows.labels or ()]
+    missing = [
+        row
+        for row, row_cells in enumerate(cells)
+        if any(_missing(c, rows.names) for c in row_cells)
+    ]
+    if len(cells) < len(rows) or missing:
         first = f"row {rows.number(missing[0])}" if missing else "every row"
         count = len(missing) or len(rows)
         raise refused(
             rows, f"{count} of {len(rows)} labels missing, {first} first,", "labelled rows"
         )
-    return labels
+    return cells
 
 
 def _missing(label: Any, names: Sequence[str] | None) -> bool:

@@ -54,20 +54,8 @@ class Classification(ClassLogits):
         max_length: int,
     ) -> Split:
         """Return the texts tokenised, pairs with token types, and one label an example."""
-        encoded = tokenizer(
-            *_encoding.texts_of(rows),
-            truncation=True,
-            max_length=max_length,
-            return_attention_mask=False,
-        )
-        return Split(
-            ids=_encoding.flat(encoded["input_ids"], np.int32),
-            offsets=_encoding.offsets(encoded["input_ids"]),
-            labels=_indices(rows, label_names),
-            label_names=tuple(label_names),
-            types=_encoding.token_types(encoded),
-            pad=int(tokenizer.pad_token_id or 0),
-        )
+        labels = _indices(rows, label_names)
+        return _encoding.whole_texts(rows, tokenizer, label_names, max_length, labels)
 
     def check(self, name: str, split: Split, train: Split) -> None:
         """Look for two classes, and for those that the training split lacks."""

@@ -1,4 +1,4 @@
-"""A task in one file that the package knows nothing of: a number for each text."""
+"""A task in one file that the package knows nothing of: a count for each text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.objectives import Objective, metric
 from pareto_prune.core.records import Quality
 from pareto_prune.inputs.examples import Rows, Split
-from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
+from pareto_prune.inputs.tasks import _correlation, _encoding, _labels, _scores, tasks
+from pareto_prune.inputs.tasks._labelled import Labelled
 from pareto_prune.inputs.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -22,21 +23,22 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-@tasks.register("regression")
+@tasks.register("counts")
 @dataclass(frozen=True)
-class Regression:
-    """A number for each text: Pearson's correlation with the labels."""
+class Counts(Labelled):
+    """A count for each text, whose logarithm is the output: correlation with the labels."""
 
-    metrics: ClassVar[tuple[Objective, ...]] = (metric("pearson", "Pearson correlation"),)
+    metrics: ClassVar[tuple[Objective, ...]] = (metric("count_correlation", "counts"),)
     model_class: ClassVar[str] = "AutoModelForSequenceClassification"
     pipeline: ClassVar[str] = "text-classification"
+    problem_type: ClassVar[str | None] = "regression"
     splits_words: ClassVar[bool] = False
 
     def label_names(
         self, splits: Mapping[str, Rows], order: Sequence[str] | None = None
     ) -> tuple[str, ...]:
         for rows in splits.values():
-            _numbers(rows)
+            _counts(rows)
         return ("value",)
 
     def encode(
@@ -46,20 +48,8 @@ class Regression:
         label_names: Sequence[str],
         max_length: int,
     ) -> Split:
-        encoded = tokenizer(
-            *_encoding.texts_of(rows),
-            truncation=True,
-            max_length=max_length,
-            return_attention_mask=False,
-        )
-        return Split(
-            ids=_encoding.flat(encoded["input_ids"], np.int32),
-            offsets=_encoding.offsets(encoded["input_ids"]),
-            labels=np.full(len(rows), np.nan) if rows.labels is None else _numbers(rows),
-            label_names=tuple(label_names),
-            types=_encoding.token_types(encoded),
-            pad=int(tokenizer.pad_token_id or 0),
-        )
+        labels = np.full((len(rows), 1), np.nan) if rows.labels is None else _counts(rows)
+        return _encoding.whole_texts(rows, tokenizer, label_names, max_length, labels)
 
     def check(self, name: str, split: Split, train: Split) -> None:
         if name != "test" and len(np.unique(split.labels)) < 2:
@@ -67,69 +57,63 @@ class Regression:
             raise StudyFileError(Problem("data.label", wrong, "allowed: two or more"))
 
     def strata(self, split: Split) -> NDArray[Any]:
-        return split.labels
+        return split.labels[:, 0]
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return (logits[..., 0] - labels.to(logits)).square().mean()
+        return (logits.exp() - labels.to(logits) * logits).mean()
 
     def divergence(self, logits: Tensor, dense: Tensor, temperature: float) -> Tensor:
-        return (logits - dense).square().sum(-1)
+        return (dense.exp() * (dense - logits) - dense.exp() + logits.exp()).sum(-1)
 
     def seeds(self, logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
         import torch
 
         draws = torch.rand(logits.shape, generator=generator)
-        return 2**0.5 * ((draws < 0.5) * 2 - 1).to(logits)
+        return (logits / 2).exp() * ((draws < 0.5) * 2 - 1).to(logits)
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         pairs = self.outcomes(logits, split)
         once = np.ones(len(pairs), dtype=np.int64)
+
+        def correlation(drawn: _scores.Counts) -> _scores.Floats:
+            return self.score("count_correlation", pairs, drawn)
+
         return Quality(
-            metrics={"pearson": float(_pearson(pairs, once))},
-            intervals={"pearson": _scores.interval(once, lambda drawn: _pearson(pairs, drawn))},
+            metrics={"count_correlation": float(correlation(once))},
+            intervals={"count_correlation": _scores.interval(once, correlation)},
             examples=len(split),
-            loss=float(np.square(pairs[:, 0] - pairs[:, 1]).mean()),
+            loss=float((pairs[:, 1] - pairs[:, 0] * np.log(pairs[:, 1])).mean()),
         )
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> NDArray[Any]:
-        return np.column_stack([split.labels, logits[:, 0]])
+        return np.hstack([split.labels, np.exp(logits)])
 
     def score(self, metric: str, outcomes: NDArray[Any], counts: _scores.Counts) -> _scores.Floats:
-        return _pearson(outcomes.astype(np.float64), counts)
+        return _correlation.pearson(*outcomes.astype(np.float64).T, counts)
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
-        off = np.abs(split.labels - logits[:, 0])
+        off = np.abs(split.labels - np.exp(logits))
         return {"errors": {"mean": float(off.mean()), "largest": float(off.max())}}
 
     def chance(self, split: Split) -> dict[str, float]:
-        return {"pearson": 0.0}
+        return {"count_correlation": 0.0}
 
     def beats_chance(self, quality: Quality, split: Split) -> bool:
-        return quality.intervals["pearson"][0] > 0
+        return quality.intervals["count_correlation"][0] > 0
 
     def prediction(
         self, logits: NDArray[np.float32], tokens: Tokens, labels: Sequence[str]
     ) -> dict[str, Any]:
-        return {labels[0]: float(logits[0])}
+        return {labels[0]: float(np.exp(logits[0]))}
 
     @staticmethod
     def answer(text: str, word_of: list[int | None], logits: np.ndarray, labels: list[str]) -> str:
-        """Return the number of a text, and the text."""
-        return f"{labels[0]} {logits[0]:.3f} {text}"
+        """Return the count of a text, and the text."""
+        return f"{labels[0]} {np.exp(logits[0]):.3f} {text}"
 
 
-def _numbers(rows: Rows) -> NDArray[np.float64]:
+def _counts(rows: Rows) -> NDArray[np.float64]:
     try:
-        return np.array([float(label) for label in _labels.labels_of(rows)])
+        return np.array([[float(label)] for label in _labels.labels_of(rows)])
     except (TypeError, ValueError) as error:
         raise _labels.refused(rows, f"a label is no number ({error})", "numbers") from error
-
-
-def _pearson(pairs: NDArray[Any], counts: _scores.Counts) -> _scores.Floats:
-    """Return the correlation of pairs (n, 2), each of which occurs ``counts`` (…, n) times."""
-    x, y = (pairs - pairs.mean(0)).T
-    sums = counts @ np.column_stack([np.ones_like(x), x, y, x * x, y * y, x * y])
-    total, one, two, one_one, two_two, both = np.moveaxis(sums, -1, 0)
-    spread = (one_one - one**2 / total) * (two_two - two**2 / total)
-    scale = np.sqrt(np.maximum(spread, 0))
-    return np.divide(both - one * two / total, scale, out=np.zeros_like(scale), where=scale > 1e-12)

@@ -1,0 +1,109 @@
+"""Tasks whose labels are numbers, from a study file to predictions and tests of an export."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pareto_prune import api
+from pareto_prune.export.deployed.predict import predict
+from pareto_prune.export.deployed.scoring import score
+from pareto_prune.export.deployed.views import scorecard_view
+from pareto_prune.trials import bench
+from tests.small_study import ROWS, ScriptedMeasurer, make_study
+from tests.tasks.words import sentiment
+
+
+@dataclass(frozen=True)
+class Case:
+    """A task, with its columns, and what its predictions must be like."""
+
+    task: str
+    metric: str
+    data: dict[str, object]
+    rows: Callable[[str], tuple[object, ...]]
+    texts: tuple[str, str]
+    check: Callable[[dict[str, object], dict[str, object]], bool]
+    line: Callable[[dict[str, object]], str]
+
+
+CASES = {
+    "regression": Case(
+        task="regression",
+        metric="pearson",
+        data={"label": ["stars", "length"]},
+        rows=lambda text: (text, 1 if "good" in text else -1, 0 if "good" in text else 2),
+        texts=("the film was good a a", "the film was bad"),
+        check=lambda one, other: one["values"]["stars"] > 0 > other["values"]["stars"],
+        line=lambda said: " ".join(f"{k} {v:.3f}" for k, v in said["values"].items()),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def done(request, tmp_path_factory):
+    """A study of three trials, and an ONNX folder of its smaller model."""
+    case, root = CASES[request.param], tmp_path_factory.mktemp(request.param)
+    url = f"sqlite:///{root}/study.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PARETO_PRUNE_CACHE", str(root / "cache"))
+        patch.setattr(bench, "_measurer", lambda _c, dense, *_: ScriptedMeasurer(dense.model))
+        outcome = api.run(study_of(case, root), url, output=root / "out")
+        small = [point for point in outcome.front.members if point.starter != "dense"]
+        api.export("small", small[0].number, root / "onnx", "onnx", url)
+        yield case, root, outcome
+
+
+def study_of(case, folder):
+    search = {"strategies": ["layer_wise"], "importances": ["fisher"]}
+    data = {"task": case.task, **case.data}
+    dense = {"epochs": 5}
+    path = make_study(folder, data=data, dense=dense, search=search, limits={"trials": 3})
+    named = f'name = "small"\nobjectives = ["{case.metric}", "latency_ms"]\n'
+    path.write_text(path.read_text().replace('name = "small"\n', named))
+    label = case.data.get("label", "label")
+    with (folder / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", *([label] if isinstance(label, str) else label)])
+        writer.writerows(case.rows(text) for text in sentiment(ROWS).texts[0])
+    return path
+
+
+def test_the_dense_model_has_learned(done):
+    case, _, outcome = done
+    front = outcome.front
+    assert front.metric == case.metric
+    assert front.reference[case.metric] > 0.8
+    assert front.chance < front.reference[case.metric]
+
+
+def test_exports_predict(done):
+    case, root, _ = done
+    one, other = predict(root / "onnx", case.texts)
+    assert case.check(one, other)
+
+
+def test_the_example_says_the_same(done):
+    case, root, _ = done
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, "-P", str(root / "onnx" / "example.py"), *case.texts]
+    printed = subprocess.run(
+        command, env=environment, cwd=root, capture_output=True, text=True, check=True
+    )
+    said = zip(predict(root / "onnx", case.texts), case.texts, strict=True)
+    assert printed.stdout.splitlines() == [f"{case.line(one)} {text}" for one, text in said]
+
+
+def test_exports_are_tested(done):
+    case, root, _ = done
+    card = score(root / "onnx", measure=False)
+    assert card.model.metrics[case.metric] > 0.5
+    assert np.isfinite(card.differences[case.metric].interval).all()
+    assert len(scorecard_view(card).renderables) > 2
