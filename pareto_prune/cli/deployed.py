@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from pareto_prune.cli._app import AsJson, app, print_json, show
-from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.cli._numbers import parsed
+from pareto_prune.core.errors import ParetoPruneError, Problem, UserError
 
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="A folder written by `pareto-prune export`.")
@@ -71,24 +72,37 @@ def score(
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Take latency and joules again.")
     ] = True,
+    maximum: Annotated[
+        list[str] | None, typer.Option("--max", metavar="NAME=X", help="Exit 1 above: latency_ms=5")
+    ] = None,
+    minimum: Annotated[
+        list[str] | None, typer.Option("--min", metavar="NAME=X", help="Exit 1 below: accuracy=0.8")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score an exported model on data that the search has not seen.
 
-    Against the dense model, with paired intervals; by class; latency and joules again.
+    Against the dense model, with paired intervals; by class; latency and joules again. Ends with 1
+    where a bound on a metric or a cost is broken, and says which.
 
-    Example: pareto-prune test smaller-model
+    Example: pareto-prune test smaller-model --max latency_ms=5 --min accuracy=0.8
     """
-    from pareto_prune.export.deployed import scoring
+    from pareto_prune.export.deployed import bounds, scoring
     from pareto_prune.export.deployed.views import scorecard_view
     from pareto_prune.running.display import Display
 
+    most, least = parsed("--max", maximum or []), parsed("--min", minimum or [])
     with Display() as display:
         card = scoring.score(folder, data, measure=measure, progress=display)
     if as_json:
         print_json(card.model_dump_json(indent=1))
     else:
         show(scorecard_view(card))
+    broken = bounds.broken(card, most, least)
+    for line in broken:
+        print(line, file=sys.stderr)
+    if broken:
+        raise typer.Exit(ParetoPruneError.exit_code)
 
 
 @app.command()

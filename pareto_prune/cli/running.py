@@ -1,10 +1,10 @@
-"""Verbs that run a study: ``validate``, ``run``, ``worker``, ``confirm``."""
+"""Verbs that run a study: ``init``, ``validate``, ``run``, ``worker``, ``confirm``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,10 +17,10 @@ from pareto_prune.cli._app import (
     app,
     show,
 )
-from pareto_prune.core.defaults import DEFAULT_OUTPUT, DEFAULT_STORAGE
+from pareto_prune.core.defaults import BUDGET, DEFAULT_OUTPUT, DEFAULT_STORAGE
 
 if TYPE_CHECKING:
-    from pareto_prune.api import Outcome
+    from pareto_prune.api import Outcome, Workers
     from pareto_prune.core.config import StudyConfig
     from pareto_prune.running.display import Display
 
@@ -37,6 +37,48 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads-per-worker", min=1, metavar="N", help="That each computes with."),
 ]
+
+
+@app.command()
+def init(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder or hub id.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A file, folder or hub id.")],
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="By default NAME.toml in this folder.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the study; by default the data's.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="See `list tasks`; guessed if left out.")
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Of texts; twice for pairs. Guessed if left out."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of labels; guessed if left out.")
+    ] = None,
+    budget: Annotated[
+        str, typer.Option(metavar="TIME", help="Wall-clock time of a run: 15min, 2h.")
+    ] = BUDGET,
+) -> None:
+    """Write a study file for a model and data, with guesses.
+
+    What is not said is guessed from the data. Each guess stands in the file with its reason, to
+    be changed there.
+
+    Example: pareto-prune init my-bert reviews.csv --budget 1h
+    """
+    from pareto_prune.running import draft
+
+    made = draft.draft(
+        model, data, name=name, task=task, text=text or (), label=label, budget=budget
+    )
+    place = to or Path(f"{made.name}.toml")
+    draft.keep(made, place, anew=True)
+    print(made.text(), end="")
+    print(f"Written to {place}", file=sys.stderr)
 
 
 @app.command()
@@ -61,7 +103,10 @@ def validate(study: StudyPath) -> None:
 
 @app.command()
 def run(
-    study: StudyPath,
+    study: Annotated[str, typer.Argument(metavar="STUDY.toml|MODEL", help="A study, or a model.")],
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="With a model: a file, folder or hub id.")
+    ] = None,
     storage: StorageUrl = DEFAULT_STORAGE,
     trials: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Trials in all, instead of the file's.")
@@ -75,6 +120,10 @@ def run(
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run, how long, how much disk.")
+    ] = False,
+    smoke: Annotated[
+        bool,
+        typer.Option("--smoke", help="Try the whole path in a minute on few texts; keep nothing."),
     ] = False,
     output: Output = DEFAULT_OUTPUT,
     artifacts: Annotated[
@@ -91,11 +140,14 @@ def run(
     Ctrl-C ends the trial in hand and leaves the study whole; the same command goes on. Several
     hosts may run one study at once, on a storage and artifacts that all of them reach.
 
+    A model and data instead of a study file make one, as `init` does: NAME.toml in this folder.
+
     Example: pareto-prune run studies/quickstart.toml --trials 40
     """
     from pareto_prune.running.study_file import read_study, with_limits
 
-    config = with_limits(read_study(study), trials, time_limit)
+    file = Path(study) if data is None else _drafted(study, data, time_limit)
+    config = with_limits(read_study(file), trials, time_limit)
     if dry_run:
         from pareto_prune.running import dry_run as dry
 
@@ -104,6 +156,9 @@ def run(
     from pareto_prune import api
 
     chosen = api.Workers(workers, launcher, gpus_per_worker, threads_per_worker)
+    if smoke:
+        _try_out(config, chosen)
+        return
     with _display(config) as display:
         outcome = api.run(
             config,
@@ -177,6 +232,41 @@ def confirm(
     if interrupted:
         print("Interrupted; the same command goes on.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
+
+
+def _try_out(config: StudyConfig, workers: Workers) -> None:
+    """Run a short study of a configuration in a folder that does not stay, export and load it."""
+    import tempfile
+
+    from pareto_prune import api, load
+    from pareto_prune.results.tables import front_view
+    from pareto_prune.running.smoke import shortened
+
+    short = shortened(config)
+    with tempfile.TemporaryDirectory(prefix="pareto-prune-") as folder:
+        storage = f"sqlite:///{folder}/smoke.db"
+        with _display(short) as display:
+            outcome = api.run(short, storage, output=folder, watcher=display, workers=workers)
+        to = Path(folder) / "model"
+        load(api.export(short.name, _any_trial(outcome), to, "huggingface", storage))
+    show(front_view(outcome.front))
+    print("\nThe whole path works; these numbers mean nothing, and nothing is kept.")
+
+
+def _any_trial(outcome: Outcome) -> int | Literal["dense"]:
+    return outcome.front.members[-1].number if outcome.front.members else "dense"
+
+
+def _drafted(model: str, data: str, time_limit: str | None) -> Path:
+    """Return the study file of a model and data, written unless it is there; say its guesses."""
+    from pareto_prune.running import draft
+
+    made = draft.draft(model, data, budget=time_limit or BUDGET)
+    place = Path(f"{made.name}.toml")
+    draft.keep(made, place)
+    for guess in (*made.guesses(), f"study file: {place}"):
+        print(guess, file=sys.stderr)
+    return place
 
 
 def _display(config: StudyConfig) -> Display:

@@ -94,6 +94,32 @@ def folder_source(folder: Path, name: str | None, words: bool = False) -> Source
     return _joined([file_source(file, words) for file in _files_named(folder, name, words)], name)
 
 
+def splits_of_folder(folder: Path) -> tuple[str, ...]:
+    """Return the names of the splits or data files that a folder holds; of shards what is before.
+
+    A file that stands for itself keeps its suffix.
+    """
+    if (folder / "dataset_dict.json").is_file():
+        return tuple(json.loads((folder / "dataset_dict.json").read_text("utf-8"))["splits"])
+    files = _readable(folder, words=True) + _readable(folder / "data", words=True)
+    names = [_SHARD.sub("", file.stem) if _SHARD.search(file.stem) else file.name for file in files]
+    return tuple(dict.fromkeys(names))
+
+
+def hub_splits(path: str) -> tuple[str, ...]:
+    """Return the names of the splits of a data set of the hub.
+
+    Raises:
+        StudyFileError: it cannot be reached, or has several configurations.
+    """
+    import datasets
+
+    try:
+        return tuple(datasets.get_dataset_split_names(path))
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise _hub_problem(path, None, None, error) from error
+
+
 def hub_source(path: str, name: str | None, split: str | None) -> Source:
     """Return a split of a data set of the hub as a source.
 

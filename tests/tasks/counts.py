@@ -34,6 +34,10 @@ class Counts(Labelled):
     problem_type: ClassVar[str | None] = "regression"
     splits_words: ClassVar[bool] = False
 
+    @staticmethod
+    def suits(texts: Sequence[Any], labels: Sequence[Any]) -> bool:
+        return all(isinstance(label, float) for label in labels)
+
     def label_names(
         self, splits: Mapping[str, Rows], order: Sequence[str] | None = None
     ) -> tuple[str, ...]:

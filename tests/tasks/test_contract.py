@@ -60,6 +60,16 @@ def test_a_task_is_a_frozen_dataclass_that_describes_itself(case):
         assert metric.label
 
 
+def test_its_texts_and_labels_suit_it_and_no_other(case):
+    task, _ = case
+    name = next(name for name in tasks.names() if isinstance(task, tasks.member(name)))
+    rows = ROWS[name]
+    suited = [
+        each for each in tasks.names() if tasks.create(each).suits(rows.texts[0], rows.labels)
+    ]
+    assert suited == [name]
+
+
 def test_one_name_means_one_metric():
     known = metrics()
     assert set(OBJECTIVES) == {*known, *COSTS}

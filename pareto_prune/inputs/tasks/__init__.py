@@ -56,6 +56,15 @@ class Task(Protocol):
 
     # Labels
 
+    @staticmethod
+    def suits(texts: Sequence[Any], labels: Sequence[Any]) -> bool:
+        """Return whether raw texts and labels look like this task's, where none is named.
+
+        Args:
+            texts: first ones of a column, as the table has them.
+            labels: theirs.
+        """
+
     def label_names(
         self, splits: Mapping[str, Rows], order: Sequence[str] | None = None
     ) -> tuple[str, ...]:

@@ -36,6 +36,13 @@ class Classification(ClassLogits):
     pipeline: ClassVar[str] = "text-classification"
     splits_words: ClassVar[bool] = False
 
+    @staticmethod
+    def suits(texts: Sequence[Any], labels: Sequence[Any]) -> bool:
+        """Return whether few plain values come again and again beside strings."""
+        plain_values = all(isinstance(label, str | int) for label in labels)
+        few = 2 * len(set(labels)) <= len(labels) if plain_values else False
+        return few and all(isinstance(text, str) for text in texts)
+
     def label_names(
         self, splits: Mapping[str, Rows], order: Sequence[str] | None = None
     ) -> tuple[str, ...]:

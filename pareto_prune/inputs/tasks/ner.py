@@ -33,6 +33,13 @@ class Ner(ClassLogits):
     pipeline: ClassVar[str] = "token-classification"
     splits_words: ClassVar[bool] = True
 
+    @staticmethod
+    def suits(texts: Sequence[Any], labels: Sequence[Any]) -> bool:
+        """Return whether every text is a list of words with a tag for each."""
+        pairs = list(zip(texts, labels, strict=True))
+        listed = all(isinstance(part, list) for pair in pairs for part in pair)
+        return bool(pairs) and listed and all(len(words) == len(tags) for words, tags in pairs)
+
     def label_names(
         self, splits: Mapping[str, Rows], order: Sequence[str] | None = None
     ) -> tuple[str, ...]:
