@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pareto_prune.api import Outcome
     from pareto_prune.core.config import StudyConfig
     from pareto_prune.core.progress import Progress
+    from pareto_prune.core.study_state import StudyState
     from pareto_prune.results.records import Front
     from pareto_prune.running.optuna_objective import Objective
     from pareto_prune.running.run_study import Watcher
@@ -36,7 +37,18 @@ if TYPE_CHECKING:
     Study: TypeAlias = StudyConfig | Mapping[str, Any] | str | Path
     Drawn: TypeAlias = DataFrame | Front | str
 
-__all__ = ["__version__", "front", "load", "objective", "plot", "run"]
+__all__ = [
+    "__version__",
+    "cancel",
+    "front",
+    "load",
+    "objective",
+    "pause",
+    "plot",
+    "resume",
+    "run",
+    "stop",
+]
 
 
 def _metrics() -> Mapping[str, objectives.Objective]:
@@ -180,6 +192,43 @@ def objective(
 
     config = api.configuration(study)
     return Objective(config, Path(output).expanduser().resolve() / config.name, progress)
+
+
+def pause(name: str, storage: str | None = None) -> StudyState:
+    """Begin no new trials of a study until it is resumed; running ones end, workers wait.
+
+    Args:
+        name: of the study.
+        storage: URL of the database; ``PARETO_PRUNE_STORAGE`` or a file here by default.
+
+    Raises:
+        UserError: no such study, or it has ended for good.
+
+    >>> pause("small").value, resume("small").value
+    ('paused', 'open')
+    """
+    return _steered(name, "pause", storage)
+
+
+def resume(name: str, storage: str | None = None) -> StudyState:
+    """Let a study that was paused go on; arguments and errors as of :func:`pause`."""
+    return _steered(name, "resume", storage)
+
+
+def stop(name: str, storage: str | None = None) -> StudyState:
+    """End a study for good: running trials end, workers leave; arguments as of :func:`pause`."""
+    return _steered(name, "stop", storage)
+
+
+def cancel(name: str, storage: str | None = None) -> StudyState:
+    """End a study for good and hand running trials back; arguments as of :func:`pause`."""
+    return _steered(name, "cancel", storage)
+
+
+def _steered(name: str, verb: str, storage: str | None) -> StudyState:
+    from pareto_prune import api
+
+    return api.steer(name, verb, _storage(storage))
 
 
 def _storage(given: str | None) -> str:

@@ -16,13 +16,14 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.defaults import DEFAULT_OUTPUT, DEFAULT_STORAGE
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.paths import with_absolute_paths
-from pareto_prune.core.records import Candidate, Confirmation
+from pareto_prune.core.records import Candidate, Confirmation, Study
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
 from pareto_prune.results.status import Status, StudyRow
 from pareto_prune.running.status import status_of, study_rows
-from pareto_prune.storage import StoredStudy, open_storage
+from pareto_prune.storage import StoredStudy, open_storage, verb_of
 
 if TYPE_CHECKING:
     from pareto_prune.core.progress import Progress
@@ -78,11 +79,13 @@ class Outcome:
         front: of the study as it stands.
         page: the report; ``None`` where none was written.
         stopped_by: why it ended before the study had its trials, if it did.
+        state: what the study was told last.
     """
 
     front: Front
     page: Path | None
     stopped_by: str | None = None
+    state: StudyState = StudyState.OPEN
 
 
 def run(
@@ -124,7 +127,7 @@ def run(
     _keep_artifacts(stored, _root(artifacts, folder, config.name))
     stopped_by = _worked(stored, storage, watcher, chosen)
     page = _write_page(stored, folder / "report.html")
-    return Outcome(front_of(stored.read()), page, stopped_by)
+    return Outcome(front_of(stored.read()), page, stopped_by, stored.state)
 
 
 def work(
@@ -146,7 +149,7 @@ def work(
         wrong = "has no place for its models yet"
         raise UserError(Problem(f"study {name!r}", wrong, "allowed: begin it with `run`"))
     stopped_by = _worked(stored, storage, watcher, chosen)
-    return Outcome(front_of(stored.read()), None, stopped_by)
+    return Outcome(front_of(stored.read()), None, stopped_by, stored.state)
 
 
 def _worked(
@@ -159,13 +162,19 @@ def _worked(
         run_study(stored, url, watcher, launcher)
     except KeyboardInterrupt:
         return INTERRUPTED
-    study, asked = stored.read(), stored.trials_asked
+    study = stored.read()
     done = sum(trial.state.finished for trial in study.trials)
-    if done >= asked:
+    if done >= study.trials_asked:
         return None
-    flat = plateaued(study, stored.config.limits.plateau)
-    why = "the hypervolume does not rise any more" if flat else "the time limit was reached"
-    return f"{done} of {asked} trials: {why}"
+    return f"{done} of {study.trials_asked} trials: {_why(study, stored.config.limits.plateau)}"
+
+
+def _why(study: Study, plateau: int | None) -> str:
+    """Return why a study was left before it had its trials."""
+    if study.state.final:
+        return f"the study was {study.state.value}, which is final"
+    flat = plateaued(study, plateau)
+    return "the hypervolume does not rise any more" if flat else "the time limit was reached"
 
 
 def _root(artifacts: str | None, folder: Path, name: str) -> str:
@@ -269,6 +278,15 @@ def status(name: str, storage: str = DEFAULT_STORAGE) -> Status:
     """
     stored = open_storage(storage).open_study(name)
     return status_of(stored, stored.read())
+
+
+def steer(name: str, verb: str, storage: str = DEFAULT_STORAGE) -> StudyState:
+    """Let a study pause, resume, stop or cancel, and return where it stands then.
+
+    Raises:
+        UserError: no such study or verb, or the study has ended for good.
+    """
+    return open_storage(storage).steer(name, verb_of(verb))
 
 
 def studies(storage: str = DEFAULT_STORAGE) -> list[StudyRow]:

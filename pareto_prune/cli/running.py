@@ -289,6 +289,9 @@ def _end(outcome: Outcome, storage: str) -> None:
     if commands := list(next_commands(outcome.front, storage)):
         print("\nNext:", *commands, sep="\n  ")
     if outcome.stopped_by is not None:
-        print(f"{outcome.stopped_by}; the same command goes on.", file=sys.stderr)
+        same = "the same command goes on."
+        copied = f"`pareto-prune studies copy {outcome.front.study} NEW` goes on with its trials."
+        then = copied if outcome.state.final else same
+        print(f"{outcome.stopped_by}; {then}", file=sys.stderr)
     if outcome.stopped_by == BY_SIGNAL:
         raise typer.Exit(INTERRUPTED)

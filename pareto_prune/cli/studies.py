@@ -1,4 +1,4 @@
-"""Verbs on studies as a whole: ``studies``, ``status``."""
+"""Verbs on studies as a whole: what there is, how one stands, and what one is told to do."""
 
 from __future__ import annotations
 
@@ -103,3 +103,50 @@ def status(name: Name, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = 
         print_json(found.model_dump_json(indent=1))
     else:
         show(status_view(found))
+
+
+@app.command()
+def pause(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
+    """Begin no new trials of a study until `resume`; running ones end, workers wait.
+
+    Example: pareto-prune pause quickstart
+    """
+    _steer(name, "pause", storage, "running trials end, and workers wait for `resume`")
+
+
+@app.command()
+def resume(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
+    """Let a study that was paused go on.
+
+    Workers that wait take trials again within seconds. What was stopped or cancelled is final:
+    `studies copy` makes a study of it that goes on with its trials.
+
+    Example: pareto-prune resume quickstart
+    """
+    _steer(name, "resume", storage, "trials are begun again")
+
+
+@app.command()
+def stop(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
+    """End a study for good: running trials end, none is begun, workers leave.
+
+    Example: pareto-prune stop quickstart
+    """
+    _steer(name, "stop", storage, "running trials end, and workers leave")
+
+
+@app.command()
+def cancel(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
+    """End a study for good, and what runs as well: trials are handed back, workers leave.
+
+    Their workers learn of it when they next renew their leases, within a quarter of a minute.
+
+    Example: pareto-prune cancel quickstart
+    """
+    _steer(name, "cancel", storage, "running trials were handed back, and workers leave")
+
+
+def _steer(name: str, verb: str, storage: str, then: str) -> None:
+    from pareto_prune import api
+
+    print(f"study {name!r} is {api.steer(name, verb, storage).value}: {then}")

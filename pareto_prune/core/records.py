@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.outcomes import Outcomes
 from pareto_prune.core.record import Record
+from pareto_prune.core.study_state import StudyState
 
 SCHEMA_VERSION = 1
 
@@ -49,7 +50,7 @@ class TrialState(StrEnum):
         return self not in (TrialState.WAITING, TrialState.RUNNING)
 
 
-def finished_of(counts: Mapping[str, int]) -> int:
+def finished_of(counts: Mapping[Any, int]) -> int:
     """Return how many trials have ended, of numbers of trials by state."""
     return sum(counts.get(state.value, 0) for state in TrialState if state.finished)
 
@@ -386,6 +387,7 @@ class Study(Record):
     config: dict[str, object]
     created: float
     trials_asked: int
+    state: StudyState = StudyState.OPEN
     reference: DenseReference | None = None
     references: tuple[TrialResult, ...] = ()
     trials: tuple[Trial, ...] = ()

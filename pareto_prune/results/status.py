@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pareto_prune.core.record import Record
 from pareto_prune.core.records import finished_of
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.results.savings import Savings
 
 
@@ -24,6 +25,7 @@ class Status(Record):
     """How a study stands.
 
     Attributes:
+        state: what it was told last.
         states: trials by state.
         trials_asked: finished trials it is to have.
         trials_per_hour, seconds_left: at the present rate, where there is one.
@@ -34,6 +36,7 @@ class Status(Record):
     """
 
     study: str
+    state: StudyState = StudyState.OPEN
     states: dict[str, int]
     trials_asked: int
     trials_per_hour: float | None = None
@@ -57,6 +60,7 @@ class StudyRow(Record):
 
     Attributes:
         created: seconds since 1970.
+        state: what it was told last.
         problem: why no more than its trials is known, if it is not.
     """
 
@@ -64,6 +68,7 @@ class StudyRow(Record):
     created: float
     finished: int
     trials_asked: int
+    state: StudyState = StudyState.OPEN
     running: int = 0
     front: int = 0
     hypervolume: float | None = None

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pareto_prune.core.config import seconds
 from pareto_prune.core.progress import Progress, Silent
-from pareto_prune.core.records import Candidate, Study, Trial
+from pareto_prune.core.records import Candidate, Study, Trial, finished_of
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
@@ -56,7 +56,7 @@ def run_study(
     watcher: Watcher | None = None,
     launcher: Launcher | None = None,
 ) -> None:
-    """Work on a study until it has its trials or its time is over.
+    """Work on a study until it has its trials, its time is over, or it was told to end.
 
     Args:
         study: in its storage, with the place of its artifacts.
@@ -106,12 +106,10 @@ def _space(url: str, name: str) -> SearchSpace:
 
 
 def _done(study: StoredStudy) -> bool:
-    counts = study.counts()
-    finished = sum(n for s, n in counts.items() if s.finished)
+    if study.state.final or finished_of(study.counts()) >= study.trials_asked:
+        return True
     plateau = study.config.limits.plateau
-    return finished >= study.trials_asked or (
-        plateau is not None and plateaued(study.read(), plateau)
-    )
+    return plateau is not None and plateaued(study.read(), plateau)
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,8 @@ class Watch:
 
     def __call__(self, event: WorkerEvent) -> None:
         """Take one event in."""
+        if event.kind == "paused":
+            self.watcher.note(f"paused: `pareto-prune resume {self.study.name}` lets it go on")
         if event.trial is None:
             return
         if event.kind == "claimed":

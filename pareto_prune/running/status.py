@@ -6,6 +6,7 @@ from collections import Counter
 
 from pareto_prune.core.errors import MismatchError, UserError
 from pareto_prune.core.records import Study, TrialState
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.results.cautions import cautions
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import trials_per_second
@@ -22,12 +23,14 @@ def status_of(stored: StoredStudy, study: Study) -> Status:
     counts = Counter(trial.state for trial in study.trials)
     left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
     workers = [worker for worker in stored.workers() if worker.at_work]
+    goes_on = rate and workers and left > 0 and study.state is StudyState.OPEN
     return Status(
         study=study.name,
+        state=study.state,
         states={state.value: counts[state] for state in TrialState if counts[state]},
         trials_asked=study.trials_asked,
         trials_per_hour=None if rate is None else rate * 3600,
-        seconds_left=left / rate if rate and workers and left > 0 else None,
+        seconds_left=left / rate if rate and goes_on else None,
         hypervolume=found.hypervolume,
         hypervolume_v1=found.hypervolume_v1,
         front=len(found.members),
@@ -61,6 +64,7 @@ def unread_row(summary: StudySummary) -> StudyRow:
     return StudyRow(
         name=summary.name,
         created=summary.created,
+        state=summary.state,
         finished=summary.finished,
         trials_asked=summary.trials_asked,
         running=summary.counts.get(TrialState.RUNNING, 0),
@@ -74,6 +78,7 @@ def study_row(stored: StoredStudy, study: Study) -> StudyRow:
     return StudyRow(
         name=study.name,
         created=study.created,
+        state=study.state,
         finished=sum(trial.state.finished for trial in study.trials),
         trials_asked=study.trials_asked,
         running=sum(trial.state is TrialState.RUNNING for trial in study.trials),

@@ -8,6 +8,9 @@
              none     ├─ lease lost ──► discard         └─ lease lost ─► discard
                       └─ raises ──────► failed, with its reason
 
+Whether the study is paused, stopped or cancelled a worker learns where it claims, or where it
+renews a lease that was taken from it.
+
 A worker that dies in between loses nothing but its time: its lease runs out, and the trial is
 claimed again under its number.
 """
@@ -25,7 +28,8 @@ from typing import Any
 
 from pareto_prune.core.config import seconds
 from pareto_prune.core.errors import ParetoPruneError, StorageError, TrialError, UserError
-from pareto_prune.core.records import Rung, Trial, TrialResult, TrialState
+from pareto_prune.core.records import Rung, Trial, TrialResult, TrialState, finished_of
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.running.asker import Asker
 from pareto_prune.running.assignment import Assignment, RunTrial, TrialAbortedError
 from pareto_prune.running.failures import FailureStreak, failure_of
@@ -63,7 +67,7 @@ def work(
     linger: bool = True,
     poll: float = POLL_SECONDS,
 ) -> int:
-    """Run trials until the study has as many as it was asked for.
+    """Run trials until the study has as many as it was asked for, or was told to end.
 
     Args:
         study: whose trials.
@@ -171,12 +175,24 @@ class Worker:
             return self.asker.assign(trial)
 
     def _wait(self) -> bool:
-        if not self.linger or self.study.counts()[TrialState.RUNNING] == 0:
+        """Wait for a trial, where one may come; return whether one may."""
+        kind = self._waits_for()
+        if kind is None:
             return False
-        self._say("waiting")
+        if kind == "waiting" or self.looks == 0:
+            self._say(kind)
         self.stop.wait(self.poll * min(2**self.looks, RARER))
         self.looks += 1
         return True
+
+    def _waits_for(self) -> EventKind | None:
+        """Return what the worker waits for, ``None`` where no trial will come."""
+        state, counts = self.study.state, self.study.counts()
+        if state.final or finished_of(counts) >= self.study.trials_asked:
+            return None
+        if state is StudyState.PAUSED:
+            return "paused"
+        return "waiting" if self.linger and counts[TrialState.RUNNING] else None
 
     def _run(self, trial: Trial, interruptions: Interruptions) -> None:
         start = time.monotonic()

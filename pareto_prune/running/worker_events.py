@@ -8,7 +8,7 @@ from typing import Literal
 
 from pareto_prune.core.records import Rung, Trial, TrialResult
 
-EventKind = Literal["claimed", "rung", "told", "failed", "lost", "handed_back", "waiting"]
+EventKind = Literal["claimed", "rung", "told", "failed", "lost", "handed_back", "waiting", "paused"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class WorkerEvent:
     Attributes:
         kind: what happened.
         worker: name of the worker.
-        trial: the trial; ``None`` while it waits for one.
+        trial: the trial; ``None`` while it waits for one, or the study is paused.
         result: of a trial that ended.
         rung: that was reported.
         error: what a failed trial raised.

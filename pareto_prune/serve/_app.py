@@ -1,4 +1,4 @@
-"""The paths of the web service and what each one answers. Nothing here changes anything."""
+"""The paths of the web service and what each one answers. Orders alone change anything."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.responses import (
     HTMLResponse,
     JSONResponse,
     PlainTextResponse,
+    RedirectResponse,
     Response,
     StreamingResponse,
 )
@@ -35,7 +36,7 @@ from pareto_prune.serve._health import Health
 from pareto_prune.serve._limits import Limits
 from pareto_prune.serve._metrics import CONTENT_TYPE, metrics_text
 from pareto_prune.serve._models import Models
-from pareto_prune.storage import Storage
+from pareto_prune.storage import Storage, verb_of
 
 MOST_EVENTS = 200
 _NUMBER = re.compile("[0-9]{1,18}")
@@ -84,13 +85,26 @@ class Pages:
         stored, shown = self.fronts.newest(_name(request))
         events = stored.events()[: -MOST_EVENTS - 1 : -1]
         status = status_of(stored, shown.study)
-        return HTMLResponse(_html.status_page(status, events, self._links))
+        key = getattr(request.state, "form_key", "")
+        return HTMLResponse(_html.status_page(status, events, self._links, key))
 
     def status_json(self, request: Request) -> Response:
         """Return the status as ``status --json`` prints it."""
         stored, shown = self.fronts.newest(_name(request))
         status = status_of(stored, shown.study)
         return Response(status.model_dump_json(), media_type="application/json")
+
+    def order(self, request: Request) -> Response:
+        """Let a study pause, resume, stop or cancel; a form is led back to its page."""
+        name = _name(request)
+        self.fronts.newest(name)
+        try:
+            state = self._storage.steer(name, verb_of(request.path_params["verb"]))
+        except UserError as error:
+            return PlainTextResponse(f"{error}\n", 409)
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(f"/studies/{name}/status", 303)
+        return JSONResponse({"study": name, "state": state.value})
 
     def model(self, request: Request) -> Response:
         """Send the model of a trial as a zip."""
@@ -125,6 +139,7 @@ class Pages:
             "/studies/{name}/trials/{number}/model.zip": self.model,
         }
         found = [Route(path, answer) for path, answer in listed.items()]
+        found.append(Route("/api/v1/studies/{name}/{verb}", self.order, methods=["POST"]))
         if self._links.dashboard:
             dashboard = Dashboard(self._storage).respond
             for path in PATHS:

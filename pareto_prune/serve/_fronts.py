@@ -210,7 +210,7 @@ class Fronts:
 
 
 def version_of(summary: StudySummary) -> str:
-    """Return a digest of how many trials of a study stand where."""
+    """Return a digest of where a study and its trials stand."""
     counts = {state.value: number for state, number in summary.counts.items() if number}
-    state = [summary.created, summary.trials_asked, sorted(counts.items())]
-    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
+    told = [summary.created, summary.trials_asked, summary.state, sorted(counts.items())]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

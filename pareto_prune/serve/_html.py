@@ -9,14 +9,19 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from pareto_prune.core.quantities import duration
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.results.status import Status, StudyRow
 from pareto_prune.results.tables.workers import lease_of
-from pareto_prune.storage import StudyEvent
+from pareto_prune.storage import StudyEvent, verbs_from
+
+FORM_KEY = "key"
+"""Name of the field in which a form brings what its page was given."""
 
 _EXTRA = """
 nav { display: flex; gap: 1.2rem; align-items: center; min-height: 2.1rem; padding-top: .8rem;
   font-size: .9rem; }
 nav form { margin-left: auto; }
+.orders { display: flex; gap: .6rem; margin: 1rem 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .45rem .7rem; border-bottom: 1px solid var(--line); }
 td.n, th.n { text-align: right; }
@@ -69,7 +74,8 @@ def studies_page(rows: Sequence[StudyRow], storage: str, links: Links) -> str:
 def _study_cells(row: StudyRow) -> list[str]:
     name, volume = html.escape(row.name), row.hypervolume
     of = f"{row.finished} of {row.trials_asked}"
-    bar = f'<progress max="{row.trials_asked}" value="{row.finished}">{of}</progress> {of}'
+    told = "" if row.state is StudyState.OPEN else f", {row.state.value}"
+    bar = f'<progress max="{row.trials_asked}" value="{row.finished}">{of}</progress> {of}{told}'
     return [
         f'<a href="/studies/{name}">{name}</a>',
         bar,
@@ -82,13 +88,23 @@ def _study_cells(row: StudyRow) -> list[str]:
     ]
 
 
-def status_page(status: Status, events: Sequence[StudyEvent], links: Links) -> str:
-    """Return the page of one study's workers and of what happened to it, newest first."""
+def status_page(
+    status: Status, events: Sequence[StudyEvent], links: Links, form_key: str = ""
+) -> str:
+    """Return the page of one study's workers and of what happened to it, newest first.
+
+    Args:
+        status: of the study.
+        events: what happened.
+        links: of the navigation.
+        form_key: what its forms bring; empty for a page without any.
+    """
     name = html.escape(status.study)
     body = [
         _nav(links),
         f'<h1>{name}</h1><p><a href="/studies/{name}">The front</a></p>',
         f'<div class="tiles">{"".join(_tiles(status))}</div>',
+        _orders(status, form_key) if form_key else "",
         "<section><h2>Workers</h2>",
         _workers(status),
         "</section><section><h2>Events</h2>",
@@ -98,11 +114,25 @@ def status_page(status: Status, events: Sequence[StudyEvent], links: Links) -> s
     return _page(f"{status.study} – workers", "".join(body))
 
 
+def _orders(status: Status, form_key: str) -> str:
+    """Return a button for each order that a study may be given as it stands."""
+    base = f"/api/v1/studies/{html.escape(status.study)}"
+    field = f'<input type="hidden" name="{FORM_KEY}" value="{html.escape(form_key)}">'
+    forms = [
+        f'<form method="post" action="{base}/{verb}">{field}'
+        f'<button type="submit">{verb.capitalize()}</button></form>'
+        for verb in verbs_from(status.state)
+    ]
+    return f'<div class="orders">{"".join(forms)}</div>'
+
+
 def _tiles(status: Status) -> Iterable[str]:
     left = "–" if status.seconds_left is None else duration(status.seconds_left)
     rate = "–" if status.trials_per_hour is None else f"{status.trials_per_hour:.0f}"
     volume = "–" if status.hypervolume is None else f"{status.hypervolume:.3f}"
+    told = {} if status.state is StudyState.OPEN else {"state": status.state.value}
     shown = {
+        **told,
         "trials": f"{status.finished} of {status.trials_asked}",
         "left": left,
         "trials an hour": rate,

@@ -22,6 +22,7 @@ from __future__ import annotations
 from pareto_prune.storage.events import StudyEvent
 from pareto_prune.storage.leases import LEASE_SECONDS, SILENT_SECONDS, LeaseLostError
 from pareto_prune.storage.promotions import PromotedError
+from pareto_prune.storage.steering import Verb, verb_of, verbs_from
 from pareto_prune.storage.studies import Storage, StudySummary, open_storage
 from pareto_prune.storage.study import StoredStudy
 from pareto_prune.storage.workers import WorkerStatus
@@ -35,6 +36,9 @@ __all__ = [
     "StoredStudy",
     "StudyEvent",
     "StudySummary",
+    "Verb",
     "WorkerStatus",
     "open_storage",
+    "verb_of",
+    "verbs_from",
 ]

@@ -1,4 +1,4 @@
-"""The one transaction that gives a trial to a worker, and the one that takes it back."""
+"""What gives a trial or another lease to a worker, and what takes a trial back."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from pareto_prune.core.records import Candidate, TrialState
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.storage import events, leases, optuna_tables, trial_rows
 from pareto_prune.storage.leases import Moment
-from pareto_prune.storage.reading import candidate_of
+from pareto_prune.storage.reading import candidate_of, state_of
 from pareto_prune.storage.recovery import recover
-from pareto_prune.storage.schema import trials
+from pareto_prune.storage.schema import studies, trials
 
 _COUNTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.STOPPED, TrialState.FAILED)
 
@@ -41,15 +42,16 @@ class Claim:
         return leases.lease_name(self.number)
 
 
-def claim(connection: Connection, moment: Moment, asked: int, token: str) -> Claim | None:
+def claim(connection: Connection, moment: Moment, token: str) -> Claim | None:
     """Give the worker one trial, or nothing where as many as asked for are taken.
 
-    The study is locked, so that claims come one after the other.
+    Nothing either where the study was told to begin none. The study is locked, so that claims and
+    what it is told come one after the other.
     """
     if leases.is_held(connection, moment.study, token):
         return _held(connection, moment.study, token)
     recover(connection, moment)
-    if counted(connection, moment.study) >= asked:
+    if not _has_room(connection, moment.study):
         return None
     waiting = _first_waiting(connection, moment.study)
     if waiting is None:
@@ -58,6 +60,15 @@ def claim(connection: Connection, moment: Moment, asked: int, token: str) -> Cla
         taken = _again(connection, moment, waiting, token)
     leases.take(connection, moment, taken.lease, token)
     return taken
+
+
+def acquire(connection: Connection, moment: Moment, name: str, token: str) -> bool:
+    """Give the worker the lease ``name``, unless somebody holds it; return whether it has it."""
+    recover(connection, moment)
+    holder = leases.holder(connection, moment.study, name)
+    if holder is None:
+        leases.take(connection, moment, name, token)
+    return holder is None or holder == token
 
 
 def hand_back(
@@ -81,6 +92,13 @@ def hand_back(
     return True
 
 
+def _has_room(connection: Connection, study: int) -> bool:
+    """Return whether a study may have one more trial that counts."""
+    query = select(studies.c.trials_asked, studies.c.state).where(studies.c.study_id == study)
+    asked, state = connection.execute(query).one()
+    return state_of(state) is StudyState.OPEN and counted(connection, study) < asked
+
+
 def counted(connection: Connection, study: int) -> int:
     """Return how many trials count towards the number asked for: all but the waiting ones."""
     among = trials.c.state.in_([state.value for state in _COUNTED])
@@ -91,8 +109,13 @@ def counted(connection: Connection, study: int) -> int:
 def _held(connection: Connection, study: int, token: str) -> Claim:
     """Return what this token already holds: an earlier attempt whose answer was lost."""
     query = select(trials).where(trials.c.study_id == study, trials.c.token == token)
-    row = connection.execute(query).one()
-    return Claim(row.number, row.trial_id, token, candidate_of(row.candidate), row.started)
+    return of_row(connection.execute(query).one())
+
+
+def of_row(trial: Row[Any]) -> Claim:
+    """Return the claim of a trial that runs."""
+    candidate = candidate_of(trial.candidate)
+    return Claim(trial.number, trial.trial_id, trial.token, candidate, trial.started)
 
 
 def _first_waiting(connection: Connection, study: int) -> Row[Any] | None:

@@ -1,7 +1,7 @@
 """What is known of a study as a whole: what is written once, and what is written anew.
 
 Written once: the dense model, the device and the place of the models. Written in place of what
-was there: named references and confirmations.
+was there: where it stands, how many trials it is asked for, named references and confirmations.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from pareto_prune.core.errors import MismatchError, Problem
 from pareto_prune.core.records import Confirmation, TrialResult
-from pareto_prune.storage.reading import text_of
+from pareto_prune.core.study_state import StudyState
+from pareto_prune.storage.reading import state_of, text_of
 from pareto_prune.storage.schema import confirmations, references, studies
 
 _OF_THE_DATA = frozenset({"latency_input", "energy_input"})
@@ -23,6 +24,11 @@ _OF_THE_DATA = frozenset({"latency_input", "energy_input"})
 def fact(connection: Connection, study: int, column: str) -> Any:
     """Return a column of a study; ``None`` where it has no value."""
     return connection.scalar(select(studies.c[column]).where(studies.c.study_id == study))
+
+
+def state(connection: Connection, study: int) -> StudyState:
+    """Return what a study was told last."""
+    return state_of(fact(connection, study, "state"))
 
 
 def change(connection: Connection, study: int, **columns: Any) -> None:

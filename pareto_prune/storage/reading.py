@@ -23,6 +23,7 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.storage.schema import confirmations, references, results, studies, trials
 
 R = TypeVar("R", bound=Record)
@@ -56,6 +57,7 @@ class StudyRows:
             trials_asked=self.study.trials_asked,
             reference=reference_of(self.study.reference),
             references=tuple(_named_reference(one) for one in self.references),
+            state=state_of(self.study.state),
             trials=listed,
             confirmations=tuple(_confirmation(one) for one in self.confirmations),
         )
@@ -162,6 +164,11 @@ def text_of(record: Record) -> str:
 def candidate_of(text: str | None) -> Candidate | None:
     """Return the candidate in a column, if one was written."""
     return None if text is None else parsed(Candidate, text, "a candidate")
+
+
+def state_of(text: str | None) -> StudyState:
+    """Return what a study was told last; one without a value in the column was told nothing."""
+    return StudyState(text or StudyState.OPEN)
 
 
 def reference_of(text: str | None) -> DenseReference | None:

@@ -3,7 +3,7 @@
 ::
 
     Optuna's                            ours
-    studies ◄──────────────────────── pareto_studies        study file, trials asked, dense model
+    studies ◄──────────────────────── pareto_studies        study file, state, dense model
     trials, trial_params, …  ◄─────── pareto_trials         state, candidate, attempts
                                       pareto_results        what a trial found out
                                       pareto_rungs          its quality part of the way
@@ -41,8 +41,8 @@ from sqlalchemy import (
 
 from pareto_prune.core.errors import MismatchError, Problem
 
-VERSION = 4
-SERVES_FROM = 3
+VERSION = 5
+SERVES_FROM = 5
 """The oldest version whose tables serve as they are, also where they may only be read."""
 metadata = MetaData()
 
@@ -76,6 +76,8 @@ studies = Table(
     Column("profile", Text),
     Column("reference", Text),
     Column("artifacts", Text),
+    Column("state", String(16)),
+    Column("state_since", Double),
 )
 
 trials = Table(
@@ -161,9 +163,18 @@ def _confirmations(connection: Connection) -> None:
 
 
 def _place_of_artifacts(connection: Connection) -> None:
-    columns = {column["name"] for column in inspect(connection).get_columns(studies.name)}
-    if "artifacts" not in columns:
-        connection.exec_driver_sql("ALTER TABLE pareto_studies ADD COLUMN artifacts TEXT")
+    _add_columns(connection, artifacts="TEXT")
+
+
+def _states_of_studies(connection: Connection) -> None:
+    _add_columns(connection, state="VARCHAR(16)", state_since="DOUBLE PRECISION")
+
+
+def _add_columns(connection: Connection, **kinds: str) -> None:
+    """Add the columns that studies lack yet."""
+    there = {column["name"] for column in inspect(connection).get_columns(studies.name)}
+    for name in kinds.keys() - there:
+        connection.exec_driver_sql(f"ALTER TABLE pareto_studies ADD COLUMN {name} {kinds[name]}")
 
 
 def _no_measurements(connection: Connection) -> None:
@@ -171,7 +182,12 @@ def _no_measurements(connection: Connection) -> None:
     connection.exec_driver_sql("DROP TABLE IF EXISTS pareto_measurements")
 
 
-MIGRATIONS: Sequence[Migration] = (_confirmations, _place_of_artifacts, _no_measurements)
+MIGRATIONS: Sequence[Migration] = (
+    _confirmations,
+    _place_of_artifacts,
+    _no_measurements,
+    _states_of_studies,
+)
 """``MIGRATIONS[i]`` turns tables of version ``i + 1`` into those of version ``i + 2``."""
 
 

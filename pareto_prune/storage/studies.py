@@ -22,13 +22,15 @@ from pareto_prune.core.errors import (
 )
 from pareto_prune.core.paths import with_absolute_paths
 from pareto_prune.core.records import TrialState
-from pareto_prune.storage import copying, deleting, optuna_tables, schema, standing
+from pareto_prune.core.study_state import StudyState
+from pareto_prune.storage import copying, deleting, optuna_tables, schema, standing, steering
 from pareto_prune.storage.database import PATIENCE, Database, reason, transient
 from pareto_prune.storage.facts import differing
 from pareto_prune.storage.leases import LEASE_SECONDS
-from pareto_prune.storage.reading import of_another_version
+from pareto_prune.storage.reading import of_another_version, state_of
 from pareto_prune.storage.schema import studies, trials
 from pareto_prune.storage.standing import Identity
+from pareto_prune.storage.steering import Verb
 from pareto_prune.storage.study import StoredStudy
 from pareto_prune.storage.url import checked, file_of
 
@@ -47,12 +49,14 @@ class StudySummary:
         created: seconds since the epoch.
         trials_asked: how many trials it has been asked for.
         counts: how many trials stand where.
+        state: what it was told last.
     """
 
     name: str
     created: float
     trials_asked: int
     counts: Mapping[TrialState, int]
+    state: StudyState = StudyState.OPEN
 
     @property
     def finished(self) -> int:
@@ -166,6 +170,17 @@ class Storage:
         """
         identity = self.open_study(name).identity
         self._database.write(lambda c: _delete(c, identity))
+
+    def steer(self, name: str, verb: Verb) -> StudyState:
+        """Let a study pause, resume, stop or cancel; return where it stands then.
+
+        Raises:
+            UserError: there is none of this name, or it has ended for good.
+        """
+        identity = self.open_study(name).identity
+        return self._database.write(
+            lambda c: steering.steer(c, identity, verb, self._database.now(c))
+        )
 
     def copy(self, name: str, new: str) -> StoredStudy:
         """Copy a study under a new name; trials that run become waiting ones in the copy.
@@ -317,7 +332,9 @@ def _summaries(connection: Connection) -> list[StudySummary]:
         grouped.group_by(trials.c.study_id, trials.c.state)
     ):
         counts.setdefault(study, {})[TrialState(state)] = int(count)
-    return [
-        StudySummary(row.name, row.created, row.trials_asked, counts.get(row.study_id, {}))
-        for row in standing.listed(connection)
-    ]
+    return [_summary(row, counts.get(row.study_id, {})) for row in standing.listed(connection)]
+
+
+def _summary(row: Row[Any], counts: Mapping[TrialState, int]) -> StudySummary:
+    state = state_of(row.state)
+    return StudySummary(row.name, row.created, row.trials_asked, counts, state)

@@ -21,6 +21,7 @@ from pareto_prune.core.records import (
     TrialResult,
     TrialState,
 )
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.storage import (
     claims,
     events,
@@ -39,7 +40,6 @@ from pareto_prune.storage.claims import Claim
 from pareto_prune.storage.database import Database
 from pareto_prune.storage.events import StudyEvent
 from pareto_prune.storage.leases import LEASE_SECONDS, LeaseLostError, Moment
-from pareto_prune.storage.recovery import recover
 from pareto_prune.storage.standing import Identity
 from pareto_prune.storage.workers import WorkerStatus
 
@@ -146,6 +146,11 @@ class StoredStudy:
         """How many trials the study has been asked for, as it stands in the storage."""
         return int(self._fact("trials_asked") or 0)
 
+    @property
+    def state(self) -> StudyState:
+        """What the study was told last, as it stands in the storage."""
+        return self._read(lambda c: facts.state(c, self._id))
+
     def ask_for(self, number: int) -> None:
         """Change the number of trials asked for."""
         if number < 1:
@@ -171,8 +176,8 @@ class StoredStudy:
     def claim(self, worker: str) -> Trial | None:
         """Give a worker one trial: a waiting one first, else a new one without a candidate.
 
-        One transaction against the number of trials asked for. ``None`` where as many are taken;
-        some may still be running elsewhere and come back (:meth:`counts`).
+        One transaction against the number of trials asked for. ``None`` where as many are taken,
+        some of which may still come back (:meth:`counts`), or none is to begin (:attr:`state`).
         """
         token = leases.new_token()
         claimed = self._write(lambda c: self._claim(c, worker, token))
@@ -190,9 +195,7 @@ class StoredStudy:
 
     def _claim(self, connection: Connection, worker: str, token: str) -> Claim | None:
         optuna_tables.lock_study(connection, self._id)
-        moment = self._moment(connection, worker)
-        asked = facts.fact(connection, self._id, "trials_asked")
-        return claims.claim(connection, moment, int(asked or 0), token)
+        return claims.claim(connection, self._moment(connection, worker), token)
 
     def _moment(self, connection: Connection, worker: str) -> Moment:
         """Return the moment, and write in the registry that the worker was seen at it.
@@ -223,23 +226,16 @@ class StoredStudy:
             PromotedError: another trial trains the same model further.
         """
         claim = self._claims[trial.number]
-        held = self._write(lambda c: self._assign(c, claim, candidate, space, attributes))
-        return trial.model_copy(update={"candidate": candidate}) if held else None
+        number, said = claim.number, attributes or {}
 
-    def _assign(
-        self,
-        connection: Connection,
-        claim: Claim,
-        candidate: Candidate,
-        space: SearchSpace,
-        attributes: Mapping[str, Any] | None,
-    ) -> bool:
-        number, trial = claim.number, claim.trial_id
-        promotions.check(connection, self._id, number, candidate)
-        if not self._kept(connection, claim.lease, claim.token):
-            return False
-        trial_rows.assign(connection, self._id, number, trial, candidate, space, attributes or {})
-        return True
+        def assigned(connection: Connection) -> bool:
+            promotions.check(connection, self._id, number, candidate)
+            if not self._kept(connection, claim.lease, claim.token):
+                return False
+            trial_rows.assign(connection, self._id, number, claim.trial_id, candidate, space, said)
+            return True
+
+        return trial.model_copy(update={"candidate": candidate}) if self._write(assigned) else None
 
     def renew(self, trial: Trial) -> bool:
         """Renew the lease on a trial; return whether it was still held."""
@@ -305,12 +301,7 @@ class StoredStudy:
 
     def _acquire(self, connection: Connection, name: str, worker: str, token: str) -> bool:
         optuna_tables.lock_study(connection, self._id)
-        moment = self._moment(connection, worker)
-        recover(connection, moment)
-        holder = leases.holder(connection, self._id, name)
-        if holder is None:
-            leases.take(connection, moment, name, token)
-        return holder is None or holder == token
+        return claims.acquire(connection, self._moment(connection, worker), name, token)
 
     def keep(self, name: str) -> bool:
         """Renew the lease ``name``; return whether it was still held."""

@@ -100,6 +100,7 @@ VERBS: dict[str, tuple[Before, Verb]] = {
         lambda _, study, __: study.keep_reference("int8", result_of(CANDIDATE)),
     ),
     "confirm": (assigned, lambda _, study, __: study.confirm(CONFIRMATION)),
+    "steer": (assigned, lambda storage, _, __: storage.steer("scripted", "cancel")),
     "event": (nothing, lambda _, study, __: study.event("kind", "text", "w")),
 }
 
@@ -107,9 +108,9 @@ VERBS: dict[str, tuple[Before, Verb]] = {
 def test_every_write_is_tried() -> None:
     read = {"read", "history", "counts", "rungs", "workers", "events", "named_references"}
     read |= {"sharing", "held_by_copies"}
-    facts = {"trials_asked", "reference", "artifacts", "now"}
+    facts = {"trials_asked", "reference", "artifacts", "now", "state"}
     verbs = {name for name in vars(StoredStudy) if not name.startswith("_")} - read - facts
-    verbs |= {"create", "copy", "delete"}
+    verbs |= {"create", "copy", "delete", "steer"}
     assert verbs == set(VERBS)
 
 
@@ -120,7 +121,7 @@ def stands(storage: Storage) -> dict[str, object]:
         study = storage.open_study(name)
         read = study.read()
         trials = [(t.number, t.state, t.candidate, t.result, t.worker) for t in read.trials]
-        facts = (study.trials_asked, study.reference, study.artifacts, read.config)
+        facts = (study.trials_asked, study.state, study.reference, study.artifacts, read.config)
         kept = (read.references, read.confirmations)
         said = [(event.kind, event.text, event.number, event.worker) for event in study.events()]
         held = [(w.name, w.number, w.lease is None, w.ended is None) for w in study.workers()]

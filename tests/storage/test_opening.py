@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from pareto_prune.core.errors import MismatchError, StorageAwayError, StorageError, UserError
 from pareto_prune.core.records import Confirmation
+from pareto_prune.core.study_state import StudyState
 from pareto_prune.storage import database as databases
 from pareto_prune.storage import open_storage, schema, standing, studies
 from pareto_prune.storage.database import Database, Idle, transient
@@ -475,14 +476,33 @@ def test_a_study_from_before_places_of_models_is_brought_up_to_date(own_url: str
     database.close()
 
 
+def test_a_study_from_before_it_could_be_paused_is_brought_up_to_date(own_url: str) -> None:
+    database = Database(checked(own_url))
+    study = open_storage(own_url).create(study_config())
+
+    def back(connection: Connection) -> None:
+        for column in ("state", "state_since"):
+            connection.execute(text(f"ALTER TABLE pareto_studies DROP COLUMN {column}"))
+        version = schema.MIGRATIONS.index(schema._states_of_studies) + 1
+        connection.execute(text(f"UPDATE pareto_schema SET version = {version}"))
+
+    database.write(back)
+    storage = open_storage(own_url)
+    assert [summary.state for summary in storage.studies()] == [StudyState.OPEN]
+    assert storage.steer("scripted", "pause") is study.state is StudyState.PAUSED
+    database.close()
+
+
 def test_a_storage_from_before_measurements_were_left_out_is_brought_up_to_date(
-    own_url: str,
+    own_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Once it is written to: what only reads leaves alone what serves as it is."""
     database = Database(checked(own_url))
 
     def back(connection: Connection) -> None:
         connection.execute(text("CREATE TABLE pareto_measurements (study_id INTEGER)"))
         version = schema.MIGRATIONS.index(schema._no_measurements) + 1
+        monkeypatch.setattr(schema, "SERVES_FROM", version)
         connection.execute(text(f"UPDATE pareto_schema SET version = {version}"))
 
     database.write(back)

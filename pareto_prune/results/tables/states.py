@@ -1,4 +1,4 @@
-"""The colours of the states of trials."""
+"""The colours of states."""
 
 from __future__ import annotations
 
@@ -11,3 +11,6 @@ STATE_STYLES = {
     "infeasible": "magenta",
     "too low": "magenta",
 }
+"""Of trials."""
+STUDY_STYLES = {"paused": "yellow", "stopped": "dim", "cancelled": "dim"}
+"""Of studies that begin no trial."""

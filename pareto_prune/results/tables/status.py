@@ -10,7 +10,7 @@ from rich.text import Text
 from pareto_prune.core.quantities import duration
 from pareto_prune.results.savings import Savings
 from pareto_prune.results.status import Status
-from pareto_prune.results.tables.states import STATE_STYLES
+from pareto_prune.results.tables.states import STATE_STYLES, STUDY_STYLES
 from pareto_prune.results.tables.text import shown
 from pareto_prune.results.tables.workers import workers_table
 
@@ -19,6 +19,8 @@ def status_view(status: Status) -> RenderableType:
     """Return how a study stands, with its workers."""
     grid = Table.grid(padding=(0, 2))
     grid.add_row("study", shown(status.study))
+    if status.state.value in STUDY_STYLES:
+        grid.add_row("state", Text(status.state.value, STUDY_STYLES[status.state.value]))
     grid.add_row("trials", f"{status.finished} of {status.trials_asked} finished")
     grid.add_row("states", _states(_to_come(status)))
     rate = status.trials_per_hour

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from pareto_prune.results.status import StudyRow
+from pareto_prune.results.tables.states import STUDY_STYLES
 from pareto_prune.results.tables.text import plain_table, shown
 
 
@@ -30,10 +31,11 @@ def studies_table(rows: Sequence[StudyRow]) -> RenderableType:
 
 def _study_cells(row: StudyRow) -> list[RenderableType]:
     running = f" +{row.running}" if row.running else ""
+    told = f" {row.state.value}" if row.state.value in STUDY_STYLES else ""
     return [
         shown(row.name),
         datetime.fromtimestamp(row.created, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M"),
-        f"{row.finished}/{row.trials_asked}{running}",
+        f"{row.finished}/{row.trials_asked}{running}{told}",
         str(row.front),
         "–" if row.hypervolume is None else f"{row.hypervolume:.3f}",
         shown(row.problem or row.model),

@@ -11,7 +11,7 @@ from typing import Any
 
 from pareto_prune.core.errors import ParetoPruneError, Problem, TrialError, UserError
 from pareto_prune.core.progress import Progress
-from pareto_prune.core.records import TrialState
+from pareto_prune.core.records import TrialState, finished_of
 from pareto_prune.running.failures import FailureStreak
 from pareto_prune.running.launch import Job
 from pareto_prune.running.launch._joint_progress import Crew
@@ -136,8 +136,7 @@ class Remotes:
         late = self._job.seconds_left == 0
         counts = study.counts()
         if counts[TrialState.RUNNING] == 0:
-            finished = sum(number for state, number in counts.items() if state.finished)
-            return late or finished >= study.trials_asked
+            return late or study.state.final or finished_of(counts) >= study.trials_asked
         leases = [worker.lease for worker in study.workers() if worker.lease is not None]
         return late and max(leases, default=-1.0) < 0
 
