@@ -12,6 +12,7 @@ from pareto_prune import cli
 from pareto_prune.core.errors import MismatchError, StudyFileError
 from pareto_prune.inputs import guessing
 from pareto_prune.inputs.sources import file_source
+from pareto_prune.inputs.table import Table
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.running.draft import draft, keep
 from pareto_prune.running.smoke import shortened
@@ -108,6 +109,27 @@ def test_a_folder_without_one_of_them_is_refused(tmp_path):
 )
 def test_a_study_is_named_after_its_data(path, name):
     assert guessing.name_of(path) == name
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "task"),
+    [
+        (["a text"] * 8, ["no", "yes"] * 4, "classification"),
+        (["a text"] * 8, ["1.0", "2.0"] * 4, "classification"),
+        (["a text"] * 8, ["1.5", "2.0"] * 4, "regression"),
+        ([["a", "word"]] * 8, [["O", "B-LOC"]] * 8, "ner"),
+    ],
+)
+def test_the_task_follows_from_texts_and_labels(texts, labels, task):
+    table = Table("made up", ("text", "label"), {"text": texts, "label": labels}.__getitem__)
+    assert guessing.find_task(table, guessing.Columns(("text",), "label")) == task
+
+
+def test_labels_of_no_task_are_refused():
+    values = {"text": ["a text"] * 8, "label": [str(i) for i in range(8)]}
+    table = Table("made up", tuple(values), values.__getitem__)
+    with pytest.raises(StudyFileError, match=r"the labels of no task, allowed: --task with one of"):
+        guessing.find_task(table, guessing.Columns(("text",), "label"))
 
 
 @pytest.fixture

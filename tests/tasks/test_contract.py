@@ -60,14 +60,13 @@ def test_a_task_is_a_frozen_dataclass_that_describes_itself(case):
         assert metric.label
 
 
-def test_its_texts_and_labels_suit_it_and_no_other(case):
+@pytest.mark.parametrize(
+    "labels", [[None] * 4, [[]] * 4, [("a", "b")] * 4, [{"a": 1}] * 4, ["", "0", "x", 2.5], []]
+)
+def test_it_says_whether_any_values_suit_it(case, labels):
     task, _ = case
-    name = next(name for name in tasks.names() if isinstance(task, tasks.member(name)))
-    rows = ROWS[name]
-    suited = [
-        each for each in tasks.names() if tasks.create(each).suits(rows.texts[0], rows.labels)
-    ]
-    assert suited == [name]
+    for text in ("words", ["words"], None):
+        assert task.suits([text] * len(labels), labels) in (True, False)
 
 
 def test_one_name_means_one_metric():

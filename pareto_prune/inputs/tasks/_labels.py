@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -86,3 +87,18 @@ def in_order(names: Iterable[str], order: Sequence[str] | None) -> tuple[str, ..
     if order is None or twins or sorted(by_fold) != sorted(map(folded, order)):
         return own
     return tuple(by_fold[folded(name)] for name in order)
+
+
+def numbers_of(values: Iterable[Any]) -> list[float] | None:
+    """Return values as finite numbers, texts of numbers included; ``None`` if one is none."""
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def have_fractions(values: Iterable[Any]) -> bool:
+    """Return whether values are numbers and not all of them whole."""
+    numbers = numbers_of(values)
+    return numbers is not None and not all(map(float.is_integer, numbers))

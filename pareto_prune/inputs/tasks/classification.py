@@ -39,8 +39,9 @@ class Classification(ClassLogits):
     @staticmethod
     def suits(texts: Sequence[Any], labels: Sequence[Any]) -> bool:
         """Return whether few plain values come again and again beside strings."""
-        plain_values = all(isinstance(label, str | int) for label in labels)
-        few = 2 * len(set(labels)) <= len(labels) if plain_values else False
+        if not all(isinstance(label, str | int | float) for label in labels):
+            return False
+        few = 2 * len(set(labels)) <= len(labels) and not _labels.have_fractions(labels)
         return few and all(isinstance(text, str) for text in texts)
 
     def label_names(

@@ -43,6 +43,11 @@ class Regression(Labelled):
     problem_type: ClassVar[str | None] = "regression"
     splits_words: ClassVar[bool] = False
 
+    @staticmethod
+    def suits(texts: Sequence[Any], labels: Sequence[Any]) -> bool:
+        """Return whether there are numbers, not all of them whole, beside strings."""
+        return _labels.have_fractions(labels) and all(isinstance(text, str) for text in texts)
+
     def label_names(
         self,
         splits: Mapping[str, Rows],
