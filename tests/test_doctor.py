@@ -63,7 +63,7 @@ def test_the_self_test_measures_a_model_against_itself() -> None:
     table = MeasureTable(device="cpu", tokens=16, energy_batch=4)
     found = run_self_test(table, tiny_model(max_position_embeddings=64))
     assert found.seconds > 1
-    for name in ("latency_ms", "energy_j", "throughput"):
+    for name in ("latency_ms", "latency_cold_ms", "energy_j", "throughput"):
         assert found.ratios[name].interval is not None
         assert found.readings[name].value is not None
     assert found.watts_per_core is None

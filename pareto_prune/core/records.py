@@ -130,8 +130,9 @@ class Measurement(Record):
     """What one model cost on the study's device, against the dense model in the same process.
 
     Attributes:
-        readings: absolute values by name (``latency_ms``, ``latency_p95_ms``, ``throughput``,
-            ``energy_j``, ``energy_net_j``, …), as taken in this process.
+        readings: absolute values by name (``latency_ms``, ``latency_cold_ms``,
+            ``latency_p95_ms``, ``throughput``, ``energy_j``, ``energy_net_j``, …), as taken in
+            this process.
         ratios: model / dense model by the same names, from interleaved pairs; the objectives are
             these times the study's reference values.
         protocol: version of the measuring protocol.

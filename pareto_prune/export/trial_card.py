@@ -12,6 +12,7 @@ from pareto_prune.core.paths import is_of_this_machine, public_name
 from pareto_prune.core.records import DenseReference, Reading, Study, Trial, TrialResult
 from pareto_prune.export.card import Card, CardObjective
 from pareto_prune.export.finished_trial import is_dense, result_of
+from pareto_prune.results.cold import COLD, HOT
 from pareto_prune.results.measured_as import measured_as
 
 
@@ -50,9 +51,9 @@ def _settings(config: StudyConfig, deployment: Mapping[str, str | int]) -> dict[
 def _objectives(
     config: StudyConfig, result: TrialResult, reference: DenseReference | None
 ) -> tuple[CardObjective, ...]:
-    return tuple(
-        _objective(name, result, reference) for name in config.objectives if name in result.values
-    )
+    beside = [COLD] if HOT in config.objectives else []
+    names = dict.fromkeys([*config.objectives, *beside])
+    return tuple(_objective(name, result, reference) for name in names if name in result.values)
 
 
 def _objective(name: str, result: TrialResult, reference: DenseReference | None) -> CardObjective:

@@ -13,7 +13,7 @@ from pareto_prune.core import cache_entries
 from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.records import Measurement
-from pareto_prune.measure import counters, energy, engines, kept, protocol, readings
+from pareto_prune.measure import caches, counters, energy, engines, kept, protocol, readings
 from pareto_prune.measure.clock import Clock, SystemClock
 from pareto_prune.measure.costs import BlockCosts, block_costs
 from pareto_prune.measure.energy import Counter
@@ -275,7 +275,8 @@ class Measurer:
     ) -> Measurement:
         arms = _placed((first, workload), (self._dense, self._workload), plan.placements)
         arm, dense = protocol.warm_up(arms, plan, self._clock)
-        taken = protocol.measure(arm, dense, self._gauge, plan, began + plan.limit)
+        empty = caches.emptier(self._settings.device)
+        taken = protocol.measure(arm, dense, self._gauge, plan, began + plan.limit, empty)
         for block in taken.latency.dense:
             self._dense_calls.extend(block)
         return readings.measurement(
@@ -309,6 +310,7 @@ class Measurer:
             "dtype": settings.dtype,
             "threads": settings.threads,
             "inputs": workload.shape(),
+            "emptied": caches.buffered(settings.device),
             "extra": extra,
         }
 
@@ -354,6 +356,9 @@ def _longer(plan: Protocol) -> Protocol:
         dense_block=plan.block,
         energy_pairs=plan.more_energy_pairs,
         more_energy_pairs=plan.more_energy_pairs * _LONG,
+        cold_pairs=plan.cold_pairs * _LONG,
+        more_cold_pairs=plan.more_cold_pairs * _LONG,
+        cold_seconds=plan.cold_seconds * _LONG,
         retakes=plan.retakes * _LONG,
     )
 

@@ -4,6 +4,7 @@
 
     latency   M×20 D×6 │ D×6 M×20 │ M×20 D×6 │ …      one call at batch 1 each, ratio of medians
     energy    M ─ D ─ M ─ D ─ M ─ D …                  windows; each two neighbours are a pair
+    cold      ~M ~D │ ~D ~M │ ~M ~D │ …                ~: the caches are emptied before the call
 
 Neighbours meet the same machine: a busy one, a warm one. The order within pairs alternates, so
 that a steady drift cancels too. The ratio is the median over pairs. Pairs are added while its
@@ -25,6 +26,8 @@ from pareto_prune.measure.statistics import Estimate, median_ratio
 from pareto_prune.measure.windows import Call, Gauge, Window, take
 
 T = TypeVar("T")
+Timing = Callable[[Call, int, Clock], list[float]]
+"""Seconds of each of some calls."""
 
 VERSION = 1
 P95_CALLS = 200
@@ -46,6 +49,8 @@ class Protocol:
         width: log-width of an interval above which pairs are added.
         retakes: pairs and windows that may be taken again.
         loaded: share of the machine used by others, above which one is.
+        cold_pairs, more_cold_pairs: at least and at most, of one call of each model.
+        cold_seconds: above which no cold pair is added, the emptying of the caches included.
         placements: sessions of each model; where weights come to lie in memory moves a latency
             by a percent or two, so the pairs go through several.
     """
@@ -63,6 +68,9 @@ class Protocol:
     width: float = 0.03
     retakes: int = 3
     loaded: float = 0.1
+    cold_pairs: int = 4
+    more_cold_pairs: int = 12
+    cold_seconds: float = 0.5
     placements: int = 2
 
 
@@ -136,10 +144,11 @@ class Energy:
 
 @dataclass(frozen=True)
 class Taken:
-    """All that one measurement took down."""
+    """All that one measurement took down; ``cold`` is empty where no cache was emptied."""
 
     latency: Latency
     energy: Energy
+    cold: Latency = field(default_factory=Latency)
 
 
 def warm_up(arms: Sequence[Arm], protocol: Protocol, clock: Clock) -> list[Arm]:
@@ -161,7 +170,14 @@ def _calls(arm: Arm, window: float, clock: Clock) -> int:
     return max(1, round(window / max(clock.cpu() - before, 1e-6)))
 
 
-def measure(model: Arm, dense: Arm, gauge: Gauge, protocol: Protocol, deadline: float) -> Taken:
+def measure(
+    model: Arm,
+    dense: Arm,
+    gauge: Gauge,
+    protocol: Protocol,
+    deadline: float,
+    empty: Call | None = None,
+) -> Taken:
     """Take latency and energy pairs of two warm models.
 
     Args:
@@ -170,11 +186,14 @@ def measure(model: Arm, dense: Arm, gauge: Gauge, protocol: Protocol, deadline: 
         gauge: what is read.
         protocol: how long and how often.
         deadline: on the gauge's clock; nothing is added behind it.
+        empty: fills the caches with other data; without it nothing is measured cold.
     """
     run = _Run(model, dense, gauge, protocol, deadline)
     run.least()
+    if empty is not None:
+        run.cold_ones(empty)
     run.more()
-    return Taken(run.latency, run.energy)
+    return Taken(run.latency, run.energy, run.cold)
 
 
 class _Run:
@@ -185,7 +204,7 @@ class _Run:
     ) -> None:
         self.model, self.dense, self.gauge = model, dense, gauge
         self.protocol, self.deadline = protocol, deadline
-        self.latency, self.energy = Latency(), Energy()
+        self.latency, self.energy, self.cold = Latency(), Energy(), Latency()
         self._retakes = protocol.retakes
         self._jitter = random.Random(0)
 
@@ -195,6 +214,17 @@ class _Run:
             self._add_latency()
         for _ in range(self.protocol.energy_pairs + 1):
             self._add_window()
+
+    def cold_ones(self, empty: Call) -> None:
+        """Take pairs of calls that find the caches full of other data."""
+        clock, plan = self.gauge.clock, self.protocol
+        began, cost = clock.now(), 0.0
+        while len(self.cold.model) < plan.more_cold_pairs:
+            start = clock.now()
+            if len(self.cold.model) >= plan.cold_pairs and start + cost > began + plan.cold_seconds:
+                return
+            self._add_pair(self.cold, (1, 1), cold(empty))
+            cost = clock.now() - start
 
     def more(self) -> None:
         """Add pairs where the interval is wide, while there is time for one more of each."""
@@ -223,24 +253,28 @@ class _Run:
         return True
 
     def _add_latency(self) -> None:
-        index = len(self.latency.model)
+        self._add_pair(self.latency, (self.protocol.block, self.protocol.dense_block), timed)
+
+    def _add_pair(self, pairs: Latency, counts: tuple[int, int], timing: Timing) -> None:
+        """Add a block of so many calls of the model, and one of the dense model."""
+        index = len(pairs.model)
         model, dense = (
             self.model.latency[index % len(self.model.latency)],
             self.dense.latency[index // 2 % len(self.dense.latency)],
         )
-        blocks = [(model, self.protocol.block), (dense, self.protocol.dense_block)]
+        blocks = list(zip((model, dense), counts, strict=True))
         order = blocks if index % 2 == 0 else blocks[::-1]
-        (times, foreign), loaded = self._again_if_loaded(lambda: self._pair(order))
-        self.latency.foreign.append(foreign)
-        self.latency.model.append(times[index % 2])
-        self.latency.dense.append(times[1 - index % 2])
-        self.latency.loaded |= loaded
+        (times, foreign), loaded = self._again_if_loaded(lambda: self._pair(order, timing))
+        pairs.foreign.append(foreign)
+        pairs.model.append(times[index % 2])
+        pairs.dense.append(times[1 - index % 2])
+        pairs.loaded |= loaded
 
     def _pair(
-        self, blocks: Sequence[tuple[Call, int]]
+        self, blocks: Sequence[tuple[Call, int]], timing: Timing
     ) -> tuple[tuple[list[list[float]], float | None], Window]:
         start = self.gauge.edge()
-        times = [timed(call, count, self.gauge.clock) for call, count in blocks]
+        times = [timing(call, count, self.gauge.clock) for call, count in blocks]
         window = self.gauge.between(start, self.gauge.edge(), 0)
         return (times, window.foreign), window
 
@@ -280,3 +314,18 @@ def timed(call: Call, count: int, clock: Clock) -> list[float]:
         call()
         times.append(clock.now() - began)
     return times
+
+
+def cold(empty: Call) -> Timing:
+    """Return what times calls each of which finds the caches as ``empty`` leaves them."""
+
+    def timed_cold(call: Call, count: int, clock: Clock) -> list[float]:
+        times = []
+        for _ in range(count):
+            empty()
+            began = clock.now()
+            call()
+            times.append(clock.now() - began)
+        return times
+
+    return timed_cold

@@ -69,6 +69,7 @@ def measurement(
     flags = _flags(taken.latency.loaded, taken.latency.ratio, protocol)
     readings = _latencies(calls, flags) | energy.readings() | _foreign(taken)
     ratios = _latency_ratios(taken.latency, calls, dense_calls, flags) | energy.ratios()
+    readings["latency_cold_ms"], ratios["latency_cold_ms"] = _cold(taken.cold)
     return Measurement(readings=readings, ratios=ratios, protocol=VERSION, seconds=seconds)
 
 
@@ -83,6 +84,19 @@ def _latencies(calls: Sequence[float], flags: tuple[str, ...]) -> dict[str, Read
     if len(calls) < P95_CALLS:
         found["latency_p95_ms"] = _unknown("ms", _CLOCK, f"fewer than {P95_CALLS} calls")
     return found
+
+
+def _cold(cold: Latency) -> tuple[Reading, Reading]:
+    """Return latency and ratio of calls that found the caches emptied.
+
+    They are too few for an interval that could be held against the protocol's width.
+    """
+    if not cold.model:
+        reason = "caches are emptied on a CPU only"
+        return _unknown("ms", _CLOCK, reason), _unknown("ratio", _CLOCK, reason)
+    calls, flags = [time for block in cold.model for time in block], _loaded(cold.loaded)
+    latency = _reading(median(calls), "ms", _CLOCK, flags, 1e3)
+    return latency, _reading(cold.ratio, "ratio", _CLOCK, flags)
 
 
 def _foreign(taken: Taken) -> dict[str, Reading]:
@@ -186,7 +200,11 @@ def _seconds(window: Window) -> float:
 
 def _flags(loaded: bool, ratio: Estimate | None, protocol: Protocol) -> tuple[str, ...]:
     wide = ratio is not None and ratio.width > protocol.width
-    return (("foreign_load",) if loaded else ()) + (("unstable",) if wide else ())
+    return _loaded(loaded) + (("unstable",) if wide else ())
+
+
+def _loaded(loaded: bool) -> tuple[str, ...]:
+    return ("foreign_load",) if loaded else ()
 
 
 def _reading(

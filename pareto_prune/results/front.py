@@ -22,6 +22,7 @@ from pareto_prune.core.records import (
     Trial,
     TrialState,
 )
+from pareto_prune.results.cold import COLD
 from pareto_prune.results.confirmed import with_confirmations
 from pareto_prune.results.doubts import doubts_of
 from pareto_prune.results.hypervolume import BOX, BOX_V1, Box, hypervolume
@@ -103,8 +104,9 @@ def _dense_fields(reference: DenseReference | None, measure: Yardstick) -> dict[
     readings = reference.measurement.readings
     intervals = {name: r.interval for name, r in readings.items()} | reference.quality.intervals
     sizes = {"parameters": reference.parameters, "bytes": reference.bytes}
+    cold = {COLD: readings[COLD].value} if COLD in readings and readings[COLD].value else {}
     return {
-        "reference": measure.reference | sizes,
+        "reference": measure.reference | sizes | cold,
         "reference_intervals": {
             name: intervals[name] for name in measure.names if intervals.get(name)
         },

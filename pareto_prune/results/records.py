@@ -164,7 +164,8 @@ class Front(Record):
             model is not there yet or does not beat chance.
         hypervolume_version: of that box; see :mod:`pareto_prune.results.hypervolume`.
         hypervolume_v1: by version 1 of the box, for comparison with older numbers.
-        reference: values of the dense model by objective, with ``parameters`` and ``bytes``.
+        reference: values of the dense model by objective, with ``parameters``, ``bytes``, and
+            ``latency_cold_ms`` where it was measured.
         chance: the metric of a model that learned nothing.
         floor: the metric above which points of a front are; where the hypervolume begins.
         below_floor: feasible complete trials that are not above it.

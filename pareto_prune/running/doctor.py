@@ -19,6 +19,7 @@ from pareto_prune.measure.clock import SystemClock
 from pareto_prune.measure.energy import choose as choose_meter
 from pareto_prune.measure.engines import choose as choose_engine
 from pareto_prune.measure.engines import engines
+from pareto_prune.results.cold import MEANING
 from pareto_prune.running.self_test import SelfTest, run_self_test
 from pareto_prune.storage import open_storage
 
@@ -220,7 +221,8 @@ def _self_test_lines(found: SelfTest | None) -> list[str]:
     verdict = "passed" if found.passed else "FAILED: not within 5 % of 1"
     lines = ["", f"self-test    {verdict}; one measurement took {found.seconds:.1f} s"]
     for name, ratio in found.ratios.items():
-        lines.append(f"  {name:<12} {_ratio_text(ratio)}; {_reading_text(found.readings[name])}")
+        lines.append(f"  {name:<15} {_ratio_text(ratio)}; {_reading_text(found.readings[name])}")
+    lines.append(f"  {MEANING}")
     if found.watts_per_core is not None:
         lines.append(f"  {found.watts_per_core:.2f} W per busy core, by the counter")
     return lines

@@ -14,6 +14,7 @@ from pareto_prune.measure import (
     Measurer,
     Protocol,
     Workload,
+    caches,
     check_profile,
     energy,
     engines,
@@ -32,8 +33,9 @@ pytestmark = pytest.mark.slow
 HALF = PruningPlan.of([(range(HEADS // 2), range(NEURONS // 2))] * LAYERS)
 DENSE_UNITS = LAYERS * (HEADS + NEURONS)
 BRIEF = Protocol(
-    limit=1.0, warm_seconds=0.0, warm_calls=2, pairs=4, block=3, dense_block=3, window=0.002
-)
+    limit=1.0, warm_seconds=0.0, warm_calls=2, pairs=4, block=3, dense_block=3, window=0.002,
+    cold_pairs=1, more_cold_pairs=2,
+)  # fmt: skip
 TABLE = MeasureTable(device="cpu", energy_batch=4)
 
 
@@ -72,6 +74,7 @@ def scripted(dense: Any, monkeypatch: pytest.MonkeyPatch) -> Make:
         engine = ScriptedEngine(clock)
         settings = engines.Settings("cpu", table.threads or 1, table.dtype)
         monkeypatch.setattr(engines, "choose", lambda _: ("scripted", engine, settings))
+        monkeypatch.setattr(caches, "emptier", lambda _: lambda: clock.work(0.01))
         if counter_of is not None:
             counter = counter_of(clock)
             chosen = energy.Chosen("scripted", counter, {})
@@ -88,7 +91,7 @@ def expected(cut_units: int) -> float:
 def test_a_cut_model_costs_its_share(scripted: Make, dense: Any) -> None:
     found = scripted().measure(cut_copy(dense, HALF))
     share = expected(DENSE_UNITS // 2)
-    for name in ("latency_ms", "latency_p95_ms", "energy_j"):
+    for name in ("latency_ms", "latency_cold_ms", "latency_p95_ms", "energy_j"):
         assert found.ratios[name].value == pytest.approx(share, rel=0.01), name
     assert found.ratios["throughput"].value == pytest.approx(1 / share, rel=0.01)
     assert found.readings["latency_ms"].value == pytest.approx(share * 1e3 * (1e-3 + 2.04e-3))

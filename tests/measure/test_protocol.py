@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pareto_prune.measure.protocol import Arm, Protocol, Taken, measure, timed, warm_up
-from pareto_prune.measure.windows import Gauge, Window
+from pareto_prune.measure.windows import Call, Gauge, Window
 from tests.measure.scripted import ScriptedClock, ScriptedCounter, call
 
 SPEED = Callable[[float], float]
@@ -190,3 +190,58 @@ def test_warm_up_lasts_a_second_and_twenty_calls_of_each() -> None:
     counted = replace(slow, latency=(lambda: (next(calls), clock.work(0.5)),))
     warm_up([counted], Protocol(), clock)
     assert next(calls) == 20
+
+
+def colder(clock: ScriptedClock, times: float, drift: float = 0.0) -> tuple[Arm, Call, list[str]]:
+    """A model that takes ``times`` as long in the call after the caches were emptied."""
+    log: list[str] = []
+
+    def empty() -> None:
+        log.append("empty")
+        clock.work(0.02)
+
+    def single() -> None:
+        cold = bool(log) and log[-1] == "empty"
+        log.append("call")
+        clock.work(0.006 * (times if cold else 1.0) * math.exp(drift * (clock.now() - 100)))
+
+    return Arm((single,), lambda: clock.work(0.3), 1), empty, log
+
+
+def test_cold_calls_find_the_caches_emptied_each_time() -> None:
+    clock = ScriptedClock()
+    model, empty, log = colder(clock, times=3.0)
+    gauge = Gauge(clock, None, 0.0)
+    taken = measure(model, arm(clock, 0.006, 0.3), gauge, Protocol(), clock.now() + 6, empty)
+    assert taken.latency.ratio.value == pytest.approx(1)
+    assert taken.cold.ratio.value == pytest.approx(3)
+    assert {len(block) for block in taken.cold.model + taken.cold.dense} == {1}
+    assert log.count("empty") == 2 * len(taken.cold.model)
+    assert not measure(model, model, gauge, Protocol(), clock.now() + 6).cold.model
+
+
+def test_a_drift_cancels_in_cold_pairs_too() -> None:
+    clock = ScriptedClock()
+    model, empty, _ = colder(clock, times=2.0, drift=0.05)
+    taken = measure(model, model, Gauge(clock, None, 0.0), Protocol(), clock.now() + 6, empty)
+    assert taken.cold.ratio.value == pytest.approx(1, abs=0.003)
+
+
+def test_cold_pairs_take_half_a_second_beyond_the_least_of_them() -> None:
+    def pairs(seconds: float) -> tuple[int, float]:
+        clock = ScriptedClock()
+        model, empty, _ = colder(clock, times=2.0)
+        plan = Protocol(cold_seconds=seconds)
+        gauge = Gauge(clock, None, 0.0)
+        without = measure(model, model, gauge, plan, clock.now() + 6)
+        began = clock.now()
+        taken = measure(model, model, gauge, plan, clock.now() + 6, empty)
+        assert len(without.latency.model) == len(taken.latency.model)
+        hot = sum(map(sum, taken.latency.model + taken.latency.dense)) + 20 * 0.006 + 6 * 0.3
+        return len(taken.cold.model), clock.now() - began - hot
+
+    assert pairs(0.0) == (4, pytest.approx(4 * 2 * 0.032, abs=0.01))
+    assert pairs(9.0)[0] == Protocol().more_cold_pairs
+    count, added = pairs(0.5)
+    assert 4 < count < Protocol().more_cold_pairs
+    assert added <= 0.51

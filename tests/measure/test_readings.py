@@ -20,13 +20,21 @@ def taken(
     counter_of: Any = ScriptedCounter,
     idle: float | None = None,
     plan: Protocol | None = None,
+    cold: bool = True,
     **changes: Any,
 ) -> Measurement:
     clock = ScriptedClock(neighbour=changes.pop("neighbour", lambda _: 0.0))
     counter = None if counter_of is None else counter_of(clock, tick=1e-6, watts=20.0, **changes)
     plan = plan or Protocol()
     gauge = Gauge(clock, counter, 1e-6)
-    found = measure(arm(clock, 0.5), arm(clock, 1.0), gauge, plan, clock.now() + plan.limit)
+    found = measure(
+        arm(clock, 0.5),
+        arm(clock, 1.0),
+        gauge,
+        plan,
+        clock.now() + plan.limit,
+        (lambda: None) if cold else None,
+    )
     return measurement(
         found,
         samples=32,
@@ -41,6 +49,7 @@ def taken(
 def test_values_are_in_their_units() -> None:
     found = taken(idle=4.0).readings
     assert found["latency_ms"].value == pytest.approx(3.0)
+    assert found["latency_cold_ms"].value == pytest.approx(3.0)
     assert found["latency_p95_ms"].value == pytest.approx(3.0)
     assert found["throughput"].value == pytest.approx(32 / 0.15, rel=0.01)
     assert found["energy_j"].value == pytest.approx(20 * 0.15 / 32, rel=0.01)
@@ -50,6 +59,7 @@ def test_values_are_in_their_units() -> None:
 def test_ratios_are_against_the_dense_model() -> None:
     found = taken(idle=4.0).ratios
     assert found["latency_ms"].value == pytest.approx(0.5)
+    assert found["latency_cold_ms"].value == pytest.approx(0.5)
     assert found["latency_p95_ms"].value == pytest.approx(0.5)
     assert found["throughput"].value == pytest.approx(2.0, rel=0.01)
     assert found["energy_j"].value == pytest.approx(0.5, rel=0.01)
@@ -95,8 +105,16 @@ def test_without_an_idle_share_net_joules_are_unknown() -> None:
     assert "no idle share" in str(found.readings["energy_net_j"].reason)
 
 
+def test_where_no_cache_is_emptied_cold_latency_is_unknown() -> None:
+    found = taken(cold=False)
+    for values in (found.readings, found.ratios):
+        assert values["latency_cold_ms"].value is None
+        assert "on a CPU only" in str(values["latency_cold_ms"].reason)
+
+
 def test_foreign_load_is_flagged() -> None:
     found = taken(neighbour=lambda _: 1.0)
+    assert found.readings["latency_cold_ms"].flags == ("foreign_load",)
     assert "foreign_load" in found.readings["latency_ms"].flags
     assert "foreign_load" in found.ratios["energy_j"].flags
     assert found.readings["foreign_load"].value == pytest.approx(0.5)

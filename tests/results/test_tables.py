@@ -239,3 +239,40 @@ def test_members_of_a_family():
         "name": "nvml", "summary": "The GPU's energy counter.", "available": False,
         "why_not": "no NVIDIA driver",
     }  # fmt: skip
+
+
+def cold_study():
+    """One trial that is 4 times faster back to back, and twice as fast asked once a second."""
+    dense = synthetic.reference()
+    reading = dense.measurement.readings["latency_ms"].model_copy(update={"value": 20.0})
+    readings = {**dense.measurement.readings, "latency_cold_ms": reading}
+    measurement = dense.measurement.model_copy(update={"readings": readings})
+    both = values(0.835, 0.25, 0.25) | {"latency_cold_ms": 10.0}
+    dense = dense.model_copy(update={"measurement": measurement})
+    return study_of(trial(3, both), reference=dense)
+
+
+def test_hot_and_cold_latency_stand_side_by_side():
+    front = front_of(cold_study())
+    said = "asked back to back 3.75 ms, 4.0× faster; asked once a second (cold caches) 10.0 ms"
+    assert any(said in line for line in drawn(tables.front_summary(front), width=200))
+    dense, cut = rows(tables.front_csv(front))
+    assert (dense["latency_cold_ms"], cut["latency_cold_ms"]) == ("20.0", "10.0")
+    found = json.loads(tables.front_json(front))
+    assert found["reference"]["latency_cold_ms"] == 20.0
+    assert found["trials"][0]["values"]["latency_cold_ms"] == 10.0
+    assert front.costs == ("latency_ms", "energy_j")
+
+
+def test_a_study_without_cold_latency_says_nothing_of_it():
+    front = front_of(study_of(trial(3, values(0.835, 0.25, 0.25))))
+    assert not any("cold" in line for line in drawn(tables.front_summary(front)))
+    assert [row["latency_cold_ms"] for row in rows(tables.front_csv(front))] == ["", ""]
+
+
+def test_as_an_objective_cold_latency_is_told_apart():
+    study = cold_study()
+    names = ["accuracy", "latency_ms", "latency_cold_ms"]
+    front = front_of(study.model_copy(update={"config": study.config | {"objectives": names}}))
+    assert "4.0× faster (latency), 2.0× faster (latency, cold)" in front.recommended.reason
+    assert front.trials[0].relative == {"latency_ms": 0.25, "latency_cold_ms": 0.5}

@@ -9,6 +9,7 @@ from pareto_prune.core.architecture import LayerShape
 from pareto_prune.export.card import Card, CardObjective
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs.tasks import tasks
+from pareto_prune.results.cold import COLD, MEANING
 
 _ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "eager": "PyTorch"}
 _RUN_ON = {"onnx": ("onnxruntime", "openvino"), "huggingface": ("eager",)}
@@ -93,6 +94,9 @@ def _objectives(manifest: Manifest) -> Iterator[str]:
     for objective in manifest.card.objectives:
         yield _objective_row(objective)
     yield ""
+    if any(objective.name == COLD for objective in manifest.card.objectives):
+        yield MEANING
+        yield ""
     if manifest.card.machine:
         yield f"Measured on: {manifest.card.machine}."
         yield ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -21,25 +21,23 @@ from pareto_prune.core.quantities import (
     ESTIMATED,
     UNITS,
     duration,
-    points,
-    written,
 )
 from pareto_prune.core.records import (
     DENSE_STARTER,
     Candidate,
-    Reading,
     Study,
     Trial,
     TrialState,
     VocabularyCut,
 )
 from pareto_prune.results.cautions import cautions
+from pareto_prune.results.cold import hot_and_cold
 from pareto_prune.results.front import front_of
 from pareto_prune.results.history import history
-from pareto_prune.results.hypervolume import box_told, volume_v1_told
 from pareto_prune.results.measured_as import measured_as
 from pareto_prune.results.records import Confirmed, Front, NamedReference, Point
 from pareto_prune.results.report.environment import environment_rows
+from pareto_prune.results.report.notes import notes_of
 from pareto_prune.results.savings import savings
 from pareto_prune.results.selection import explain
 from pareto_prune.results.yardstick import yardstick_of
@@ -90,7 +88,7 @@ def view_of(front: Front, study: Study) -> Json:
         "starters": _starters(every),
         "stops": _stops(study, every),
         "failures": _failures(study),
-        "notes": _notes(front, study),
+        "notes": notes_of(front, study),
         "environment": environment_rows(study),
         "config": [[key, _text(value)] for key, value in flatten(study.config).items()],
     }
@@ -146,11 +144,18 @@ def _points(every: Front, study: Study) -> list[Json]:
     vocabularies = {t.number: t.result.vocabulary for t in study.trials if t.result}
     return [
         _point(point, names, candidates.get(point.number))
+        | _cold(every, point)
         | _own_export(study, candidates.get(point.number))
         | _vocabulary(vocabularies.get(point.number))
         for point in every.trials
         if all(name in point.values for name in names)
     ]
+
+
+def _cold(every: Front, point: Point) -> Json:
+    """Return how fast a member of the front is hot and cold, where both are known."""
+    said = hot_and_cold(every, point) if point.on_front else None
+    return {"cold": f"{said[0].upper()}{said[1:]}."} if said else {}
 
 
 def _vocabulary(cut: VocabularyCut | None) -> Json:
@@ -313,69 +318,6 @@ def _failure(kind: str, trials: Sequence[Trial]) -> Json:
         "reason": failure.reason if failure else "",
         "trials": [trial.number for trial in trials],
     }
-
-
-def _notes(front: Front, study: Study) -> list[str]:
-    """Return what to know before believing the numbers."""
-    label = OBJECTIVES[front.metric].label
-    notes = list(_noise_note(front, label))
-    for objective in front.objectives:
-        reading = _readings(study).get(objective.name)
-        if reading is not None:
-            notes.append(_reading_note(objective.name, reading))
-    notes.append(
-        "Latency and energy are the ratio to the dense model, taken in turn with it in the same "
-        "process, times the dense model's own value."
-    )
-    notes.append(
-        "Intervals of costs hold for a second run: the spread between runs of this machine is in "
-        "them, as far as it is known."
-    )
-    notes += _box_note(front, label)
-    return notes
-
-
-def _box_note(front: Front, label: str) -> Iterable[str]:
-    if front.chance is None or front.hypervolume_v1 is None:
-        return
-    told = box_told(label, written(front.metric, front.chance))
-    yield f"{told} This front has {volume_v1_told(front.hypervolume_v1)}."
-
-
-def _noise_note(front: Front, label: str) -> Iterable[str]:
-    interval = front.reference_intervals.get(front.metric)
-    seen = f" on {front.examples} validation examples" if front.examples else ""
-    if interval is not None:
-        half = points((interval[1] - interval[0]) / 2)
-        yield (
-            f"The {label} of one model{seen} is known to ± {half} (95 %). Two models on the same "
-            "examples are compared example by example, which tells smaller differences."
-        )
-    unconfirmed = sum(not point.confirmed for point in front.members)
-    if unconfirmed:
-        yield (
-            f"The front is the best of many trials on the same validation examples, so its {label} "
-            f"is optimistic, and its costs are a little; {unconfirmed} of its points are not "
-            "confirmed by a longer retraining."
-        )
-
-
-def _reading_note(name: str, reading: Reading) -> str:
-    label = OBJECTIVES[name].label.capitalize()
-    how = f"{label} is {reading.grade} ({reading.source}, {reading.scope})"
-    if reading.interval and reading.value:
-        half = 100 * (reading.interval[1] - reading.interval[0]) / (2 * reading.value)
-        how += f", the dense model's own value to ± {half:.1f} % in {reading.repeats} repeats"
-    if reading.grade == "estimated":
-        how += f"; an estimate, good to a factor of about {ESTIMATE_FACTOR} (×/÷)"
-        how += f", shown with {ESTIMATED}"
-    if reading.flags:
-        how += f"; flagged: {', '.join(reading.flags)}"
-    return how + "."
-
-
-def _readings(study: Study) -> dict[str, Reading]:
-    return study.reference.measurement.readings if study.reference else {}
 
 
 def _thinned(steps: list[list[Any]]) -> list[list[Any]]:

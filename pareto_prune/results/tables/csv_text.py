@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pareto_prune.core.records import DENSE_STARTER
+from pareto_prune.results.cold import COLD
 from pareto_prune.results.records import Front, Point
 
 
@@ -19,7 +20,7 @@ def front_csv(front: Front) -> str:
     shares = [f"{name}_relative" for name in front.costs]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    tail = ["parameters", "bytes", "confirmed", "reason", "native", "steps", "parent"]
+    tail = ["parameters", "bytes", "confirmed", "reason", "native", "steps", "parent", COLD]
     sizes = [name for name in tail if name not in names]
     again = [f"{name}_confirmed" for name in names]
     writer.writerow([*head, *names, *bounds, *shares, *sizes, *again])
@@ -58,7 +59,7 @@ def _csv_row(front: Front, point: Point, names: Sequence[str], sizes: Sequence[s
         *(point.values.get(name) for name in names),
         *bounds,
         *(point.relative.get(name) for name in front.costs),
-        *(getattr(point, name) for name in sizes),
+        *(point.values.get(COLD) if name == COLD else getattr(point, name) for name in sizes),
         *(point.confirmation.values.get(n) if point.confirmation else None for n in names),
     ]
     return ["" if cell is None else _cell(cell) for cell in row]

@@ -9,6 +9,7 @@ from rich.text import Text
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import ESTIMATED, times, written
 from pareto_prune.results.cautions import cautions
+from pareto_prune.results.cold import hot_and_cold
 from pareto_prune.results.hypervolume import volume_v1_told
 from pareto_prune.results.records import AtPointsLost, Front
 from pareto_prune.results.tables.text import shown_lines
@@ -26,9 +27,17 @@ def front_summary(front: Front) -> Text:
     if front.recommended:
         chosen = front.recommended
         lines.append(f"{RECOMMENDED} recommended: trial {chosen.trial}, {chosen.reason}")
+        lines += _either_way(front, chosen.trial)
     if any(front.estimated(o.name) for o in front.objectives):
         lines.append(f"{ESTIMATED} an estimate, good to a factor of about 2")
     return shown_lines(lines)
+
+
+def _either_way(front: Front, number: int) -> list[str]:
+    """Return how fast a point is hot and cold, where both are known."""
+    point = front.point(number)
+    said = hot_and_cold(front, point) if point else None
+    return [f"  {said}"] if said else []
 
 
 def _counted(front: Front) -> str:

@@ -28,7 +28,7 @@ function standing(point) {
 
 function sentences(point, explained) {
   const said = explained ? explained.sentences : names.map((_, i) => `${capital(V.objectives[i].label)} ${valueText(point, i)}.`);
-  return point.vocabulary ? [...said, point.vocabulary] : said;
+  return [...said, point.cold, point.vocabulary].filter(Boolean);
 }
 
 function takeHome(point) {
