@@ -6,7 +6,8 @@ Nothing here prints; errors are those of :mod:`pareto_prune.core.errors`. Only :
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,7 @@ from pareto_prune.storage import StoredStudy, open_storage, verb_of
 
 if TYPE_CHECKING:
     from pareto_prune.core.progress import Progress
+    from pareto_prune.results.comparison import Comparison
     from pareto_prune.running.launch import Launcher
     from pareto_prune.running.run_study import Watcher
 
@@ -207,6 +209,40 @@ def front(
     """
     study = open_storage(storage).open_study(name).read()
     return front_of(study, all_trials=every, native=native)
+
+
+def compare(
+    names: Sequence[str],
+    storage: str = DEFAULT_STORAGE,
+    *,
+    cost: str | None = None,
+    to: str | Path | None = None,
+) -> Comparison:
+    """Return studies of one storage beside each other.
+
+    Args:
+        names: two or more.
+        storage: URL of the database.
+        cost: by which the cheapest at a level of the metric is looked for; the first one of the
+            first study that all have unless given.
+        to: where a page of it is written, one self-contained HTML file; none unless given.
+
+    Raises:
+        UserError: no such study, one has no dense model yet or another metric, or the page
+            cannot be written.
+    """
+    from pareto_prune.results.comparison import comparison
+
+    opened = open_storage(storage)
+    read = [opened.open_study(name).read() for name in names]
+    fronts = [front_of(study) for study in read]
+    found = comparison(fronts, read, cost)
+    if to is not None:
+        from pareto_prune.results.report.comparison import write_comparison
+
+        with _writing(Path(to)):
+            write_comparison(found, fronts, read, Path(to))
+    return found
 
 
 def confirm(
@@ -393,8 +429,14 @@ def _write_page(stored: StoredStudy, path: Path) -> Path:
     from pareto_prune.results.report import write_report
 
     study = stored.read()
+    with _writing(path):
+        return write_report(front_of(study, all_trials=True), study, path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say in one line that a file cannot be written."""
     try:
-        write_report(front_of(study, all_trials=True), study, path)
+        yield
     except OSError as error:
         raise UserError(Problem(str(path), f"cannot be written: {error.strerror}")) from None
-    return path

@@ -158,6 +158,35 @@ def _which(trial: str) -> int | Literal["dense"]:
 
 
 @app.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Two studies or more.")],
+    storage: StorageUrl = DEFAULT_STORAGE,
+    cost: Annotated[
+        str | None, typer.Option(metavar="COST", help="Compare by it; by default the first one.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a page with their fronts, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show studies beside each other: dense models, fronts, hypervolume.
+
+    What each has at a level of the metric, in absolute numbers, and what it reached against its
+    own dense model.
+
+    Example: pareto-prune compare minilm mpnet --to both.html
+    """
+    from pareto_prune import api
+    from pareto_prune.results import tables
+
+    found = api.compare(names, storage, cost=cost, to=to)
+    if as_json:
+        print_json(found.model_dump_json(indent=1))
+    else:
+        show(tables.comparison_view(found))
+
+
+@app.command()
 def report(
     name: Name,
     to: Annotated[Path, typer.Option("--to", metavar="FILE.html", help="The page.")],

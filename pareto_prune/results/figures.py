@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.quantities import titled
+from pareto_prune.core.records import Study
+from pareto_prune.results.history import history
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,6 +47,26 @@ def figure(frames: Sequence[DataFrame], cost: str | None = None, three: bool = F
             drawn.add_trace(_dense(table, place, index))
     _label(drawn, frames[0], [*across[: 1 + three], metric])
     return drawn
+
+
+def growth(studies: Sequence[Study]) -> Figure:
+    """Return the hypervolume of studies over the time that their trials took, in minutes."""
+    from plotly.graph_objects import Figure, Scatter
+
+    drawn = Figure()
+    for index, study in enumerate(studies):
+        rows = history(study)
+        drawn.add_trace(
+            Scatter(
+                x=[row.seconds / 60 for row in rows],
+                y=[row.hypervolume for row in rows],
+                name=study.name,
+                mode="lines",
+                line={"color": COLOURS[index % len(COLOURS)], "shape": "hv"},
+            )
+        )
+    titles = {"xaxis_title": "time (minutes)", "yaxis_title": "hypervolume"}
+    return drawn.update_layout(template="plotly_white", **titles)
 
 
 def _axes(frames: Sequence[DataFrame]) -> tuple[list[str], str]:

@@ -43,6 +43,30 @@ def frame(front: Front) -> DataFrame:
     return made
 
 
+def against_dense(table: DataFrame) -> DataFrame:
+    """Return a frame whose costs are shares of the dense model's, and whose metric is points lost.
+
+    Points below 0 are lost, above it gained. The dense model is at 1 and 0.
+    """
+    made, metric = table.copy(), table.attrs["metric"]
+    dense = table.attrs["reference"]
+    objectives = [_relative(each, metric) for each in table.attrs["objectives"]]
+    for each in objectives:
+        for column in (each["name"], f"{each['name']}_low", f"{each['name']}_high"):
+            share = table[column].astype(float)
+            at = dense[each["name"]]
+            made[column] = 100 * (share - at) if each["name"] == metric else share / at
+    values = {each["name"]: 0.0 if each["name"] == metric else 1.0 for each in objectives}
+    made.attrs = {**table.attrs, "objectives": objectives, "reference": values}
+    return made
+
+
+def _relative(objective: dict[str, Any], metric: str) -> dict[str, Any]:
+    name = objective["name"]
+    unit = "points against dense" if name == metric else "share of dense"
+    return {**objective, "unit": unit}
+
+
 def _row(point: Point, names: list[str], costs: tuple[str, ...]) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(point, name) for name in _ABOUT}
     row["state"] = point.state.value

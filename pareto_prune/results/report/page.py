@@ -44,12 +44,12 @@ def page_of(view: dict[str, Any]) -> str:
     parts = {
         "title": html.escape(f"{view['study']} – Pareto front"),
         "version": html.escape(__version__),
-        "style": _template("page.css"),
+        "style": template("page.css"),
         "view": embedded(view),
         "plotly": _plotly(),
         "script": script_of_page(),
     }
-    page = _template("page.html")
+    page = template("page.html")
     for name, part in parts.items():
         before, mark, after = page.partition(f"<!--{name}-->")
         if not mark:
@@ -64,7 +64,8 @@ def embedded(view: dict[str, Any]) -> str:
     return text.translate(_CODES)
 
 
-def _template(name: str) -> str:
+def template(name: str) -> str:
+    """Return a file of ``templates``."""
     return (
         files("pareto_prune.results.report").joinpath("templates", name).read_text(encoding="utf-8")
     )

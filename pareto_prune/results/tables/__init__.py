@@ -5,6 +5,7 @@ All text that comes from users is shown as it is: never read as markup, no contr
 
 from __future__ import annotations
 
+from pareto_prune.results.tables.comparison import comparison_view
 from pareto_prune.results.tables.csv_text import front_csv
 from pareto_prune.results.tables.entries import entries_table
 from pareto_prune.results.tables.front import front_table, front_view
@@ -17,6 +18,7 @@ from pareto_prune.results.tables.text import shown
 from pareto_prune.results.tables.workers import workers_table
 
 __all__ = [
+    "comparison_view",
     "entries_table",
     "front_csv",
     "front_json",
