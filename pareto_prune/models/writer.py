@@ -155,6 +155,38 @@ class Writer:
         """Return ``x`` at the first token of every sequence, (batch, hidden)."""
         return self.graph.op("Gather", self.tokens(x, hidden), self.graph.constant(0), axis=1)
 
+    def last_token(self, x: str, hidden: int) -> str:
+        """Return ``x`` at the last token of every sequence, padding apart; (batch, hidden)."""
+        g = self.graph
+        counted = g.op("ReduceSum", "attention_mask", g.constant([1]), keepdims=1)
+        place = g.op("Sub", counted, g.constant([1]))
+        return g.op("GatherND", self.tokens(x, hidden), place, batch_dims=1)
+
+    def mean(self, x: str, hidden: int) -> str:
+        """Return the mean of ``x`` over the tokens of every sequence, (batch, hidden)."""
+        g, real = self.graph, self._real()
+        weighted = g.op("Mul", self.tokens(x, hidden), real)
+        total = g.op("ReduceSum", weighted, g.constant([1]), keepdims=0)
+        return g.op("Div", total, g.op("ReduceSum", real, g.constant([1]), keepdims=0))
+
+    def largest(self, x: str, hidden: int) -> str:
+        """Return the largest numbers of ``x`` over the tokens of every sequence."""
+        g = self.graph
+        kept = g.op("Cast", g.op("Unsqueeze", "attention_mask", g.constant([2])), to=_BOOL)
+        lowest = g.scalar(-6e4 if g.dtype == "float16" else float(np.finfo(np.float32).min))
+        found = g.op("Where", kept, self.tokens(x, hidden), lowest)
+        return g.op("ReduceMax", found, g.constant([1]), keepdims=0)
+
+    def normalised(self, x: str) -> str:
+        """Return the rows of ``x`` at length 1."""
+        g = self.graph
+        return g.op("Div", x, g.op("ReduceL2", x, g.constant([-1]), keepdims=1))
+
+    def _real(self) -> str:
+        """Return 1 at tokens and 0 at padding, (batch, tokens, 1)."""
+        g = self.graph
+        return g.to_real(g.op("Unsqueeze", "attention_mask", g.constant([2])))
+
     def is_real(self, pad: int) -> str:
         """Return, for every token, 0 where it is the token ``pad`` and else 1."""
         g = self.graph

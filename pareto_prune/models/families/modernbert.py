@@ -96,10 +96,8 @@ class ModernBert(ModelFamily):
     def write_sentence(self, model: PreTrainedModel, w: Writer, x: str) -> Written:
         """Return the first token's state, or the mean of all, behind the head."""
         hidden, config = int(model.config.hidden_size), model.config
-        pooled = (
-            w.first_token(x, hidden) if config.classifier_pooling == "cls" else _mean(w, x, hidden)
-        )
-        return self.write_tokens(model, w, pooled)
+        pool = w.first_token if config.classifier_pooling == "cls" else w.mean
+        return self.write_tokens(model, w, pool(x, hidden))
 
     def write_tokens(self, model: PreTrainedModel, w: Writer, x: str) -> Written:
         """Return states behind the head."""
@@ -111,10 +109,3 @@ class ModernBert(ModelFamily):
 def _window(layer: nn.Module) -> int | None:
     found: Any = layer
     return found.config.sliding_window if found.attention_type == _LOCAL else None
-
-
-def _mean(w: Writer, x: str, hidden: int) -> str:
-    g = w.graph
-    real = w.graph.to_real(g.op("Unsqueeze", "attention_mask", g.constant([2])))
-    total = g.op("ReduceSum", g.op("Mul", w.tokens(x, hidden), real), g.constant([1]), keepdims=0)
-    return g.op("Div", total, g.op("ReduceSum", real, g.constant([1]), keepdims=0))

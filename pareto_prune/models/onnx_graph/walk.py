@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pareto_prune.models.families import family_of, head_size
 from pareto_prune.models.graph import Dtype, Graph
 from pareto_prune.models.layout import present
+from pareto_prune.models.sentence_vectors import pooling_of, write_vectors
 from pareto_prune.models.writer import UnsupportedModelError, Writer
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Built:
 
 
 def build(model: PreTrainedModel, dtype: Dtype = "float32", weight_bits: int = 8) -> Built:
-    """Return the graph of a model with a classification head, with dynamic batch and length.
+    """Return the graph of a model with a head or sentence vectors, with dynamic batch and length.
 
     Args:
         model: any supported family, dense or cut; its weights are copied.
@@ -79,7 +80,11 @@ def _write_encoder(model: PreTrainedModel, writer: Writer) -> str:
 def _write_head(
     model: PreTrainedModel, writer: Writer, x: str
 ) -> tuple[str, tuple[str | int, ...]]:
-    """Return the logits of a head over the stream, and their shape."""
+    """Return the logits of a head over the stream, or sentence vectors, and their shape."""
+    pooling = pooling_of(model)
+    if pooling is not None:
+        hidden = int(model.config.hidden_size)
+        return write_vectors(writer, x, hidden, pooling), ("batch", hidden)
     family, task = family_of(model), type(model).__name__.partition("For")[2]
     last: Any
     if task == "TokenClassification":
