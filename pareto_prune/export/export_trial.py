@@ -22,6 +22,8 @@ from pareto_prune.results.measured_as import MeasuredAs, measured_as
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from pareto_prune.inputs.examples import Split
+    from pareto_prune.inputs.tasks import Task
     from pareto_prune.pruning.plan import PruningPlan
 
 
@@ -55,7 +57,7 @@ def export_trial(
     origin = origin_of(study, trial, root)
     with _model(study, trial, origin) as (model, tokenizer, plan):
         own = None if plan.rows is None else tokenizer
-        examples = _examples(study, own) if made.compares else None
+        examples = _examples(study, own, origin) if made.compares else None
         folder = made.export(model, tokenizer, plan, to, card_of(study, trial), examples)
     origin.write(folder)
     return folder
@@ -100,7 +102,9 @@ def origin_of(study: Study, trial: Trial, root: str) -> Origin:
     )
 
 
-def _examples(study: Study, tokenizer: PreTrainedTokenizerBase | None) -> Examples | None:
+def _examples(
+    study: Study, tokenizer: PreTrainedTokenizerBase | None, origin: Origin
+) -> Examples | None:
     """Return the validation split of a study; ``None`` where its data is not at hand as it was.
 
     Its tokens are those of ``tokenizer``, where the model does not have those of the study's.
@@ -117,4 +121,16 @@ def _examples(study: Study, tokenizer: PreTrainedTokenizerBase | None) -> Exampl
         return None
     if study.reference.data not in (None, found.digest):
         return None
-    return Examples(tasks.create(config.data.task), own.validation, config.metric)
+    task = tasks.create(config.data.task)
+    split = _told(task, own.validation, found.validation, origin, config)
+    return Examples(task, split, config.metric)
+
+
+def _told(task: Task, split: Split, read: Split, origin: Origin, config: StudyConfig) -> Split:
+    """Return texts with what the dense model says of them, where the task has no labels."""
+    if not task.taught:
+        return split
+    from pareto_prune.export.dense_model import dense_of
+    from pareto_prune.trials.told import told
+
+    return told(task, split, dense_of(origin, config).model, read)

@@ -98,6 +98,7 @@ def _check_plan(folder: Path, config: dict[str, Any], manifest: Manifest) -> Non
 def _load(folder: Path, config: dict[str, Any], attention: str) -> PreTrainedModel:
     from pareto_prune.inputs.checkpoint import quiet_transformers
     from pareto_prune.models.families import family_of
+    from pareto_prune.models.sentence_vectors import with_vectors
 
     kind = _model_class(folder, config["architectures"][0])
     with quiet_transformers():
@@ -109,7 +110,7 @@ def _load(folder: Path, config: dict[str, Any], attention: str) -> PreTrainedMod
             use_safetensors=True,
             local_files_only=True,
         )
-    return model
+    return with_vectors(model)
 
 
 def _renewed(config: PreTrainedConfig) -> PreTrainedConfig:

@@ -21,6 +21,7 @@ from pareto_prune.inputs.git_lfs import check_fetched
 from pareto_prune.inputs.table import refused
 from pareto_prune.inputs.tasks import Task
 from pareto_prune.models.families import RECORD, architecture, family_of, record
+from pareto_prune.models.sentence_vectors import with_vectors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -107,9 +108,16 @@ class Checkpoint:
         with torch.device("meta"), quiet_transformers():
             return architecture(AutoModel.from_config(config))
 
-    def head_names(self) -> tuple[str, ...] | None:
-        """Return the class names of the checkpoint's head, or ``None`` if they are just numbers."""
-        names = names_of(self.config())
+    def head_names(self, task: Task) -> tuple[str, ...] | None:
+        """Return the names of the checkpoint's outputs, or ``None`` if they are just numbers.
+
+        Where the model fixes how many there are, they are called by their numbers.
+        """
+        config = self.config()
+        width = task.width(config)
+        if width is not None:
+            return tuple(map(str, range(width)))
+        names = names_of(config)
         return None if is_numbered(names) else names
 
     def tokenizer(self, task: Task) -> PreTrainedTokenizerBase:
@@ -153,6 +161,7 @@ class Checkpoint:
             label2id={name: index for index, name in enumerate(label_names)},
             problem_type=task.problem_type,
         )
+        task.prepare(config, self.path, self.revision)
         self.check_weights()
         with _loading(self.path, "model.safetensors"):
             model, info = getattr(transformers, task.model_class).from_pretrained(
@@ -166,7 +175,8 @@ class Checkpoint:
                 dtype=torch.float32,
             )
         lost = [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]
-        prefix = f"{model.base_model_prefix}."
+        lost = [key for key in lost if not _is_unread(model, key)]
+        prefix = "" if model.base_model is model else f"{model.base_model_prefix}."
         body = [key for key in lost if key.startswith(prefix) and ".pooler." not in key]
         if body:
             raise _refused(f"{self.path} has no weights for {body[0]}", "a whole checkpoint")
@@ -179,7 +189,7 @@ class Checkpoint:
         if (name := _not_finite(model)) is not None:
             wrong = f"{self.path} has weights that are not finite ({name})"
             raise _refused(wrong, "a checkpoint whose training did not diverge")
-        return model, not lost
+        return with_vectors(model), not lost
 
     def check_weights(self) -> None:
         """Look for the files of the weights, where the checkpoint is a folder; read their heads.
@@ -209,6 +219,11 @@ class Checkpoint:
     @property
     def _source(self) -> dict[str, Any]:
         return {"revision": self.revision, "trust_remote_code": False}
+
+
+def _is_unread(model: PreTrainedModel, key: str) -> bool:
+    """Return whether nothing reads a weight: the pooler of an encoder without a head."""
+    return model.base_model is model and key.startswith("pooler.")
 
 
 def _unread(model: PreTrainedModel, keys: Iterable[str]) -> list[str]:

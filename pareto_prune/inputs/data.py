@@ -77,7 +77,7 @@ def load(
     if not tokenizer.is_fast:
         progress.note("its tokenizer runs in Python only: no export of it for ONNX Runtime")
     sources = find_sources(config.data)
-    order = checkpoint.head_names()
+    order = checkpoint.head_names(task)
     path = cache_entries.encoded(_key(config, sources, tokenizer, order))
     with cache.made_once(path):
         found = _read(path, config.data.task)
@@ -101,7 +101,7 @@ def training_rows(config: StudyConfig) -> Rows:
         return rows["train"]
     task = tasks.create(config.data.task)
     checkpoint = Checkpoint.find(config.model.path, config.model.revision)
-    tokenizer, order = checkpoint.tokenizer(task), checkpoint.head_names()
+    tokenizer, order = checkpoint.tokenizer(task), checkpoint.head_names(task)
     splits = _encoded_splits(rows, task, tokenizer, order, config.data.max_length, Silent())
     parts = _parts(task, splits[_ALL], config.data.splits, config.seed)
     return rows[_ALL].take(parts["train"])
@@ -159,6 +159,7 @@ def rows_of(table: Table, data: DataTable, labelled: bool = True) -> Rows:
     Raises:
         StudyFileError: a column is not there; all that are missing, with those that are.
     """
+    labelled = labelled and not tasks.create(data.task).taught
     wanted = {"data.text": data.text, "data.label": data.labels if labelled else ()}
     missing = [
         Problem(key, f"no column {name!r} in {table.source}", f"there: {listed(table.columns)}")

@@ -81,6 +81,8 @@ class Split:
         types: token type ids, int8, shape (tokens,); ``None`` if all are 0.
         pad: token id that fills short rows of a batch.
         by_token: whether every token has a label.
+        teacher: what the dense model says of every target, shape (targets, outputs), where a task
+            is scored by that. Beside the digest: it follows from texts and model.
     """
 
     ids: NDArray[np.int32]
@@ -90,6 +92,7 @@ class Split:
     types: NDArray[np.int8] | None = None
     pad: int = 0
     by_token: bool = False
+    teacher: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -126,6 +129,7 @@ class Split:
             offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
             labels=self.labels[self.targets(rows)],
             types=None if self.types is None else self.types[tokens],
+            teacher=None if self.teacher is None else self.teacher[self.targets(rows)],
         )
 
     def batch(self, rows: Indices, device: str | torch.device = "cpu") -> dict[str, Tensor]:
@@ -184,7 +188,10 @@ def labelled(labels: Any) -> Any:
 
 
 def joined(first: Split, second: Split) -> Split:
-    """Return the examples of both, the first split's first; the classes are the first's."""
+    """Return the examples of both, the first split's first; the classes are the first's.
+
+    What the dense model says of them is left out.
+    """
     types = None
     if first.types is not None or second.types is not None:
         given = ((split.types, np.zeros(len(split.ids), np.int8)) for split in (first, second))
@@ -195,6 +202,7 @@ def joined(first: Split, second: Split) -> Split:
         offsets=np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
         labels=np.concatenate([first.labels, second.labels]),
         types=types,
+        teacher=None,
     )
 
 

@@ -66,6 +66,15 @@ class LabelSeeds:
         return seeds
 
 
+def loss_seeds(task: Task, generator: torch.Generator) -> LabelSeeds | PredictionSeeds:
+    """Return the gradients of the task's loss at the dense model.
+
+    Where that model is the teacher its loss is at its least, without a gradient: those that tell
+    its divergence stand in. ``generator`` is of what is random in these.
+    """
+    return PredictionSeeds(task, generator) if task.taught else LabelSeeds(task)
+
+
 def scored(seeds: Tensor, batch: Batch) -> Tensor:
     """Set to 0 what belongs to tokens that are not scored; the shape is (batch[, tokens], any)."""
     if seeds.dim() == 2:

@@ -29,7 +29,7 @@ from pareto_prune.storage import open_storage
 from pareto_prune.trials import rate
 from pareto_prune.trials.allotment import PIVOT
 from pareto_prune.trials.bench import device_of
-from pareto_prune.trials.dense import knows_task
+from pareto_prune.trials.dense import is_made
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
 from pareto_prune.trials.folders import DENSE_FOLDER, is_whole
@@ -123,7 +123,7 @@ def estimate(config: StudyConfig, storage: str, output: Path) -> Estimate:
     checkpoint = _checkpoint(config)
     known = names_of(checkpoint.config())
     model, has_head = checkpoint.model(task, data.label_names)
-    there = has_head and knows_task(model, known, data)
+    there = is_made(model, has_head, known, data)
     model.to(device)
     folder = output.expanduser().resolve() / config.name
     step, example = _step_seconds(model, data, task, config), _example_seconds(model, data)

@@ -36,6 +36,7 @@ from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
 from pareto_prune.trials.held_out import Unseen
 from pareto_prune.trials.joining import check_data, load_kept, load_standing
 from pareto_prune.trials.teacher import Teacher
+from pareto_prune.trials.told import as_told, validation_told
 
 HELD_OUT = 512
 """Training examples, a tenth of them at most, that no trial learns from."""
@@ -125,6 +126,7 @@ def _shortened(bench: Bench, max_length: int) -> Iterator[Fold]:
     data = data_sets.load(config, bench.progress)
     parts = folds(data, len(bench.folds), config.seed) if bench.folds else []
     for fold, part in zip((bench.whole, *bench.folds), (data, *parts), strict=True):
+        part = as_told(part, fold.data)
         kept, held = _held_out(part, config.seed)
         rung = _rung(part, config)
         unseen = Unseen(fold.dense.model, part.validation, rung)
@@ -215,6 +217,7 @@ def _fold(
     costs: EngineCosts,
     progress: Progress,
 ) -> Fold:
+    data = validation_told(tasks.create(data.task), data, dense.model)
     (kept, held), rung = _held_out(data, config.seed), _rung(data, config)
     return Fold(
         data=data,

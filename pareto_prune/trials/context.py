@@ -27,6 +27,7 @@ from pareto_prune.trials.finetune import (
     finetune,
 )
 from pareto_prune.trials.held_out import HeldOut
+from pareto_prune.trials.told import as_told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +96,7 @@ class TrialContext:
         if self.cut_texts is None:
             return self.fold.data
         parts = (self.cut_texts.whole, *self.cut_texts.folds)
-        return parts[self.part]
+        return as_told(parts[self.part], self.fold.data)
 
     @property
     def rows(self) -> tuple[int, ...] | None:
@@ -226,7 +227,7 @@ class TrialContext:
     def _teacher(
         self, train: Split, settings: FinetuneSettings, steps: int, rows: Indices | None
     ) -> NDArray[np.float32] | None:
-        if settings.distillation == 0:
+        if settings.distillation == 0 and not self.bench.task.taught:
             return None
         start = self.used
         seen = examples_of(

@@ -142,14 +142,26 @@ def _make(
         model, has_head = checkpoint.model(task, data.label_names)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.to(device)
-    knows = has_head and knows_task(model, known, data)
+    knows = is_made(model, has_head, known, data)
     if knows:
-        progress.note("the checkpoint has this task's head: it is the dense model as it is")
+        progress.note("the checkpoint has what this task asks for: it is the dense model as it is")
     else:
         _note_lost_head(known, has_head, data, progress)
         _fine_tune(model, data, config, progress)
     record = {"fine_tuned": not knows, "made_from": _wanted(config, data)}
     _save(model, tokenizer, folder, record, check)
+
+
+def is_made(model: PreTrainedModel, has_head: bool, known: tuple[str, ...], data: TaskData) -> bool:
+    """Return whether a checkpoint is the dense model as it is: taken for it, or trained already.
+
+    Args:
+        model: the checkpoint, as in :func:`knows_task`.
+        has_head: whether all its weights were in the checkpoint.
+        known: the names of its classes.
+        data: the data set.
+    """
+    return tasks.create(data.task).taught or (has_head and knows_task(model, known, data))
 
 
 def knows_task(model: PreTrainedModel, known: tuple[str, ...], data: TaskData) -> bool:

@@ -90,8 +90,9 @@ def finetune(
 ) -> FinetuneResult:
     """Train ``model`` in place for some of the settings' steps, from ``start_step`` on.
 
-    The loss is ``(1 - d) · loss + d · divergence`` from the dense model, both as the task has
-    them, over the labelled examples or tokens. Which examples a step sees depends
+    The loss is ``(1 - d) · loss + d · distillation`` from the dense model, both as the task has
+    them, over the labelled examples or tokens; distillation alone where the task is ``taught``.
+    Which examples a step sees depends
     on seed and step alone, so two calls over 30 steps each see what one over 60 does. Afterwards
     the model is in eval mode and holds no gradients.
 
@@ -101,7 +102,8 @@ def finetune(
         task: gives the loss and the divergence.
         teacher_logits: of the dense model on all of ``train``, as
             :func:`~pareto_prune.trials.evaluation.logits_of` returns them; ``None`` without
-            distillation. Those outside of :func:`examples_of` are not looked at.
+            distillation: a task that is ``taught`` then learns nothing. Those outside of
+            :func:`examples_of` are not looked at.
         settings: how to train.
         steps: steps of this call.
         seed: of the order of examples, and of dropout.
@@ -181,15 +183,21 @@ def _batch_loss(
     with forward_precision(model, settings.precision):
         logits = model(**inputs, return_dict=True).logits.float()
     logits, labels = logits[known], labels[known]
+    dense = logits.detach() if teacher is None else _dense(train, teacher, rows).to(logits.device)
+    if task.taught:
+        return task.distillation(logits, dense, settings.temperature)
     loss = task.loss(logits, labels)
     if teacher is None or settings.distillation == 0:
         return loss
-    targets = train.targets(rows)
-    targets = targets[labelled(train.labels[targets])]
-    wanted = teacher[torch.from_numpy(targets)].to(logits.device)
     share = settings.distillation
-    distilled = task.divergence(logits, wanted, settings.temperature).mean()
+    distilled = task.distillation(logits, dense, settings.temperature)
     return (1 - share) * loss + share * distilled
+
+
+def _dense(train: Split, teacher: Tensor, rows: Indices) -> Tensor:
+    """Return what the dense model says of the labelled targets of some examples."""
+    targets = train.targets(rows)
+    return teacher[torch.from_numpy(targets[labelled(train.labels[targets])])]
 
 
 def _checked(loss: Tensor, step: int) -> float:

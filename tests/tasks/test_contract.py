@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ TEXTS = sentiment(12).texts
 NUMBERS = ("pearson", "spearman", "explained")
 ROWS = {
     "classification": sentiment(12),
+    "embedding": Rows("news", TEXTS),
     "ner": entities(),
     "counts": Rows("counts", TEXTS, [1 + i % 5 + 9 * (i % 2) for i in range(12)]),
     "regression": Rows(
@@ -38,14 +39,22 @@ ROWS = {
 }
 SAYS = {"counts": np.log, "regression": np.array}
 """What a model without a fault says, by its labels, where they are numbers."""
+ORDERS = {"embedding": tuple("0123")}
+"""Names of outputs that no label tells, but a checkpoint."""
 
 
 @pytest.fixture(params=tasks.names())
 def case(request):
     task = tasks.create(request.param)
     rows = ROWS[request.param]
-    split = task.encode(rows, words_tokenizer(), task.label_names({"train": rows}), 24)
-    return task, split
+    names = task.label_names({"train": rows}, ORDERS.get(request.param))
+    return task, as_told(task, task.encode(rows, words_tokenizer(), names, 24))
+
+
+def as_told(task, split):
+    """A split with what a dense model says, where that stands for labels."""
+    vectors = np.random.default_rng(7).normal(size=(len(split), len(split.label_names)))
+    return replace(split, teacher=vectors.astype(np.float32)) if task.taught else split
 
 
 def test_a_task_is_a_frozen_dataclass_that_describes_itself(case):
@@ -72,7 +81,10 @@ def test_it_says_whether_any_values_suit_it(case, labels):
 def test_one_name_means_one_metric():
     known = metrics()
     assert set(OBJECTIVES) == {*known, *COSTS}
-    assert {"accuracy", "f1", "mcc", "span_f1", *NUMBERS, "count_correlation"} == set(known)
+    assert {
+        *("accuracy", "f1", "mcc", "span_f1", "count_correlation", *NUMBERS),
+        *("agreement", "neighbours_at_10"),
+    } == set(known)
 
 
 def test_two_tasks_cannot_mean_different_things_by_one_metric(monkeypatch):
@@ -112,21 +124,22 @@ def test_labels_of_a_batch_are_those_of_its_examples_and_the_rest_is_unlabelled(
     assert found.tolist() == wanted[labelled(wanted)].tolist()
 
 
-def test_texts_without_labels_have_no_known_target(case):
+def test_texts_without_labels_have_no_known_target_but_a_teacher(case):
     task, split = case
     known = ROWS[name_of(task)]
     rows = Rows("new", known.texts, label_columns=known.label_columns)
     new = task.encode(rows, words_tokenizer(), split.label_names, 24)
     assert new.labels.dtype == split.labels.dtype
-    assert not labelled(new.labels).any()
+    assert labelled(new.labels).any() == task.taught
 
 
 def random_logits(split, seed=0):
-    """Logits of every labelled target, and their labels."""
+    """Logits of every labelled target, and their labels, or what stands for them."""
     known = labelled(split.labels)
+    labels = split.labels if split.teacher is None else split.teacher
     generator = torch.Generator().manual_seed(seed)
     shape = int(known.sum()), len(split.label_names)
-    return torch.randn(shape, generator=generator), torch.from_numpy(split.labels[known])
+    return torch.randn(shape, generator=generator), torch.from_numpy(labels[known])
 
 
 def test_the_loss_is_a_mean_over_targets_that_has_a_gradient(case):
@@ -213,7 +226,7 @@ def test_metrics_are_objectives_and_all_reported(case):
 def test_better_logits_score_better(case):
     task, split = case
     good = perfect(task, split)
-    best, worst = task.quality(good, split), task.quality(-good, split)
+    best, worst = task.quality(good, split), task.quality(wrong(task, split), split)
     assert best.loss < worst.loss
     for metric in names_of(task):
         assert best.metrics[metric] == pytest.approx(1.0)
@@ -223,11 +236,11 @@ def test_better_logits_score_better(case):
 
 def test_differences_are_paired(case):
     task, split = case[0], case[1].take(np.arange(60) % len(case[1]))
-    good = perfect(task, split)
-    better, same = differences(task, good, -good, split), differences(task, good, good, split)
+    good, bad = perfect(task, split), wrong(task, split)
+    better, same = differences(task, good, bad, split), differences(task, good, good, split)
     assert set(better) == set(same) == set(names_of(task))
     for metric in names_of(task):
-        scores = [task.quality(logits, split).metrics[metric] for logits in (good, -good)]
+        scores = [task.quality(logits, split).metrics[metric] for logits in (good, bad)]
         assert better[metric].value == pytest.approx(scores[0] - scores[1])
         assert better[metric].interval[0] > 0
         assert not better[metric].within_noise
@@ -286,12 +299,19 @@ def name_of(task):
 
 def perfect(task, split):
     """Logits that say what the labels say."""
+    if split.teacher is not None:
+        return split.teacher
     if not np.issubdtype(split.labels.dtype, np.integer):
         return SAYS[name_of(task)](split.labels).astype(np.float32)
     good = np.zeros((targets(split), len(split.label_names)), dtype=np.float32)
     known = split.labels >= 0
     good[known, split.labels[known]] = 4
     return good
+
+
+def wrong(task, split):
+    """Logits that say the contrary, or what is said of other texts."""
+    return -perfect(task, split) if split.teacher is None else split.teacher[::-1].copy()
 
 
 def targets(split):

@@ -12,7 +12,8 @@ Old texts are trained on again, so that what was learned is not forgotten.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
+from pareto_prune.trials.told import told
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -268,6 +270,8 @@ class _Work:
         self, name: str, split: Split, read: Split, models: tuple[PreTrainedModel, ...]
     ) -> Compared:
         self.progress.stage(f"scoring on {name}")
+        read = told(self.task, read, self.dense.model)
+        split = replace(split, teacher=read.teacher)
         dense = self.task.quality(logits_of(self.dense.model, read), read)
         logits = [logits_of(each, split) for each in models]
         before, after = (self.task.quality(each, split) for each in logits)
@@ -290,14 +294,21 @@ class _Work:
             self.manifest.plan,
             to,
             self._card(model, found),
-            Examples(self.task, self.old.validation, self.config.metric),
+            Examples(self.task, self._validation, self.config.metric),
         )
         self.origin.write(to)
+
+    @cached_property
+    def _validation(self) -> Split:
+        split = self.old.validation
+        read = by_dense_numbers(split, self.manifest)
+        return told(self.task, split, self.dense.model, read)
 
     def _card(self, model: PreTrainedModel, found: Refresh) -> Card:
         """Return the card, with the metric of the new weights and what they were trained on."""
         card, metric = self.manifest.card, self.config.metric
-        quality = self.task.quality(logits_of(model, self.old.validation), self.old.validation)
+        split = self._validation
+        quality = self.task.quality(logits_of(model, split), split)
         scored = {"value": quality.metrics[metric], "interval": quality.intervals.get(metric)}
         objectives = tuple(
             each.model_copy(update=scored) if each.name == metric else each

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ from pareto_prune.export.origin import Origin
 from pareto_prune.inputs.pairs import differences
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.trials.evaluation import logits_by, logits_of
+from pareto_prune.trials.told import told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,6 +176,7 @@ class _Session:
     def scored(self, name: str, measure: bool) -> Scorecard:
         self.progress.stage("scoring the exported model")
         logits = logits_by(call_of(self.folder, self.manifest), self.split)
+        split = self._told()
         card = Scorecard(
             folder=self.folder.resolve().name,
             format=self.manifest.format,
@@ -182,10 +184,10 @@ class _Session:
             data=name,
             when=datetime.now(UTC).isoformat(timespec="seconds"),
             metric=self.config.metric,
-            model=self.task.quality(logits, self.split),
+            model=self.task.quality(logits, split),
             untrained=self.origin.untrained,
             validation=self.origin.validation,
-            report=self.task.report(logits, self.split),
+            report=self.task.report(logits, split),
             earlier=sum(card["data"] == name for card in _remembered(self.folder)),
         )
         try:
@@ -194,8 +196,19 @@ class _Session:
             note = f"not compared with the dense model: {error.problems[0]}"
             return card.model_copy(update={"notes": (note,)})
         read = self._read_by(dense)
-        compared = card.model_copy(update=self._against(dense, read, logits))
+        compared = card.model_copy(update=self._against(dense, read, split, logits))
         return compared.model_copy(update=self._measured(dense, read)) if measure else compared
+
+    def _told(self) -> Split:
+        """Return the texts with what the dense model says, where they have no labels.
+
+        Raises:
+            UserError: it is not at hand.
+        """
+        if not self.task.taught:
+            return self.split
+        dense = dense_of(self.origin, self.config)
+        return told(self.task, self.split, dense.model, self._read_by(dense))
 
     def _read_by(self, dense: DenseModel) -> Split:
         """Return the texts by the tokens of the dense model, which may have more of them."""
@@ -205,17 +218,20 @@ class _Session:
             return study_data(self.origin, self.config, self.progress).test
         return labelled_file(self.file, self.folder, self.manifest, self.config, dense.tokenizer)
 
-    def _against(self, dense: DenseModel, read: Split, logits: Logits) -> dict[str, Any]:
+    def _against(
+        self, dense: DenseModel, read: Split, split: Split, logits: Logits
+    ) -> dict[str, Any]:
         from pareto_prune.pruning.surgery import cut_copy
 
         self.progress.stage("scoring the dense model")
         dense_logits = logits_of(dense.model, read)
+        read = replace(read, teacher=split.teacher)
         cut = cut_copy(dense.model, self.manifest.plan)
         quality = self.task.quality
         return {
             "dense": quality(dense_logits, read),
-            "cut": quality(logits_of(cut, self.split), self.split),
-            "differences": differences(self.task, logits, dense_logits, self.split, read),
+            "cut": quality(logits_of(cut, split), split),
+            "differences": differences(self.task, logits, dense_logits, split, read),
         }
 
     def _measured(self, dense: DenseModel, read: Split) -> dict[str, Any]:

@@ -46,8 +46,9 @@ def model_card(manifest: Manifest, remote_code: bool = False) -> str:
 def _header(manifest: Manifest, remote_code: bool) -> Iterator[str]:
     card = manifest.card
     yield "---"
-    yield f"library_name: {'onnx' if manifest.format == 'onnx' else 'transformers'}"
-    yield f"pipeline_tag: {tasks.create(card.task).pipeline}"
+    task = tasks.create(card.task)
+    yield f"library_name: {'onnx' if manifest.format == 'onnx' else task.library}"
+    yield f"pipeline_tag: {task.pipeline}"
     if card.licence:
         yield f"license: {card.licence}"
     local = card.parent_is_local or str(card.parent).startswith(("/", ".", "~", "demo:"))
@@ -175,15 +176,11 @@ def _study(card: Card) -> str:
 
 
 def _loading(manifest: Manifest, remote_code: bool) -> Iterator[str]:
-    auto = tasks.create(manifest.card.task).model_class
     trust = ", trust_remote_code=True" if remote_code else ""
     yield "## Loading"
     yield ""
     yield "```python"
-    yield f"from transformers import {auto}, AutoTokenizer"
-    yield ""
-    yield f'model = {auto}.from_pretrained("FOLDER"{trust})'
-    yield 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
+    yield from tasks.create(manifest.card.task).loading(trust)
     yield "```"
     yield ""
     if remote_code:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -13,6 +14,7 @@ from pareto_prune.export.formats import Examples, check_folder, exporters
 from pareto_prune.export.formats._manifest_of_model import check_plan, manifest_of
 from pareto_prune.export.formats._readme import write_card
 from pareto_prune.export.manifest import hashes
+from pareto_prune.inputs.tasks import tasks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pareto_prune.pruning.plan import PruningPlan
 
 WEIGHTS = "model.safetensors"
+LONGEST = 128
+"""Tokens of a text where a card does not say."""
 
 
 @exporters.register("huggingface")
@@ -59,6 +63,7 @@ class HuggingFace:
             self._converted(model).save_pretrained(beside)
             if tokenizer is not None:
                 tokenizer.save_pretrained(beside)
+            _write_files(beside, model, card)
             weights = hashes(beside, WEIGHTS)
             manifest = manifest_of(model, plan, card, "huggingface", self.dtype, weights, tokenizer)
             manifest.write(beside)
@@ -70,3 +75,11 @@ class HuggingFace:
 
         dtype = getattr(torch, self.dtype)
         return model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
+
+
+def _write_files(folder: Path, model: PreTrainedModel, card: Card) -> None:
+    """Write what the library of the task reads beside the model."""
+    length = int(card.settings.get("max_length", LONGEST))
+    for name, content in tasks.create(card.task).files(model.config, length).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from torch import Tensor
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
     from pareto_prune.inputs.examples import Rows, Split
     from pareto_prune.inputs.tokens import Tokens
@@ -46,6 +46,10 @@ class Task(Protocol):
             to make of the outputs; ``None`` for classes of which one is right.
         splits_words: whether texts are lists of words, each with a label, so that cutting a text
             off would lose some.
+        taught: whether the dense model alone is the teacher. No labels are read, the checkpoint is
+            the dense model as it is, and splits that are scored hold what it says.
+        keeps_channels: whether outputs are the hidden channels themselves, so that none may go.
+        library: what loads an exported folder; a card's ``library_name``.
     """
 
     metrics: ClassVar[tuple[Objective, ...]]
@@ -53,6 +57,26 @@ class Task(Protocol):
     pipeline: ClassVar[str]
     problem_type: ClassVar[str | None]
     splits_words: ClassVar[bool]
+    taught: ClassVar[bool]
+    keeps_channels: ClassVar[bool]
+    library: ClassVar[str]
+
+    # The model
+
+    def width(self, config: PreTrainedConfig) -> int | None:
+        """Return how many outputs a model has whatever the labels are; ``None``: a label each."""
+
+    def prepare(self, config: PreTrainedConfig, path: str, revision: str | None) -> None:
+        """Write into a configuration what its model must know beside the names of its outputs.
+
+        Args:
+            config: of a checkpoint; one that says it already stays.
+            path: hub id or local folder of the checkpoint.
+            revision: commit of the hub.
+
+        Raises:
+            StudyFileError: the checkpoint has parts that nothing here reads.
+        """
 
     # Labels
 
@@ -88,6 +112,7 @@ class Task(Protocol):
         """Return ``rows`` tokenised, cut to ``max_length`` tokens.
 
         What has no label is IGNORED where labels are class indices, NaN where they are numbers.
+        All texts of a task that is ``taught`` have the label 0.
 
         Raises:
             StudyFileError: a text or label is missing, or a label is not among ``label_names``.
@@ -118,13 +143,12 @@ class Task(Protocol):
 
         Args:
             logits: shape (…, outputs).
-            labels: shape (…), or (…, outputs) where they are numbers.
+            labels: shape (…), or (…, outputs) where they are numbers; where the task is ``taught``,
+                the dense model's logits.
         """
 
     def divergence(self, logits: Tensor, dense: Tensor, temperature: float) -> Tensor:
         """Return how far predictions are from those of the dense model, target by target; ≥ 0.
-
-        Its mean over targets is what a fine-tune is distilled by.
 
         Args:
             logits: shape (…, outputs).
@@ -133,6 +157,13 @@ class Task(Protocol):
 
         Returns:
             Shape (…), in the dtype of ``logits``.
+        """
+
+    def distillation(self, logits: Tensor, dense: Tensor, temperature: float) -> Tensor:
+        """Return what a fine-tune is distilled by: a scalar of the targets of one batch.
+
+        The mean of :meth:`divergence`, and perhaps what targets say of each other; all that is
+        learned from where the task is ``taught``. Arguments as there.
         """
 
     def seeds(self, logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
@@ -157,7 +188,8 @@ class Task(Protocol):
 
         Args:
             logits: shape (targets, outputs).
-            split: the examples they belong to.
+            split: the examples they belong to; where the task is ``taught``, with what the dense
+                model says of them.
         """
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> NDArray[Any]:
@@ -224,6 +256,23 @@ class Task(Protocol):
             word_of: index of each token's word; ``None`` for special tokens.
             logits: as for :meth:`prediction`.
             labels: names of the outputs.
+        """
+
+    # What an exported folder holds for others
+
+    def files(self, config: PreTrainedConfig, max_length: int) -> dict[str, Any]:
+        """Return files that ``library`` reads beside the model: by path, as plain JSON.
+
+        Args:
+            config: of the model.
+            max_length: tokens after which a text is cut off.
+        """
+
+    def loading(self, trust: str) -> tuple[str, ...]:
+        """Return the lines of Python that load the model in ``FOLDER``.
+
+        Args:
+            trust: a further argument, for a model that brings its own code; else empty.
         """
 
 

@@ -5,10 +5,43 @@ A member inherits it, and is asked no more than its labels, logits and scores.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedConfig
 
 
 class Labelled:
     """Answers of a task whose dense model has a head that was trained on labels."""
 
     problem_type: ClassVar[str | None] = None
+    taught: ClassVar[bool] = False
+    keeps_channels: ClassVar[bool] = False
+    library: ClassVar[str] = "transformers"
+    model_class: ClassVar[str]
+
+    def width(self, config: PreTrainedConfig) -> int | None:  # noqa: ARG002
+        """Return ``None``: there are as many outputs as label names."""
+        return None
+
+    def prepare(self, config: PreTrainedConfig, path: str, revision: str | None) -> None:
+        """Write nothing: a head says all by its weights."""
+
+    def distillation(self, logits: Tensor, dense: Tensor, temperature: float) -> Tensor:
+        """Return the mean divergence."""
+        mean: Tensor = self.divergence(logits, dense, temperature).mean()  # type: ignore[attr-defined]
+        return mean
+
+    def files(self, config: PreTrainedConfig, max_length: int) -> dict[str, Any]:  # noqa: ARG002
+        """Return none: transformers asks for no others."""
+        return {}
+
+    def loading(self, trust: str) -> tuple[str, ...]:
+        """Return the lines that load a model and its tokenizer."""
+        return (
+            f"from transformers import {self.model_class}, AutoTokenizer",
+            "",
+            f'model = {self.model_class}.from_pretrained("FOLDER"{trust})',
+            'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+        )

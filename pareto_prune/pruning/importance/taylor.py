@@ -24,7 +24,7 @@ class Taylor:
     """Mean over samples of ``|Σ w · dL/dw|`` of a unit's output column, L the labelled loss.
 
     Molchanov et al. 2017, section 2.2 (the activation form, summed over tokens, the absolute value
-    taken sample by sample).
+    taken sample by sample). Without labels, of the gradients that tell the divergence.
     """
 
     needs_data: ClassVar[bool] = True
@@ -33,7 +33,7 @@ class Taylor:
         self,
         model: PreTrainedModel,
         batches: Sequence[Batch],
-        generator: torch.Generator,  # noqa: ARG002
+        generator: torch.Generator,
         task: Task,
     ) -> UnitScores:
         """Return the scores of every unit, on the CPU; one backward pass over the batches.
@@ -41,20 +41,20 @@ class Taylor:
         Raises:
             TrialError: the batches have no labels.
         """
-        from pareto_prune.pruning.seeds import LabelSeeds
+        from pareto_prune.pruning.seeds import loss_seeds
         from pareto_prune.pruning.unit_gradients import unit_scores
 
-        return unit_scores(model, batches, LabelSeeds(task), lambda own: own.abs())
+        return unit_scores(model, batches, loss_seeds(task, generator), lambda own: own.abs())
 
     def channels(
         self,
         model: PreTrainedModel,
         batches: Sequence[Batch],
-        generator: torch.Generator,  # noqa: ARG002
+        generator: torch.Generator,
         task: Task,
     ) -> Tensor:
         """Return the same for a mask over the hidden channels, shape (hidden,)."""
-        from pareto_prune.pruning.seeds import LabelSeeds
+        from pareto_prune.pruning.seeds import loss_seeds
         from pareto_prune.pruning.unit_gradients import channel_scores
 
-        return channel_scores(model, batches, LabelSeeds(task), lambda own: own.abs())
+        return channel_scores(model, batches, loss_seeds(task, generator), lambda own: own.abs())

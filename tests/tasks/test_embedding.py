@@ -1,0 +1,136 @@
+"""Embeddings from a study file to exported folders: no label, no training of the dense model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pareto_prune import api
+from pareto_prune.core.records import TrialState
+from pareto_prune.export.deployed.predict import predict
+from pareto_prune.export.deployed.scoring import score
+from pareto_prune.export.manifest import Manifest
+from pareto_prune.storage import open_storage
+from pareto_prune.trials import bench
+from tests.small_study import ScriptedMeasurer, make_study
+from tests.tasks.words import WORDS
+
+TEXTS = ["the film was good", "not a plot"]
+
+
+def texts(count, seed=0):
+    """Different lines of words."""
+    rng = np.random.default_rng(seed)
+    lines = (" ".join(rng.choice(WORDS, rng.integers(3, 9))) for _ in range(9 * count))
+    return list(dict.fromkeys(lines))[:count]
+
+
+def embedding_study(folder, modules=True, **tables):
+    """Write a study of texts without labels, on a folder of sentence-transformers."""
+    strategies = ["layer_wise", "l1", "balanced"]
+    search = {"strategies": strategies, "importances": ["fisher", "taylor", "obs"]}
+    search |= {"references": ["short_texts"], "starters": ["dense", "half_depth"]}
+    given = {"search": search, "limits": {"trials": 6}, "finetune": {"steps": 3, "batch": 8}}
+    path = make_study(folder, data={"task": "embedding"}, **(given | tables))
+    named = 'name = "small"\nobjectives = ["agreement", "latency_ms", "energy_j"]\n'
+    path.write_text(path.read_text().replace('name = "small"\n', named))
+    with (folder / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text"])
+        writer.writerows([line] for line in texts(200))
+    if modules:
+        describe(folder / "model")
+    return path
+
+
+def describe(folder, mode="mean_tokens", kinds=("Transformer", "Pooling", "Normalize"), **more):
+    places = {"Transformer": "", "Pooling": "1_Pooling"}
+    modules = [
+        {"idx": at, "name": str(at), "path": places.get(kind, f"{at}_{kind}"), "type": f"st.{kind}"}
+        for at, kind in enumerate(kinds)
+    ]
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{mode}": True}))
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(more))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The study, run, and its smallest model in both formats."""
+    root = tmp_path_factory.mktemp("vectors")
+    url = f"sqlite:///{root}/study.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PARETO_PRUNE_CACHE", str(root / "cache"))
+        patch.setattr(bench, "_measurer", lambda _c, dense, *_: ScriptedMeasurer(dense.model))
+        outcome = api.run(embedding_study(root), url, output=root / "out")
+        small = [point for point in outcome.front.members if point.starter != "dense"]
+        least = min(small, key=lambda point: point.values["latency_ms"]).number
+        for format_ in ("huggingface", "onnx"):
+            api.export("small", least, root / format_, format_, url)
+        yield root, url, outcome
+
+
+def test_its_study_runs_to_a_front_without_a_label(done):
+    root, url, outcome = done
+    study = open_storage(url).open_study("small").read()
+    assert {trial.state for trial in study.trials} <= {TrialState.COMPLETE, TrialState.STOPPED}
+    assert len(study.trials) == 6
+    assert outcome.front.metric == "agreement"
+    assert outcome.front.reference["agreement"] == 1.0
+    assert study.reference.quality.metrics == {"agreement": 1.0, "neighbours_at_10": 1.0}
+    record = json.loads((root / "out" / "small" / "dense" / "dense.json").read_text())
+    assert record["fine_tuned"] is False
+    assert [reference.name for reference in api.front("small", url).references] == ["short_texts"]
+
+
+def test_its_exports_predict_vectors_of_length_one(done):
+    root, *_ = done
+    found = {name: list(predict(root / name, TEXTS)) for name in ("huggingface", "onnx")}
+    for one, other in zip(found["huggingface"], found["onnx"], strict=True):
+        assert set(one) == {"text", "vector"}
+        assert one["vector"] == pytest.approx(other["vector"], abs=1e-4)
+        assert np.linalg.norm(one["vector"]) == pytest.approx(1, abs=1e-5)
+    assert len(Manifest.read(root / "onnx").labels) == 32
+    card = (root / "huggingface" / "README.md").read_text()
+    assert "library_name: sentence-transformers\npipeline_tag: sentence-similarity" in card
+    assert 'model = SentenceTransformer("FOLDER"' in card
+
+
+def test_its_example_runs_alone(done):
+    root, *_ = done
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, "-P", str(root / "onnx" / "example.py"), *TEXTS]
+    printed = subprocess.run(
+        command, env=environment, cwd=root, capture_output=True, text=True, check=True
+    )
+    for line, said in zip(printed.stdout.splitlines(), predict(root / "onnx", TEXTS), strict=True):
+        text, _, numbers = line.partition("\t")
+        assert text == said["text"]
+        assert [float(n) for n in numbers.split()] == pytest.approx(said["vector"], abs=1e-4)
+
+
+def test_its_exports_are_tested_against_the_dense_model(done):
+    root, *_ = done
+    for name in ("huggingface", "onnx"):
+        card = score(root / name, measure=False)
+        assert card.metric == "agreement"
+        assert card.dense.metrics == {"agreement": 1.0, "neighbours_at_10": 1.0}
+        assert 0 < card.model.metrics["agreement"] < 1
+        assert set(card.differences) == {"agreement", "neighbours_at_10"}
+        assert card.report["cosines"]["mean"] > 0
+
+
+def test_the_library_itself_says_the_same(done):
+    library = pytest.importorskip("sentence_transformers")
+    root, *_ = done
+    model = library.SentenceTransformer(str(root / "huggingface"), trust_remote_code=True)
+    wanted = [said["vector"] for said in predict(root / "huggingface", TEXTS)]
+    np.testing.assert_allclose(model.encode(TEXTS), wanted, atol=1e-5)
+    assert model.max_seq_length == 16
