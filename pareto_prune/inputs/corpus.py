@@ -12,6 +12,7 @@ from pareto_prune.inputs.examples import Rows
 from pareto_prune.inputs.sources import file_source
 from pareto_prune.inputs.table import refused
 from pareto_prune.inputs.tasks import tasks
+from pareto_prune.inputs.text_file import lines_of
 from pareto_prune.inputs.words import word_spans
 
 KEY = "data.corpus"
@@ -59,9 +60,8 @@ def _file(path: Path, data: DataTable) -> Rows:
 
 def _plain(path: Path, words: bool) -> Rows:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        texts = lines_of(path)
     except (OSError, UnicodeDecodeError) as error:
         raise refused(KEY, f"{path} cannot be read ({error})", "text in UTF-8") from error
-    texts = [line for line in lines if line.strip()]
     parted = [[text[begin:end] for begin, end in word_spans(text)] for text in texts]
     return Rows(path.name, (parted if words else texts,))

@@ -1,7 +1,8 @@
 """Raw tables: files, folders and hub data sets as named columns. Knows nothing of tasks.
 
-Files are CSV and TSV (with a header), JSON (a list of objects, or one a line), Parquet, and, for
-tasks on words, columns of words and tags with an empty line between sentences (CoNLL).
+Files are CSV and TSV (with a header), JSON (a list of objects, or one a line), Parquet, plain text
+(a text a line: a column ``text``), and, for tasks on words, columns of words and tags with an empty
+line between sentences (CoNLL).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pareto_prune.inputs.delimited import read_csv, read_tsv
 from pareto_prune.inputs.git_lfs import check_fetched
 from pareto_prune.inputs.json_rows import read_json
 from pareto_prune.inputs.table import Table, listed, refused
-from pareto_prune.inputs.text_file import not_utf8
+from pareto_prune.inputs.text_file import lines_of, not_utf8
 from pareto_prune.inputs.word_columns import read_conll
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
@@ -55,9 +56,10 @@ def file_source(path: Path, words: bool = False, key: str = "data.path") -> Sour
     if not path.is_file():
         raise refused(key, f"no such file: {path}", "a file that is there")
     suffix = path.suffix.lower()
-    reader = _READERS.get(suffix) or (read_conll if words or suffix == ".conll" else None)
+    reader = _READERS.get(suffix) or _LINES.get((suffix, words)) or (read_conll if words else None)
     if reader is None:
-        raise refused(key, f"{path}: cannot read {suffix or 'this'}", ", ".join(SUFFIXES))
+        allowed = ", ".join((*SUFFIXES, ".txt"))
+        raise refused(key, f"{path}: cannot read {suffix or 'this'}", allowed)
     check_fetched(path, key)
     return Source(path.name, file_sha256(path), functools.partial(_opened, reader, path))
 
@@ -286,6 +288,11 @@ def _unreadable(path: Path, error: Exception) -> StudyFileError:
     return refused("data.path", f"{path}: cannot be read ({line})", "a whole file")
 
 
+def _read_lines(path: Path) -> Table:
+    lines = lines_of(path)
+    return Table(path.name, ("text",), lambda _: lines)
+
+
 def _read_parquet(path: Path) -> Table:
     from pyarrow import parquet
 
@@ -307,6 +314,8 @@ _READERS: dict[str, Callable[[Path], Table]] = {
     ".jsonl": read_json,
     ".parquet": _read_parquet,
 }
+_LINES = {(".txt", False): _read_lines, (".conll", False): read_conll}
+"""Readers of lines, by suffix and whether the task is one on words."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Whether a file is text in UTF-8, and if not, where it stops to be."""
+"""Files of plain text: their lines, and where they stop to be UTF-8."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def not_utf8(path: Path) -> str | None:
                 byte = f"byte 0x{line[error.start]:02x} at {error.start + 1}"
                 return f"is not UTF-8 (line {number}, {byte})"
     return None
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a file that have something in them.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return [line for line in lines if line.strip()]

@@ -152,6 +152,10 @@ class Strategy(Protocol):
     def calibrates(self) -> tuple[str, ...]:
         """Parts of the calibration, besides importances, to be made before the first trial."""
 
+    @property
+    def cuts_channels(self) -> bool:
+        """Whether hidden channels go: not where they are what a task's model is asked for."""
+
     def prune(self, model: PreTrainedModel, candidate: Candidate, context: Context) -> Pruned:
         """Return the plan and the smaller model. ``model`` is a copy it may change.
 

@@ -92,6 +92,7 @@ class ByNorm:
 
     order: ClassVar[Order]
     calibrates: ClassVar[tuple[str, ...]] = ()
+    cuts_channels: ClassVar[bool] = False
 
     by: Literal["sparsity", "threshold"] = "sparsity"
     penalty_steps: Steps = 0

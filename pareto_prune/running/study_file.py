@@ -61,6 +61,7 @@ def parse_study(content: dict[str, Any], source: str = "study") -> StudyConfig:
     problems = [
         *_name_problems(content, where),
         *_metric_problems(config, where),
+        *_channel_problems(config, where),
         *_column_problems(config, where),
         *_deployment_problems(config, where),
         *_vocabulary_problems(config, where),
@@ -162,6 +163,16 @@ def _metric_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
     if config.metric not in allowed:
         wrong = f"{config.metric!r} is not a metric of task {config.data.task!r}"
         yield Problem(f"{where}objectives", wrong, f"allowed: {', '.join(allowed)}")
+
+
+def _channel_problems(config: StudyConfig, where: str) -> Iterable[Problem]:
+    task = config.data.task
+    if task not in tasks.names() or not tasks.create(task).keeps_channels:
+        return
+    keeping = [name for name in strategies.names() if not strategies.create(name).cuts_channels]
+    for name in sorted(set(config.search.strategies) & set(strategies.names()) - set(keeping)):
+        wrong = f"{name!r} cuts hidden channels, which are what a model of task {task!r} gives"
+        yield Problem(f"{where}search.strategies", wrong, f"allowed: {', '.join(keeping)}")
 
 
 def _column_problems(config: StudyConfig, where: str) -> Iterable[Problem]:

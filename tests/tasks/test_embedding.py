@@ -12,10 +12,15 @@ import numpy as np
 import pytest
 
 from pareto_prune import api
+from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.records import TrialState
 from pareto_prune.export.deployed.predict import predict
 from pareto_prune.export.deployed.scoring import score
 from pareto_prune.export.manifest import Manifest
+from pareto_prune.inputs import data
+from pareto_prune.inputs.sentence_folder import read_pooling, written
+from pareto_prune.models.sentence_vectors import Pooling
+from pareto_prune.running.study_file import read_study
 from pareto_prune.storage import open_storage
 from pareto_prune.trials import bench
 from tests.small_study import ScriptedMeasurer, make_study
@@ -37,7 +42,8 @@ def embedding_study(folder, modules=True, **tables):
     search = {"strategies": strategies, "importances": ["fisher", "taylor", "obs"]}
     search |= {"references": ["short_texts"], "starters": ["dense", "half_depth"]}
     given = {"search": search, "limits": {"trials": 6}, "finetune": {"steps": 3, "batch": 8}}
-    path = make_study(folder, data={"task": "embedding"}, **(given | tables))
+    read = {"task": "embedding", **tables.pop("data", {})}
+    path = make_study(folder, data=read, **(given | tables))
     named = 'name = "small"\nobjectives = ["agreement", "latency_ms", "energy_j"]\n'
     path.write_text(path.read_text().replace('name = "small"\n', named))
     with (folder / "data.csv").open("w", newline="") as file:
@@ -74,6 +80,7 @@ def done(tmp_path_factory):
         least = min(small, key=lambda point: point.values["latency_ms"]).number
         for format_ in ("huggingface", "onnx"):
             api.export("small", least, root / format_, format_, url)
+        api.export("small", "dense", root / "native", "huggingface", url)
         yield root, url, outcome
 
 
@@ -127,10 +134,63 @@ def test_its_exports_are_tested_against_the_dense_model(done):
         assert card.report["cosines"]["mean"] > 0
 
 
-def test_the_library_itself_says_the_same(done):
+@pytest.mark.parametrize("name", ["huggingface", "native"])
+def test_the_library_itself_says_the_same(done, name):
     library = pytest.importorskip("sentence_transformers")
-    root, *_ = done
-    model = library.SentenceTransformer(str(root / "huggingface"), trust_remote_code=True)
-    wanted = [said["vector"] for said in predict(root / "huggingface", TEXTS)]
+    folder = done[0] / name
+    uneven = (folder / "modeling_pruned.py").is_file()
+    assert uneven == (name == "huggingface")
+    model = library.SentenceTransformer(str(folder), trust_remote_code=uneven)
+    wanted = [said["vector"] for said in predict(folder, TEXTS)]
     np.testing.assert_allclose(model.encode(TEXTS), wanted, atol=1e-5)
     assert model.max_seq_length == 16
+
+
+def test_a_folder_says_how_its_vectors_are_pooled(tmp_path):
+    for mode, wanted in (("mean_tokens", "mean"), ("cls_token", "cls"), ("lasttoken", "last")):
+        describe(tmp_path, mode)
+        assert read_pooling(str(tmp_path)) == Pooling(wanted, normalised=True)
+    describe(tmp_path, kinds=("Transformer", "Pooling"))
+    assert not read_pooling(str(tmp_path)).normalised
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode": "max"}')
+    assert read_pooling(str(tmp_path)).mode == "max"
+    for name, content in written(Pooling("cls"), 32, 64).items():
+        (tmp_path / name).write_text(json.dumps(content))
+    assert read_pooling(str(tmp_path)) == Pooling("cls")
+    (tmp_path / "modules.json").unlink()
+    assert read_pooling(str(tmp_path)) == Pooling("mean", normalised=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kinds": ("Transformer", "Pooling", "Dense")}, "has a module Dense, which nothing"),
+        ({"mode": "weightedmean_tokens"}, "pools by pooling_mode_weightedmean_tokens, allowed"),
+        ({"default_prompt_name": "query"}, "puts a prompt before each text ('query')"),
+    ],
+)
+def test_a_folder_with_parts_that_nothing_computes_is_refused(tmp_path, given, said):
+    describe(tmp_path, **given)
+    with pytest.raises(StudyFileError) as error:
+        read_pooling(str(tmp_path))
+    assert said in str(error.value)
+
+
+def test_hidden_channels_are_not_cut(tmp_path):
+    path = embedding_study(tmp_path, search={"strategies": ["balanced", "channel"]})
+    with pytest.raises(StudyFileError, match="'channel' cuts hidden channels, which are what"):
+        read_study(path)
+
+
+def test_texts_come_a_line_each_and_there_must_be_neighbours(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
+    for name, count in (("train", 40), ("validation", 12), ("test", 11)):
+        (tmp_path / f"{name}.txt").write_text("\n\n".join(texts(count)) + "\n")
+    splits = {name: f"{name}.txt" for name in ("train", "validation", "test")}
+    path = embedding_study(tmp_path, data={"path": str(tmp_path), "splits": splits})
+    with pytest.raises(StudyFileError, match=r"11 texts in the test split, too few .* 12 or more"):
+        data.load(read_study(path))
+    (tmp_path / "test.txt").write_text("\n".join(texts(20)))
+    found = data.load(read_study(path))
+    assert [len(split) for split in (found.train, found.validation, found.test)] == [40, 12, 20]
+    assert found.train.label_names == tuple(map(str, range(32)))

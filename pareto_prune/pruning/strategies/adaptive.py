@@ -51,6 +51,7 @@ class Adaptive:
     reads: ClassVar[frozenset[str]] = frozenset({"cost_target", "alpha_latency", "alpha_energy"})
     trains_before_cut: ClassVar[bool] = True
     calibrates: ClassVar[tuple[str, ...]] = ("latency", "energy")
+    cuts_channels: ClassVar[bool] = False
 
     tolerance: Annotated[float, Field(ge=0.0)] = 0.02
     first_step: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25

@@ -55,6 +55,7 @@ class Approximate:
     )
     trains_before_cut: ClassVar[bool] = True
     calibrates: ClassVar[tuple[str, ...]] = ("latency", "energy", "database")
+    cuts_channels: ClassVar[bool] = False
 
     share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     gate_learning_rate: Annotated[float, Field(gt=0.0)] = 0.1

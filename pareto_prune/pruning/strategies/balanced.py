@@ -47,6 +47,7 @@ class Balanced:
     )
     trains_before_cut: ClassVar[bool] = False
     calibrates: ClassVar[tuple[str, ...]] = ("latency", "energy", "database", "sensitivities")
+    cuts_channels: ClassVar[bool] = False
 
     target: bool = True
     repair: bool = True

@@ -61,6 +61,7 @@ class Channel:
     )
     trains_before_cut: ClassVar[bool] = False
     calibrates: ClassVar[tuple[str, ...]] = ("latency", "energy", "database", "sensitivities")
+    cuts_channels: ClassVar[bool] = True
 
     repair: bool = True
     tokens: Annotated[int, pydantic.Field(ge=1)] = 20_000

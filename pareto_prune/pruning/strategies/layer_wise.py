@@ -40,6 +40,7 @@ class LayerWise:
     reads: ClassVar[frozenset[str]] = frozenset({"sublayers", "depth", "importance"})
     trains_before_cut: ClassVar[bool] = False
     calibrates: ClassVar[tuple[str, ...]] = ()
+    cuts_channels: ClassVar[bool] = False
 
     repair: bool = True
     drop_above: Annotated[float, pydantic.Field(ge=0.0, le=1.0)] = 0.9
