@@ -19,7 +19,8 @@ class DataTable(Table):
     """``[data]``: the labelled data set and how it is read."""
 
     path: str
-    """A hub id, a local folder or file (CSV, JSON lines, Parquet, CoNLL), or a `demo:` name."""
+    """A hub id, a local folder or file (CSV, JSON lines, Parquet, CoNLL, or
+    plain text, a text a line, where no labels are needed), or a `demo:` name."""
     name: str | None = None
     """Configuration of a hub data set, such as `sst2` of `glue`."""
     task: str = "classification"

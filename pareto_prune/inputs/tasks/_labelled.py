@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Labelled:
-    """Answers of a task whose dense model has a head that was trained on labels."""
+    """Answers of a task whose dense model has a head that is trained on labels."""
 
     problem_type: ClassVar[str | None] = None
     taught: ClassVar[bool] = False

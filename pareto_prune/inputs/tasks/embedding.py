@@ -49,6 +49,11 @@ class Embedding:
     keeps_channels: ClassVar[bool] = True
     library: ClassVar[str] = "sentence-transformers"
 
+    @staticmethod
+    def suits(texts: Sequence[Any], labels: Sequence[Any]) -> bool:  # noqa: ARG004
+        """No labels do: it reads none."""
+        return False
+
     def width(self, config: PreTrainedConfig) -> int:
         """Return the hidden channels: a vector has a number of each."""
         return int(config.hidden_size)
