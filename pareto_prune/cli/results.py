@@ -169,9 +169,9 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show studies beside each other: dense models, fronts, hypervolume.
+    """Show studies beside each other, and what each reached.
 
-    What each has at a level of the metric, in absolute numbers, and what it reached against its
+    Dense models, fronts, hypervolume. What each has at a level of the metric, in absolute numbers, and what it reached against its
     own dense model.
 
     Example: pareto-prune compare minilm mpnet --to both.html

@@ -17,7 +17,7 @@ def serve(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT")] = 8000,
 ) -> None:
-    """Show the studies of a storage in a browser, and let them pause, resume, stop or cancel.
+    """Show the studies of a storage in a browser, and steer them.
 
     Fronts, workers, models to download, Prometheus metrics, Optuna's dashboard. The token in
     PARETO_PRUNE_TOKEN is asked for; without one it listens on this host only and changes nothing.

@@ -107,7 +107,9 @@ def status(name: Name, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = 
 
 @app.command()
 def pause(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
-    """Begin no new trials of a study until `resume`; running ones end, workers wait.
+    """Begin no new trials of a study until `resume`.
+
+    Running ones end; workers wait.
 
     Example: pareto-prune pause quickstart
     """
@@ -128,7 +130,9 @@ def resume(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
 
 @app.command()
 def stop(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
-    """End a study for good: running trials end, none is begun, workers leave.
+    """End a study for good; its running trials end.
+
+    None is begun any more, and workers leave.
 
     Example: pareto-prune stop quickstart
     """
@@ -137,9 +141,9 @@ def stop(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
 
 @app.command()
 def cancel(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
-    """End a study for good, and what runs as well: trials are handed back, workers leave.
+    """End a study for good, and its running trials at once.
 
-    Their workers learn of it when they next renew their leases, within a quarter of a minute.
+    Trials are handed back, and workers leave. Their workers learn of it when they next renew their leases, within a quarter of a minute.
 
     Example: pareto-prune cancel quickstart
     """
