@@ -171,8 +171,8 @@ def compare(
 ) -> None:
     """Show studies beside each other, and what each reached.
 
-    Dense models, fronts, hypervolume. What each has at a level of the metric, in absolute numbers, and what it reached against its
-    own dense model.
+    Dense models, fronts, hypervolume; what each reached against its own dense model, and what it
+    has at a level of the metric, in absolute numbers.
 
     Example: pareto-prune compare minilm mpnet --to both.html
     """

@@ -143,7 +143,8 @@ def stop(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
 def cancel(name: Name, storage: StorageUrl = DEFAULT_STORAGE) -> None:
     """End a study for good, and its running trials at once.
 
-    Trials are handed back, and workers leave. Their workers learn of it when they next renew their leases, within a quarter of a minute.
+    They are handed back, and workers leave when they next renew their leases, within a quarter
+    of a minute.
 
     Example: pareto-prune cancel quickstart
     """
