@@ -65,7 +65,7 @@ class Measurer:
         _check_length(dense, workload)
         self._dense_shape = kept.shape_of(dense)
         self._dense_calls: deque[float] = deque(maxlen=_REMEMBERED)
-        self._device, self._key = _device_name(self._settings.device)
+        self._device, self._key = device_name(self._settings.device)
         self._quiet = quiet(self._key)
         with self._alone():
             self._meter = energy.choose(table, self._settings.device, self._clock)
@@ -371,7 +371,7 @@ def _check_length(model: PreTrainedModel, workload: Workload) -> None:
         raise UserError(Problem("measure.tokens", wrong))
 
 
-def _device_name(device: str) -> tuple[str, str]:
+def device_name(device: str) -> tuple[str, str]:
     """Return the model of a device, and what its lock is named after."""
     if device == "cpu":
         return cpu_name(), "cpu"

@@ -1,0 +1,64 @@
+"""How fast a session is, on a scripted clock: what it must find is known."""
+
+import numpy as np
+import pytest
+
+from pareto_prune.measure.speed import Speed, speed
+from tests.measure.scripted import ScriptedClock
+
+
+class Session:
+    """Takes 10 ms a text back to back, 30 ms after the caches were emptied, half of it in batches.
+
+    ``calls`` are the texts of every call.
+    """
+
+    def __init__(self, clock: ScriptedClock) -> None:
+        self.clock, self.calls, self.emptied = clock, [], False
+
+    def empty(self) -> None:
+        self.emptied = True
+
+    def bind(self, inputs):
+        texts = len(inputs["input_ids"])
+
+        def call() -> None:
+            share = 1.0 if texts == 1 else 0.5
+            self.clock.work(0.01 * texts * share * (3 if self.emptied else 1))
+            self.calls.append(texts)
+            self.emptied = False
+
+        return call
+
+
+def found(seconds: float, texts: int = 32, cold: bool = True) -> tuple[Speed, Session, float]:
+    clock = ScriptedClock()
+    session = Session(clock)
+    began = clock.now()
+    batch = {"input_ids": np.zeros((texts, 8), np.int64)}
+    single = {"input_ids": np.zeros((1, 8), np.int64)}
+    took = speed(session, single, batch, clock, seconds, session.empty if cold else None)
+    return took, session, clock.now() - began
+
+
+def test_hot_cold_and_batches_are_told_apart() -> None:
+    took, _, seconds = found(seconds=4.0)
+    assert took == Speed(pytest.approx(0.01), pytest.approx(0.03), pytest.approx(200.0), batch=32)
+    assert seconds <= 4.0
+
+
+def test_without_emptied_caches_nothing_is_cold() -> None:
+    assert found(seconds=4.0, cold=False)[0].cold is None
+
+
+def test_a_batch_that_takes_too_long_is_halved() -> None:
+    took, session, _ = found(seconds=0.2)
+    assert took.batch == 8
+    assert took.rate == pytest.approx(200.0)
+    assert max(session.calls) == 8
+
+
+def test_without_any_time_ten_calls_of_one_text_are_taken() -> None:
+    took, session, _ = found(seconds=0.0)
+    assert (took.latency, took.cold, took.batch) == pytest.approx((0.01, 0.03, 1))
+    assert session.calls == [1] * 10
