@@ -12,7 +12,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup check format test test-fast lowest quickstart docs clean
+.PHONY: help setup check format test test-fast lowest quickstart docs pictures clean
 
 help:
 	@echo "make setup       .venv with everything that development needs"
@@ -22,6 +22,7 @@ help:
 	@echo "make lowest      the whole suite with the oldest packages that pyproject.toml allows"
 	@echo "make quickstart  the main job on real text: a Pareto front of a real BERT in 12 minutes"
 	@echo "make docs        the command line's reference from its own help"
+	@echo "make pictures    the README's picture of the front that make quickstart found"
 
 setup: $(VENV)/.dev
 
@@ -51,6 +52,10 @@ quickstart: $(VENV)/.demo
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/make_reference.py
+
+pictures: $(VENV)/.dev
+	$(PIP) -e '.[pictures]'
+	$(BIN)/python docs/make_pictures.py quickstart
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
