@@ -70,6 +70,13 @@ def test_the_head_of_a_checkpoint_is_kept():
     token = speeds._task(["BertForTokenClassification"])
     assert token.model_class == "AutoModelForTokenClassification"
     assert speeds._task(["BertForMaskedLM"]) == tasks.create(tasks.names()[0])
+    assert speeds._task(["BertModel"]).model_class == "AutoModel"
+
+
+def test_a_bare_body_is_run(folder):
+    tiny_model().base_model.save_pretrained(folder)
+    found = model_speeds(folder, max_length=8, table=CPU, seconds=0.1)
+    assert all(row.trouble is None for row in found.rows)
 
 
 def test_the_table_marks_the_fastest_and_says_what_is_not_here():

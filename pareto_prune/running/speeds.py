@@ -221,9 +221,9 @@ def _load(path: str) -> PreTrainedModel:
 
 
 def _task(architectures: Sequence[str]) -> Task:
-    """Return a task whose head a checkpoint has; the first one where it has none."""
+    """Return a task whose head, or bare body, a checkpoint has; else the first task."""
     known = [tasks.create(name) for name in tasks.names()]
-    heads = {task.model_class.removeprefix("AutoModel"): task for task in reversed(known)}
+    heads = {task.model_class.removeprefix("AutoModel") or "Model": task for task in known[::-1]}
     found = (task for head, task in heads.items() for name in architectures if name.endswith(head))
     return next(found, known[0])
 
