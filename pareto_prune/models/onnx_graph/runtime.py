@@ -1,0 +1,62 @@
+"""ONNX Runtime as it is on this machine: whether it is there, and a graph started in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pareto_prune.core.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from pareto_prune.models.onnx_graph.traced import Traced
+    from pareto_prune.models.onnx_graph.walk import Built
+
+
+def session(
+    graph: Built | Traced,
+    options: Any = None,
+    providers: tuple[Any, ...] = ("CPUExecutionProvider",),
+) -> Any:
+    """Return an ``onnxruntime.InferenceSession`` of a graph, its weights handed over in memory.
+
+    Args:
+        graph: what to run.
+        options: ``SessionOptions``; one thread if not given.
+        providers: what runs it, best first.
+    """
+    import onnxruntime
+
+    if options is None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    model, large = graph.skeleton()
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
+    if values:
+        options.add_external_initializers(list(large), values)
+    running = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=list(providers)
+    )
+    running.weights_in_memory = values  # it reads them where they are, without a reference
+    return running
+
+
+def require_packages() -> None:
+    """Raise ``MissingExtraError`` where ``onnx`` or ``onnxruntime`` is not installed."""
+    from importlib.util import find_spec
+
+    for package in ("onnx", "onnxruntime"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "onnx")
+
+
+def weight_bits() -> int:
+    """Return how many bits of an int8 weight this processor can use without overflow.
+
+    x86 without VNNI adds two products in 16 bits.
+    """
+    try:
+        with open("/proc/cpuinfo") as file:  # noqa: PTH123
+            text = file.read()
+    except OSError:
+        return 8
+    return 7 if "avx2" in text and "vnni" not in text else 8
