@@ -85,7 +85,7 @@ class ScriptedMeasurer(Measurer):
     def dtypes(self) -> tuple[str, ...]:
         return ("float32", "int8")
 
-    def session(self, model: Any, dtype: str | None = None, threads: int | None = None) -> Any:
+    def session(self, model: Any, dtype: str | None = None, **_: Any) -> Any:
         return Eager().prepare(model, Settings(dtype=dtype or "float32"))
 
     def details(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy as np
 from pareto_prune.measure.engines import Engine, Settings
 from pareto_prune.measure.windows import Call, Gauge, Window, take
 from pareto_prune.measure.workload import Inputs
+from pareto_prune.models.onnx_graph import CalibrationTexts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -85,6 +86,7 @@ def block_costs(
     """
     base = _small_vocabulary(model)
     ids = {**inputs, "input_ids": inputs["input_ids"] % _VOCABULARY}
+    settings = replace(settings, texts=CalibrationTexts((ids,)))
     probes = _Probes(base, ids, engine, settings, gauge, rounds)
     first = probes.costs(head_counts, neuron_counts)
     if _sound(first):

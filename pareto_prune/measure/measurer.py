@@ -24,6 +24,7 @@ from pareto_prune.measure.quiet import Quiet, quiet
 from pareto_prune.measure.windows import Gauge, take
 from pareto_prune.measure.workload import Workload
 from pareto_prune.models.families import family_of
+from pareto_prune.models.onnx_graph import CalibrationTexts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -44,6 +45,7 @@ class Measurer:
         table: ``[measure]`` of the study file.
         dense: the dense model; its weights are copied.
         workload: what is run.
+        texts: that int8 is calibrated on; unless given those of the workload, which do for speed.
         clock: of this machine by default.
 
     Raises:
@@ -55,13 +57,16 @@ class Measurer:
         table: MeasureTable,
         dense: PreTrainedModel,
         workload: Workload,
+        texts: CalibrationTexts | None = None,
         *,
         clock: Clock | None = None,
         plan: Protocol | None = None,
     ) -> None:
         self._table, self._workload, self._model = table, workload, dense
         self._clock = clock or SystemClock()
-        self._name, self._engine, self._settings = engines.choose(table)
+        self._name, self._engine, settings = engines.choose(table)
+        texts = texts or CalibrationTexts((workload.throughput(),))
+        self._settings = replace(settings, texts=texts)
         _check_length(dense, workload)
         self._dense_shape = kept.shape_of(dense)
         self._dense_calls: deque[float] = deque(maxlen=_REMEMBERED)
@@ -119,6 +124,7 @@ class Measurer:
         max_length: int | None = None,
         threads: int | None = None,
         workload: Workload | None = None,
+        texts: CalibrationTexts | None = None,
         fresh: bool = False,
     ) -> Measurement:
         """Measure a model against the dense model.
@@ -131,12 +137,13 @@ class Measurer:
             max_length: tokens behind which its inputs are cut off.
             threads: of the engine.
             workload: its inputs, where its tokens are not those of the dense model.
+            texts: that int8 is calibrated on, likewise.
             fresh: measure even what was measured before, and keep nothing.
 
         Raises:
             UserError: the engine does not have the dtype.
         """
-        settings = self._deployed(dtype, threads)
+        settings = self._deployed(dtype, threads, texts)
         workload = (workload or self._workload).cut(max_length)
         key = self._key_of(model, settings, workload, cache_key)
         path = cache_entries.measurement(key)
@@ -182,7 +189,7 @@ class Measurer:
             "engine": self._engine.version(),
             "meter": meter,
             "threads": str(self._settings.threads),
-            "dtype": self._settings.dtype,
+            "dtype": self._format(self._settings),
             "protocol": str(protocol.VERSION),
             **self._workload.shape(),
         }
@@ -235,14 +242,18 @@ class Measurer:
         return None if window.joules is None else window.joules / window.cpu
 
     def session(
-        self, model: PreTrainedModel, dtype: str | None = None, threads: int | None = None
+        self,
+        model: PreTrainedModel,
+        dtype: str | None = None,
+        threads: int | None = None,
+        texts: CalibrationTexts | None = None,
     ) -> Session:
-        """Return a session of a model as it is deployed, for its logits.
+        """Return a session of a model as it is deployed, for its logits; see :meth:`measure`.
 
         Raises:
             UserError: the engine does not have the dtype.
         """
-        return self._engine.prepare(model, self._deployed(dtype, threads))
+        return self._engine.prepare(model, self._deployed(dtype, threads, texts))
 
     def _calibrate(self) -> None:
         counter = self._meter.counter
@@ -289,15 +300,23 @@ class Measurer:
             seconds=self._clock.now() - began,
         )
 
-    def _deployed(self, dtype: str | None, threads: int | None) -> Settings:
+    def _deployed(
+        self, dtype: str | None, threads: int | None, texts: CalibrationTexts | None
+    ) -> Settings:
         settings = replace(
             self._settings,
             dtype=dtype or self._settings.dtype,
             threads=threads or self._settings.threads,
+            texts=texts or self._settings.texts,
         )
         device = settings.device
         engines.check_dtype(self._name, self._engine, device, settings.dtype, "dtype")
         return settings
+
+    def _format(self, settings: Settings) -> str:
+        """Return a dtype by the name under which numbers compare."""
+        static = settings.dtype == "int8" and self._engine.calibrates
+        return "int8, calibrated" if static else settings.dtype
 
     def _key_of(
         self, model: PreTrainedModel, settings: Settings, workload: Workload, extra: Any
@@ -307,7 +326,7 @@ class Measurer:
             "watts": self._facts.details.get("watts"),
             "dense": self._dense_shape,
             "model": kept.shape_of(model),
-            "dtype": settings.dtype,
+            "dtype": self._format(settings),
             "threads": settings.threads,
             "inputs": workload.shape(),
             "emptied": caches.buffered(settings.device),

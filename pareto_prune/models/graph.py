@@ -1,4 +1,4 @@
-"""A graph under construction: nodes and weights, in float32, float16 or dynamic int8.
+"""A graph under construction: nodes and weights, in float32, float16 or int8.
 
 Only operators of the ONNX standard are written, so that any runtime can read the result; ONNX
 Runtime finds the fused kernels (bias and GELU, integer product and scale) when it loads it.
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 Dtype = Literal["float32", "float16", "int8"]
+Range = tuple[float, float]
+"""Lowest and highest of what a projection reads."""
+Ranges = Sequence[Range | None]
+"""Of every projection, in the order in which they are written; ``None``: it stays in float32."""
 _SMALL = 1024
+_EIGHT_BITS = 127
+_MOST_BIAS = 2**30
+"""Of a bias in int32, which products are added to."""
 
 
 class Graph:
@@ -29,13 +36,21 @@ class Graph:
 
     Args:
         dtype: what the weights are kept in. ``int8`` quantises projections and tables by row
-            (symmetric), and activations by tensor as they come (asymmetric).
-        weight_bits: bits used of an int8; 7 where the processor adds pairs of products in 16
-            bits, which may overflow with 8 (x86 without VNNI).
+            (symmetric), and activations by tensor (asymmetric).
+        weight_bits: bits used of an int8 that is multiplied, see :func:`.runtime.weight_bits`.
+        ranges: of activations in int8; without them each is quantised as it comes (dynamic).
+
+    Attributes:
+        weights: by name.
+        projected: what every projection reads, in the order in which they were written.
     """
 
-    def __init__(self, dtype: Dtype = "float32", weight_bits: int = 8) -> None:
+    def __init__(
+        self, dtype: Dtype = "float32", weight_bits: int = 8, ranges: Ranges | None = None
+    ) -> None:
         self.dtype = dtype
+        self.projected: list[str] = []
+        self._ranges = ranges
         self.real: Array = np.float16 if dtype == "float16" else np.float32  # type: ignore[assignment]
         self.weights: dict[str, Array] = {}
         self._largest = 2 ** (weight_bits - 1) - 1
@@ -74,15 +89,20 @@ class Graph:
         """Return rows of an embedding table; in int8 each row has its own scale."""
         if self.dtype != "int8":
             return self.op("Gather", self.vector(weight), rows)
-        quantised, scales = self._quantised(_numpy(weight))
+        quantised, scales = _quantised(_numpy(weight), _EIGHT_BITS)  # read, never multiplied
         chosen = self.op("Gather", self._add(quantised), rows)
         scale = self.op("Gather", self._add(scales[:, None]), rows)
         return self.op("Mul", self.op("Cast", chosen, to=_FLOAT), scale)
 
     def linear(self, x: str, weight: Tensor, bias: Tensor | None) -> str:
         """Return ``x Wᵀ + b`` of a two-dimensional ``x``; ``weight`` is (out, in)."""
+        self.projected.append(x)
         if self.dtype == "int8":
-            return self._integer_linear(x, _numpy(weight), bias)
+            if self._ranges is None:
+                return self._dynamic_linear(x, _numpy(weight), bias)
+            span = self._ranges[len(self.projected) - 1]
+            if span is not None:
+                return self._static_linear(x, _numpy(weight), bias, span)
         inputs = [x, self.vector(weight)] + ([] if bias is None else [self.vector(bias)])
         return self.op("Gemm", *inputs, transB=1)
 
@@ -148,8 +168,8 @@ class Graph:
             graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="pareto-prune"
         )
 
-    def _integer_linear(self, x: str, weight: Array, bias: Tensor | None) -> str:
-        quantised, scales = self._quantised(weight)
+    def _dynamic_linear(self, x: str, weight: Array, bias: Tensor | None) -> str:
+        quantised, scales = _quantised(weight, self._largest)
         x8, scale, zero = self.ops("DynamicQuantizeLinear", x, outputs=3)
         transposed = self._add(np.ascontiguousarray(quantised.T))
         product = self.op("MatMulInteger", x8, transposed, zero)
@@ -157,10 +177,24 @@ class Graph:
         y = self.op("Mul", self.op("Cast", product, to=_FLOAT), scaled)
         return y if bias is None else self.op("Add", y, self.vector(bias))
 
-    def _quantised(self, weight: Array) -> tuple[Array, Array]:
-        """Quantise by row: (rows, columns) → int8 of the same shape, scales (rows,)."""
-        scales = np.maximum(np.abs(weight).max(1), 1e-12) / self._largest
-        return np.rint(weight / scales[:, None]).astype(np.int8), scales.astype(np.float32)
+    def _static_linear(self, x: str, weight: Array, bias: Tensor | None, span: Range) -> str:
+        """Return the projection in the form that runtimes fuse: all that ``Gemm`` reads rounded."""
+        scale, zero = _affine(span)
+        added = None if bias is None else _numpy(bias)
+        least = 0.0 if added is None else np.abs(added) / (scale * _MOST_BIAS)
+        quantised, scales = _quantised(weight, self._largest, least)
+        inputs = [self._rounded(x, scale, zero), self._by_row(quantised, scales)]
+        if added is not None:
+            products = (scales * np.float32(scale)).astype(np.float32)
+            inputs.append(self._by_row(np.rint(added / products).astype(np.int32), products))
+        return self.op("Gemm", *inputs, transB=1)
+
+    def _rounded(self, x: str, scale: float, zero: int) -> str:
+        grid = self.constant(scale, np.float32), self.constant(zero, np.uint8)
+        return self.op("DequantizeLinear", self.op("QuantizeLinear", x, *grid), *grid)
+
+    def _by_row(self, integers: Array, scales: Array) -> str:
+        return self.op("DequantizeLinear", self._add(integers), self._add(scales), axis=0)
 
     def _add(self, array: Array) -> str:
         name = f"weight_{len(self.weights)}"
@@ -169,6 +203,25 @@ class Graph:
 
 
 _FLOAT, _HALF = 1, 10
+
+
+def _quantised(weight: Array, largest: int, least: Any = 0.0) -> tuple[Array, Array]:
+    """Quantise by row: (rows, columns) → int8 of the same shape, scales (rows,).
+
+    Args:
+        weight: to be quantised.
+        largest: integer that is used.
+        least: that a scale is, of all rows or of each.
+    """
+    scales = np.maximum(np.maximum(np.abs(weight).max(1), 1e-12) / largest, least)
+    return np.rint(weight / scales[:, None]).astype(np.int8), scales.astype(np.float32)
+
+
+def _affine(span: Range) -> tuple[float, int]:
+    """Return scale and zero point of an uint8 over a range, widened to hold 0, which is exact."""
+    low, high = min(span[0], 0.0), max(span[1], 0.0)
+    scale = max(high - low, 1e-6) / 255
+    return scale, round(-low / scale)
 
 
 def _numpy(weight: Tensor) -> Array:

@@ -30,6 +30,7 @@ from pareto_prune.pruning.strategies import strategies
 from pareto_prune.search.early_stopping import TABLED
 from pareto_prune.trials.calibration import StudyCalibration
 from pareto_prune.trials.calibration_samples import check_samples
+from pareto_prune.trials.calibration_texts import calibration_texts
 from pareto_prune.trials.cut_vocabulary import CutTexts, StudyVocabularies, check_vocabulary
 from pareto_prune.trials.dense import DenseModel, make_dense
 from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
@@ -250,7 +251,8 @@ def _measurer(
     workload = Workload.of(data.validation, config.measure, config.seed)
     progress.stage("calibrating the meter")
     progress.quiet()
-    measurer = Measurer(config.measure, dense.model, workload)
+    texts = calibration_texts(data.train, tasks.create(config.data.task), config.seed)
+    measurer = Measurer(config.measure, dense.model, workload, texts)
     measurer.check(dict(config.search.deployment.items()))
     return measurer
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pareto_prune.inputs.examples import Split
     from pareto_prune.inputs.tasks import Task
     from pareto_prune.measure import Measurer
+    from pareto_prune.models.onnx_graph import CalibrationTexts
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -53,12 +54,25 @@ class Deployment:
         return {"dtype": self.dtype, "max_length": self.max_length, "threads": self.threads}
 
     def quality(
-        self, model: PreTrainedModel, split: Split, task: Task, measurer: Measurer
+        self,
+        model: PreTrainedModel,
+        split: Split,
+        task: Task,
+        measurer: Measurer,
+        texts: CalibrationTexts | None = None,
     ) -> Quality:
-        """Return the quality of a model as it is deployed, on texts of the deployed length."""
+        """Return the quality of a model as it is deployed, on texts of the deployed length.
+
+        Args:
+            model: dense or cut.
+            split: what it is scored on.
+            task: of the study.
+            measurer: has the engine.
+            texts: that int8 is calibrated on, where their tokens are not the study's.
+        """
         if self.dtype == "float32":
             return with_outcomes(logits_of(model, split), split, task)
-        logits = logits_by(measurer.session(model, self.dtype).logits, split)
+        logits = logits_by(measurer.session(model, self.dtype, texts=texts).logits, split)
         return with_outcomes(logits, split, task)
 
     def size(self, model: PreTrainedModel) -> dict[str, int]:

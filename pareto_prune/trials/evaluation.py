@@ -75,11 +75,16 @@ def logits_by(
     """
 
     def run(rows: Indices) -> NDArray[np.float32]:
-        inputs = {name: tensor.numpy() for name, tensor in split.batch(rows).items()}
-        del inputs["labels"]
-        return call({"token_type_ids": np.zeros_like(inputs["input_ids"])} | inputs)
+        return call(inputs_of(split, rows))
 
     return _by_batches(split, batch_size, run)
+
+
+def inputs_of(split: Split, rows: Indices) -> dict[str, NDArray[np.int64]]:
+    """Return a batch as any engine takes it, shape (batch, tokens) each, token types included."""
+    inputs = {name: tensor.numpy() for name, tensor in split.batch(rows).items()}
+    del inputs["labels"]
+    return {"token_type_ids": np.zeros_like(inputs["input_ids"])} | inputs
 
 
 def _by_batches(

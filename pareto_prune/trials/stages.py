@@ -19,6 +19,9 @@ from pareto_prune.pruning.surgery import cut, cut_copy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from pareto_prune.models.onnx_graph import CalibrationTexts
+from pareto_prune.trials.calibration_texts import calibration_texts
 from pareto_prune.trials.context import TrialContext
 
 
@@ -60,7 +63,11 @@ def measure_pruned(
     context.bench.progress.quiet()
     with context.timings("measure"):
         return context.bench.measurer.measure(
-            model, fresh=fresh, workload=_workload(context), **context.deployment.knobs()
+            model,
+            fresh=fresh,
+            workload=_workload(context),
+            texts=_texts(context),
+            **context.deployment.knobs(),
         )
 
 
@@ -72,6 +79,14 @@ def _workload(context: TrialContext) -> Workload | None:
     return Workload.of(context.data.validation, config.measure, config.seed)
 
 
+def _texts(context: TrialContext) -> CalibrationTexts | None:
+    """Return what int8 is calibrated on by these tokens; ``None``: as the study has it."""
+    if context.rows is None:
+        return None
+    bench = context.bench
+    return calibration_texts(context.data.train, bench.task, bench.config.seed)
+
+
 def quality_of(context: TrialContext, model: PreTrainedModel, rung: bool = False) -> Quality:
     """Take the metric of a model on the validation split, or on that part of it that a rung is."""
     context.bench.progress.stage("evaluate")
@@ -80,4 +95,6 @@ def quality_of(context: TrialContext, model: PreTrainedModel, rung: bool = False
     if rung:
         validation = validation.take(context.fold.rung)
     with context.timings("evaluate"):
-        return context.deployment.quality(model, validation, bench.task, bench.measurer)
+        return context.deployment.quality(
+            model, validation, bench.task, bench.measurer, _texts(context)
+        )

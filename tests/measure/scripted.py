@@ -123,6 +123,7 @@ class ScriptedEngine:
 
     clock: ScriptedClock
     quiet_threads: ClassVar[int] = 1
+    calibrates: ClassVar[bool] = False
 
     @staticmethod
     def why_not() -> str | None:

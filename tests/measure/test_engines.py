@@ -11,7 +11,7 @@ from pareto_prune.core.config import MeasureTable
 from pareto_prune.core.errors import UnknownNameError, UserError
 from pareto_prune.measure import Workload
 from pareto_prune.measure.engines import DTYPES, Settings, choose, engines
-from pareto_prune.models.onnx_graph import input_names
+from pareto_prune.models.onnx_graph import CalibrationTexts, input_names
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut_copy
 from tests.tiny import MODEL_TYPES, NEURONS, PAD, VOCABULARY, tiny_model
@@ -57,6 +57,22 @@ def test_every_dtype_that_it_has_runs(name: str) -> None:
         assert dtype in DTYPES
         found = engine.prepare(model, Settings(dtype=dtype)).logits(given)
         assert off(found, right, given["attention_mask"]) < 0.1 * max(1, np.abs(right).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_int8_is_calibrated_where_the_engine_does_that(name: str) -> None:
+    engine, model, given = engines.create(name), tiny_model(), inputs()
+    if "int8" not in engine.dtypes("cpu"):
+        return
+    one = {**given, "input_ids": np.full_like(given["input_ids"], PAD)}
+    found = [
+        engine.prepare(model, Settings(dtype="int8", texts=texts)).logits(given)
+        for texts in (None, CalibrationTexts((given,)), CalibrationTexts((one,)))
+    ]
+    assert engine.calibrates == (not (found[1] == found[0]).all())
+    assert engine.calibrates == (not (found[1] == found[2]).all())
+    right = expected(model, given)
+    assert off(found[1], right, given["attention_mask"]) < 0.1 * max(1, np.abs(right).max())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,6 +13,7 @@ from pareto_prune.models import onnx_graph
 from pareto_prune.models.families import family_of
 from pareto_prune.models.graph import Graph
 from pareto_prune.models.onnx_graph import (
+    CalibrationTexts,
     InexactGraphError,
     UnsupportedModelError,
     build,
@@ -71,6 +72,75 @@ def test_int8_is_a_quarter_and_float16_half() -> None:
     sizes = {dtype: export(model, dtype).ByteSize() for dtype in ("float32", "float16", "int8")}
     assert sizes["float16"] < 0.6 * sizes["float32"]
     assert sizes["int8"] < 0.45 * sizes["float32"]
+
+
+def texts(model: Any, divergence: Any = None) -> CalibrationTexts:
+    return CalibrationTexts(tuple(onnx_graph.probes(model, input_names(model))), divergence)
+
+
+def kinds(graph: Any) -> list[str]:
+    return [node.op_type for node in graph.proto().graph.node]
+
+
+def apart(logits: Any, others: Any) -> float:
+    return float(np.abs(logits - others).max())
+
+
+@pytest.mark.parametrize("task", ["classification", "ner"])
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_calibrated_int8_rounds_every_projection(model_type: str, task: str) -> None:
+    model = cut_copy(tiny_model(model_type, task), UNEVEN)
+    graph = exact(model, "int8", texts=texts(model))
+    found, expected = outputs(model, graph)
+    if task == "ner":  # what stands for padding is nobody's
+        real = next(iter(onnx_graph.probes(model, graph.inputs)))["attention_mask"] == 1
+        found, expected = found[real], expected[real]
+    assert 0 < apart(found, expected) <= 0.1 * max(1.0, np.abs(expected).max())
+    assert kinds(graph).count("QuantizeLinear") == len(build(model).graph.projected)
+    assert "DynamicQuantizeLinear" not in kinds(graph)
+
+
+def test_a_calibrated_projection_is_off_by_its_steps() -> None:
+    generator = np.random.default_rng(0)
+    weight, bias = torch.randn(5, 8), torch.tensor([1e3, 0.0, -1.0, 2.0, 3.0])
+    weight[0] = 0.0  # its scale must be no smaller than the bias allows
+    graph = Graph("int8", ranges=[(0.5, 4.0)])
+    name = graph.linear("x", weight, bias)
+    x = generator.uniform(0.0, 4.0, (6, 8)).astype(np.float32)
+    step, scale = 4.0 / 255, weight.abs().amax(1).numpy() / 127
+    found = _run(graph, name, x)
+    most = step / 2 * weight.abs().sum(1).numpy() + scale / 2 * (x + step).sum(1, keepdims=True)
+    assert (np.abs(found - (x @ weight.numpy().T + bias.numpy())) <= most + 1e-3).all()
+    outside = _run(graph, name, x + 100)
+    assert np.allclose(outside, _run(graph, name, np.full_like(x, 4.0)))
+
+
+def _run(graph: Graph, name: str, x: Any) -> Any:
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    whole = graph.proto([], name, ["rows", 5])
+    whole.graph.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 8]))
+    running = onnxruntime.InferenceSession(
+        whole.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return running.run(None, {"x": x})[0]
+
+
+def test_what_int8_hurts_stays_in_float32() -> None:
+    model = tiny_model()
+    layer = model.base_model.encoder.layer[1]
+    with torch.no_grad():  # one neuron so far out that all others round to nothing
+        layer.intermediate.dense.bias[0] = 1e4
+        layer.output.dense.weight[:, 0] = 0.0
+    whole = exact(model, "int8", 8, texts(model))
+    lost = apart(*outputs(model, whole))
+    found = exact(model, "int8", 8, texts(model, lambda *logits: 0.02 * apart(*logits) / lost))
+    assert kinds(found).count("Gemm") == kinds(whole).count("Gemm")
+    assert kinds(found).count("QuantizeLinear") == kinds(whole).count("QuantizeLinear") - 1
+    assert apart(*outputs(model, found)) < 0.3 * lost
+    mild = exact(model, "int8", 8, texts(model, lambda *_: 0.0))
+    assert kinds(mild) == kinds(whole)
 
 
 def test_seven_bits_stay_within_64() -> None:

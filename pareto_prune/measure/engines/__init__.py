@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
+    from pareto_prune.models.onnx_graph import CalibrationTexts
+
     Inputs = Mapping[str, NDArray[np.int64]]
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")
@@ -34,12 +36,15 @@ class Settings:
     Attributes:
         device: ``cpu`` or ``cuda:N``.
         threads: CPU threads.
-        dtype: number format of weights and products; ``int8`` is dynamic.
+        dtype: number format of weights and products.
+        texts: that an engine calibrates int8 on, if it does; without them activations are quantised
+            as they come (dynamic).
     """
 
     device: str = "cpu"
     threads: int = 1
     dtype: str = "float32"
+    texts: CalibrationTexts | None = None
 
 
 class Session(Protocol):
@@ -64,9 +69,11 @@ class Engine(Protocol):
 
     Attributes:
         quiet_threads: threads whose measurements repeat best.
+        calibrates: whether its int8 is calibrated where there are texts to do it on.
     """
 
     quiet_threads: ClassVar[int]
+    calibrates: ClassVar[bool]
 
     @staticmethod
     def why_not() -> str | None:

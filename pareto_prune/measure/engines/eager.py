@@ -27,6 +27,7 @@ class Eager:
     """PyTorch as it is, on a CPU or an NVIDIA GPU."""
 
     quiet_threads: ClassVar[int] = 1
+    calibrates: ClassVar[bool] = False
 
     @staticmethod
     def why_not() -> str | None:

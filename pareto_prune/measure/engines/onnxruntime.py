@@ -26,6 +26,7 @@ class OnnxRuntime:
     """ONNX Runtime on a graph that gives the same logits, on a CPU or an NVIDIA GPU."""
 
     quiet_threads: ClassVar[int] = 1
+    calibrates: ClassVar[bool] = True
 
     @staticmethod
     def why_not() -> str | None:
@@ -58,7 +59,8 @@ class OnnxRuntime:
         """Return a session of the model's graph, once its logits were found to be the model's."""
         from pareto_prune.models import onnx_graph
 
-        graph = onnx_graph.exact(model, settings.dtype)  # type: ignore[arg-type]
+        dtype: onnx_graph.Dtype = settings.dtype  # type: ignore[assignment]
+        graph = onnx_graph.exact(model, dtype, texts=settings.texts)
         return OnnxSession.of(graph, settings)
 
     def exclusive(self) -> AbstractContextManager[None]:

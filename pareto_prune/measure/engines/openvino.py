@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from pareto_prune.measure.engines import Inputs
 
-_PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-_CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
+"""Of what is not quantised; integers stand in the graph."""
+_CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16", "int8": "INT8"}
 
 
 @engines.register("openvino")
@@ -28,6 +29,7 @@ class OpenVino:
     """OpenVINO on a graph that gives the same logits, on a CPU."""
 
     quiet_threads: ClassVar[int] = 1
+    calibrates: ClassVar[bool] = True
 
     @staticmethod
     def why_not() -> str | None:
@@ -63,7 +65,8 @@ class OpenVino:
         """Return a session of the model's graph, once its logits were found to be the model's."""
         from pareto_prune.models import onnx_graph
 
-        graph = onnx_graph.exact(model)
+        dtype: onnx_graph.Dtype = "int8" if settings.dtype == "int8" else "float32"
+        graph = onnx_graph.exact(model, dtype, texts=settings.texts)
         return OpenVinoSession.read(graph.proto().SerializeToString(), settings)
 
     def exclusive(self) -> AbstractContextManager[None]:

@@ -19,6 +19,7 @@ from pareto_prune.core.errors import ParetoPruneError
 from pareto_prune.models.families import family_of
 from pareto_prune.models.graph import Dtype
 from pareto_prune.models.onnx_graph.runtime import require_packages, session, weight_bits
+from pareto_prune.models.onnx_graph.static import CalibrationTexts, static
 from pareto_prune.models.onnx_graph.traced import trace
 from pareto_prune.models.onnx_graph.walk import Built, build, input_names
 from pareto_prune.models.writer import UnsupportedModelError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Built",
+    "CalibrationTexts",
     "Dtype",
     "InexactGraphError",
     "UnsupportedModelError",
@@ -59,7 +61,10 @@ class InexactGraphError(ParetoPruneError):
 
 
 def export(
-    model: PreTrainedModel, dtype: Dtype = "float32", bits: int | None = None
+    model: PreTrainedModel,
+    dtype: Dtype = "float32",
+    bits: int | None = None,
+    texts: CalibrationTexts | None = None,
 ) -> onnx.ModelProto:
     """Return a model as ONNX, checked against its logits; arguments as in :func:`exact`.
 
@@ -67,11 +72,14 @@ def export(
         MissingExtraError: onnx or onnxruntime is not installed.
         InexactGraphError: neither the written nor the traced graph gives the model's logits.
     """
-    return exact(model, dtype, bits).proto()
+    return exact(model, dtype, bits, texts).proto()
 
 
 def exact(
-    model: PreTrainedModel, dtype: Dtype = "float32", bits: int | None = None
+    model: PreTrainedModel,
+    dtype: Dtype = "float32",
+    bits: int | None = None,
+    texts: CalibrationTexts | None = None,
 ) -> Built | Traced:
     """Return the graph of a model whose float32 form gives the model's logits within 1e-4.
 
@@ -80,22 +88,37 @@ def exact(
         dtype: what the weights are kept in. ``float16`` and ``int8`` change the logits by what
             they round; their graph is that of the checked float32 form.
         bits: of an int8 weight that are used; what is best on this processor by default.
+        texts: that int8 is calibrated on (:mod:`.static`). Without them, and where the model has to
+            be traced, activations are quantised as they come.
 
     Raises:
         MissingExtraError: onnx or onnxruntime is not installed.
         InexactGraphError: neither the written nor the traced graph gives the model's logits.
     """
     require_packages()
+    graph = _checked(model)
+    if dtype == "float32":
+        return graph
+    if not isinstance(graph, Built):
+        return graph.in_dtype(dtype)
+    bits = bits or weight_bits()
+    if dtype == "int8" and texts is not None:
+        return static(model, graph, bits, texts)
+    return build(model, dtype, bits)
+
+
+def _checked(model: PreTrainedModel) -> Built | Traced:
+    """Return the float32 graph that gives the model's logits: written, or else traced."""
     try:
         written = build(model)
         check(model, written)
-        return written if dtype == "float32" else build(model, dtype, bits or weight_bits())
+        return written
     except Exception as reason:
         # a layout that nobody foresaw fails anywhere, and tracing needs to know none
         _tell(str(model.config.model_type), reason)
         traced = trace(model, input_names(model))
         check(model, traced)
-        return traced.in_dtype(dtype)
+        return traced
 
 
 def _tell(model_type: str, reason: Exception) -> None:

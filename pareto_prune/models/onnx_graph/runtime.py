@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.core.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    import onnx
+
+    from pareto_prune.models.graph import Array
     from pareto_prune.models.onnx_graph.traced import Traced
     from pareto_prune.models.onnx_graph.walk import Built
 
@@ -23,13 +27,22 @@ def session(
         options: ``SessionOptions``; one thread if not given.
         providers: what runs it, best first.
     """
+    return started(*graph.skeleton(), options, providers)
+
+
+def started(
+    model: onnx.ModelProto,
+    large: Mapping[str, Array],
+    options: Any = None,
+    providers: tuple[Any, ...] = ("CPUExecutionProvider",),
+) -> Any:
+    """Return a session of a model whose large weights stand beside it; see :func:`session`."""
     import onnxruntime
 
     if options is None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    model, large = graph.skeleton()
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
     if values:
         options.add_external_initializers(list(large), values)
@@ -52,7 +65,10 @@ def require_packages() -> None:
 def weight_bits() -> int:
     """Return how many bits of an int8 weight this processor can use without overflow.
 
-    x86 without VNNI adds two products in 16 bits.
+    x86 without VNNI multiplies an unsigned by a signed byte and adds two such products in 16 bits
+    that saturate (``VPMADDUBSW``; ONNX Runtime, "Quantize ONNX Models", on ``reduce_range``): 2 ×
+    255 × 127 is too much, 2 × 255 × 63 is not. Unsigned weights would go by 16-bit factors, at
+    half the speed. With VNNI, and on Arm, products are added in 32 bits.
     """
     try:
         with open("/proc/cpuinfo") as file:  # noqa: PTH123

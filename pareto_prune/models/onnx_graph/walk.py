@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pareto_prune.models.families import family_of, head_size
-from pareto_prune.models.graph import Dtype, Graph
+from pareto_prune.models.graph import Dtype, Graph, Ranges
 from pareto_prune.models.layout import present
 from pareto_prune.models.sentence_vectors import pooling_of, write_vectors
 from pareto_prune.models.writer import UnsupportedModelError, Writer
@@ -46,18 +46,24 @@ class Built:
         return self.graph.skeleton(self.inputs, self.logits, self.shape)
 
 
-def build(model: PreTrainedModel, dtype: Dtype = "float32", weight_bits: int = 8) -> Built:
+def build(
+    model: PreTrainedModel,
+    dtype: Dtype = "float32",
+    weight_bits: int = 8,
+    ranges: Ranges | None = None,
+) -> Built:
     """Return the graph of a model with a head or sentence vectors, with dynamic batch and length.
 
     Args:
         model: any supported family, dense or cut; its weights are copied.
         dtype: what the weights are kept in, see :class:`Graph`.
         weight_bits: bits used of an int8.
+        ranges: of activations in int8, see :class:`Graph`.
 
     Raises:
         UnsupportedModelError: a part of it is not known here.
     """
-    writer = Writer(Graph(dtype, weight_bits), head_size(model.config))
+    writer = Writer(Graph(dtype, weight_bits, ranges), head_size(model.config))
     logits, shape = _write_head(model, writer, _write_encoder(model, writer))
     return Built(writer.graph, input_names(model), logits, shape)
 
