@@ -111,6 +111,7 @@ def _examples(
     """
     from pareto_prune.inputs import data
     from pareto_prune.inputs.tasks import tasks
+    from pareto_prune.trials.calibration_texts import calibration_texts
 
     assert study.reference is not None
     config = StudyConfig.from_json(study.config)
@@ -123,7 +124,8 @@ def _examples(
         return None
     task = tasks.create(config.data.task)
     split = _told(task, own.validation, found.validation, origin, config)
-    return Examples(task, split, config.metric)
+    texts = calibration_texts(own.train, task, config.seed)
+    return Examples(task, split, config.metric, texts)
 
 
 def _told(task: Task, split: Split, read: Split, origin: Origin, config: StudyConfig) -> Split:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -23,6 +24,7 @@ from pareto_prune.models import onnx_graph
 from pareto_prune.models.onnx_graph import InexactGraphError
 from pareto_prune.pruning.plan import PruningPlan
 from pareto_prune.pruning.surgery import cut
+from pareto_prune.trials.calibration_texts import calibration_texts
 from tests.tasks.words import entities, sentiment, words_tokenizer
 from tests.tiny import HEADS, MODEL_TYPES, NEURONS, tiny_batch, tiny_model
 
@@ -49,7 +51,8 @@ def card(task):
 def examples_of(task_name):
     task, rows = tasks.create(task_name), ROWS[task_name]
     names = task.label_names({"train": rows})
-    return Examples(task, task.encode(rows, words_tokenizer(), names, 8), task.metrics[0].name)
+    split = task.encode(rows, words_tokenizer(), names, 8)
+    return Examples(task, split, task.metrics[0].name, calibration_texts(split, task, 0))
 
 
 def made(model_type="bert", task="classification", labels=2, seed=0):
@@ -124,6 +127,15 @@ def test_what_rounds_says_what_that_costs(tmp_path, task, dtype):
     assert check.lost == check.float32 - check.exported
     assert f"in {dtype}" in check.sentence(dtype)
     assert 0 < check.logits < 1
+
+
+def test_int8_is_calibrated_where_there_are_texts(tmp_path):
+    model, examples = made(labels=2), examples_of("classification")
+    for name, given in (("calibrated", examples), ("dynamic", None)):
+        export(tmp_path / name, model, examples=given, dtype="int8")
+        nodes = onnx.load(tmp_path / name / "model.onnx").graph.node
+        assert ("DynamicQuantizeLinear" in {n.op_type for n in nodes}) == (name == "dynamic")
+    assert Manifest.read(tmp_path / "calibrated").check.logits < 0.2
 
 
 def test_a_graph_that_is_off_on_real_texts_is_refused(tmp_path, monkeypatch):

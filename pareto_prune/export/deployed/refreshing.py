@@ -42,6 +42,7 @@ from pareto_prune.inputs.examples import Split, TaskData, joined
 from pareto_prune.inputs.pairs import differences
 from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import Task, tasks
+from pareto_prune.trials.calibration_texts import calibration_texts
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
 from pareto_prune.trials.told import told
@@ -288,13 +289,14 @@ class _Work:
         self, model: PreTrainedModel, to: Path, exporter: str, dtype: str, found: Refresh
     ) -> None:
         """Write the new version."""
+        texts = calibration_texts(self.old.train, self.task, self.config.seed)
         exporters.create(exporter, {"dtype": dtype}).export(
             model,
             load_tokenizer(self.folder),
             self.manifest.plan,
             to,
             self._card(model, found),
-            Examples(self.task, self._validation, self.config.metric),
+            Examples(self.task, self._validation, self.config.metric, texts),
         )
         self.origin.write(to)
 

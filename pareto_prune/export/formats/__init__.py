@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pareto_prune.inputs.examples import Split
     from pareto_prune.inputs.tasks import Task
+    from pareto_prune.models.onnx_graph import CalibrationTexts
     from pareto_prune.pruning.plan import PruningPlan
 
 
@@ -26,11 +27,13 @@ class Examples:
 
     Attributes:
         metric: of the task; what is scored where a format rounds.
+        calibration: other texts, that int8 is calibrated on.
     """
 
     task: Task
     split: Split
     metric: str
+    calibration: CalibrationTexts | None = None
 
 
 class Exporter(Protocol):

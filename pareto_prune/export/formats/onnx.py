@@ -45,7 +45,8 @@ class Onnx:
     appears.
 
     Attributes:
-        dtype: of the weights; ``int8`` quantises activations as they come (dynamic quantisation).
+        dtype: of the weights; ``int8`` is calibrated on the texts of the examples. Without them
+            activations are quantised as they come.
     """
 
     compares: ClassVar[bool] = True
@@ -81,7 +82,8 @@ class Onnx:
         check_plan(model, plan)
         place = check_folder(folder)
         _check_tokenizer(tokenizer)
-        proto = onnx_graph.export(model, self.dtype, PORTABLE_BITS)
+        texts = None if examples is None else examples.calibration
+        proto = onnx_graph.export(model, self.dtype, PORTABLE_BITS, texts)
         with replacing(place) as beside:
             beside.mkdir()
             (beside / GRAPH).write_bytes(proto.SerializeToString())
