@@ -24,6 +24,7 @@ from pareto_prune.measure.measurer import device_name
 from pareto_prune.measure.quiet import quiet
 from pareto_prune.measure.speed import speed
 from pareto_prune.models.families import family_of
+from pareto_prune.models.onnx_graph import CalibrationTexts
 from pareto_prune.results.cold import MEANING
 from pareto_prune.results.tables.text import plain_table, shown, shown_lines
 
@@ -144,7 +145,8 @@ class _Timed:
 
     def _row(self, name: str, dtype: str, ends: float) -> EngineSpeed:
         engine = engines.create(name)
-        settings = Settings(self.settings.device, self.settings.threads, dtype)
+        texts = CalibrationTexts((self.workload.throughput(),))
+        settings = Settings(self.settings.device, self.settings.threads, dtype, texts)
         with engine.exclusive():
             session = engine.prepare(self.model, settings)
             found = speed(
