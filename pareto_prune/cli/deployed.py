@@ -1,4 +1,4 @@
-"""Verbs on an exported folder: ``predict``, ``test``, ``refresh``."""
+"""Verbs on an exported folder: ``predict``, ``test``, ``curve``, ``refresh``."""
 
 from __future__ import annotations
 
@@ -103,6 +103,37 @@ def score(
         print(line, file=sys.stderr)
     if broken:
         raise typer.Exit(ParetoPruneError.exit_code)
+
+
+@app.command()
+def curve(
+    folder: Folder,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Another folder: the dense model in the same format."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Of timing in all; more tells p95 and p99.")
+    ] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Time an exported model by batch, threads and length.
+
+    Median, p95, p99 and texts a second, with what it takes on disk, in memory and to load, and the
+    knee: the batch from which more is not worth it. Beside another folder, run in turn with it.
+
+    Example: pareto-prune curve smaller-model --against dense-model
+    """
+    from pareto_prune.export.deployed.curve import curve as taken
+    from pareto_prune.export.deployed.curve_view import curve_view
+    from pareto_prune.running.display import Display
+
+    with Display() as display:
+        found = taken(folder, against, seconds=seconds, progress=display)
+    if as_json:
+        print_json(found.model_dump_json(indent=1))
+    else:
+        show(curve_view(found))
 
 
 @app.command()

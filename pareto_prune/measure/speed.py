@@ -12,12 +12,13 @@ import numpy as np
 
 from pareto_prune.measure.clock import Clock
 from pareto_prune.measure.engines import Session
-from pareto_prune.measure.protocol import cold, timed
+from pareto_prune.measure.protocol import P99_CALLS, Latency, cold, timed
 from pareto_prune.measure.windows import Call
 from pareto_prune.measure.workload import Inputs
 
 LEAST, MOST = 3, 200
 """Calls, whatever time there is."""
+ROUNDS, MOST_IN_TURN = 10, P99_CALLS
 _HOT, _COLD = 0.3, 0.2
 """Shares of the time; batches have the rest."""
 _COLD_CALLS = 12
@@ -106,3 +107,28 @@ def _seconds(call: Call, clock: Clock) -> float:
     began = clock.now()
     call()
     return clock.now() - began
+
+
+def in_turn(model: Call, dense: Call | None, clock: Clock, seconds: float) -> Latency:
+    """Time two models in blocks that alternate, within about so many seconds, 1000 calls at most.
+
+    Args:
+        model: runs the one.
+        dense: runs the other; without it the blocks of the one follow each other.
+        clock: of this machine.
+        seconds: of all blocks; three rounds of one call each are taken anyway.
+    """
+    calls = [call for call in (model, dense) if call is not None]
+    took = [max(min(timed(call, LEAST, clock)), 1e-9) for call in calls]
+    rounds = int(np.clip(seconds / (2 * sum(took)), LEAST, ROUNDS))
+    share = seconds / rounds / len(calls)
+    counts = [int(np.clip(share / one - 1, 1, MOST_IN_TURN // rounds)) for one in took]
+    taken = Latency()
+    for index in range(rounds):
+        blocks = list(zip(calls, counts, strict=True))
+        order = blocks if index % 2 == 0 else blocks[::-1]
+        times = [timed(call, count, clock) for call, count in order]
+        times = times if index % 2 == 0 else times[::-1]
+        taken.model.append(times[0])
+        taken.dense += times[1:]
+    return taken

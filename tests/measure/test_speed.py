@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pareto_prune.measure.speed import Speed, speed
+from pareto_prune.measure.speed import Speed, in_turn, speed
 from tests.measure.scripted import ScriptedClock
 
 
@@ -62,3 +62,33 @@ def test_without_any_time_ten_calls_of_one_text_are_taken() -> None:
     took, session, _ = found(seconds=0.0)
     assert (took.latency, took.cold, took.batch) == pytest.approx((0.01, 0.03, 1))
     assert session.calls == [1] * 10
+
+
+def test_two_models_in_turn_meet_the_same_drift() -> None:
+    clock = ScriptedClock()
+    log: list[str] = []
+
+    def call(name: str, seconds: float):
+        def run() -> None:
+            log.append(name)
+            clock.work(seconds * np.exp(0.05 * (clock.now() - 100)))
+
+        return run
+
+    taken = in_turn(call("model", 0.002), call("dense", 0.008), clock, 4.0)
+    assert taken.ratio.value == pytest.approx(0.25, rel=0.01)
+    assert clock.now() - 100 == pytest.approx(4.0, rel=0.3)
+    assert sum(map(len, taken.model)) > 3 * sum(map(len, taken.dense))
+    warm = ["model", "dense"]
+    blocks = [name for name, before in zip(log, ["", *log], strict=False) if name != before]
+    assert blocks[: len(warm)] == warm
+    assert len(blocks) == len(warm) + len(taken.model) + 1, "two blocks of one meet between rounds"
+
+
+def test_alone_a_model_is_called_a_thousand_times_at_most() -> None:
+    clock = ScriptedClock()
+    taken = in_turn(lambda: clock.work(0.001), None, clock, 60.0)
+    assert sum(map(len, taken.model)) == 1000
+    assert taken.dense == []
+    slow = in_turn(lambda: clock.work(5.0), None, clock, 1.0)
+    assert [len(block) for block in slow.model] == [1, 1, 1]

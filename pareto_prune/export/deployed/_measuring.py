@@ -58,12 +58,12 @@ def measured(
         Workload.of(split, config.measure, config.seed) for split in (texts.own, texts.dense)
     )
     if manifest.format == ONNX:
-        engine = _engine(manifest)
+        engine = engine_of(manifest)
         table = config.measure.model_copy(update={"engine": engine, "device": "cpu"})
         measurer = Measurer(table, dense.model, workload)
         threads = int(measurer.profile()["threads"])
         dtype = manifest.card.dtype or table.dtype
-        found = measurer.measure_session(_session(folder, engine, threads, dtype), own)
+        found = measurer.measure_session(graph_session(folder, engine, threads, dtype), own)
     else:
         from pareto_prune.export.loading import load
 
@@ -77,13 +77,14 @@ def measured(
     return found, environment(details=measurer.details()).device
 
 
-def _engine(manifest: Manifest) -> str:
+def engine_of(manifest: Manifest) -> str:
     """Return the engine that a folder's graph is measured on."""
     own = manifest.card.engine == OPENVINO and engines.create(OPENVINO).why_not() is None
     return OPENVINO if own else "onnxruntime"
 
 
-def _session(folder: Path, engine: str, threads: int, dtype: str) -> Session:
+def graph_session(folder: Path, engine: str, threads: int, dtype: str) -> Session:
+    """Return a session of a folder's graph."""
     if engine != OPENVINO:
         return FolderSession.of(folder, threads)
     from pareto_prune.measure.engines.openvino import OpenVinoSession
