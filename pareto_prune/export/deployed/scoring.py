@@ -208,7 +208,14 @@ class _Session:
         if not self.task.taught:
             return self.split
         dense = dense_of(self.origin, self.config)
-        return told(self.task, self.split, dense.model, self._read_by(dense))
+        return told(self.task, self.split, dense.model, self._uncut(dense))
+
+    def _uncut(self, dense: DenseModel) -> Split:
+        """Return the texts as the dense model of the study reads them, longer ones included."""
+        config = self.origin.config
+        if self.file is None:
+            return study_data(self.origin, config, self.progress).test
+        return labelled_file(self.file, self.folder, self.manifest, config, dense.tokenizer)
 
     def _read_by(self, dense: DenseModel) -> Split:
         """Return the texts by the tokens of the dense model, which may have more of them."""

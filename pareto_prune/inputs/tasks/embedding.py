@@ -38,7 +38,7 @@ class Embedding:
     """A vector for each text, learned from the dense model's: no labels are needed."""
 
     metrics: ClassVar[tuple[Objective, ...]] = (
-        metric("agreement", "agreement of similarities"),
+        metric("agreement", "agreement"),
         metric("neighbours_at_10", "ten nearest kept"),
     )
     model_class: ClassVar[str] = "AutoModel"
