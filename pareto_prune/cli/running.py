@@ -270,7 +270,7 @@ def _drafted(model: str, data: str, time_limit: str | None) -> Path:
 
 
 def _display(config: StudyConfig) -> Display:
-    from pareto_prune.core.config import seconds
+    from pareto_prune.core.durations import seconds
     from pareto_prune.running.display import Display
 
     limit = None if config.limits.time is None else seconds(config.limits.time)

@@ -15,39 +15,15 @@ from pydantic import Field
 
 from pareto_prune.core.bounds import Bound, bound
 from pareto_prune.core.data_table import DataTable
+from pareto_prune.core.limits_table import LimitsTable
 from pareto_prune.core.objectives import COSTS, OBJECTIVES
 from pareto_prune.core.records import SEEN
-from pareto_prune.core.study_table import MOST, Share, Table
+from pareto_prune.core.study_table import MOST, Count, Positive, Share, Table
 
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=MOST)]
-
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|min|h|d)$")
-_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NAMES = "allowed: up to 100 letters, digits, '.', '_', '-', a letter or digit first"
 """What names of studies may be, in the words of a problem."""
 _DEVICE = re.compile(r"^(auto|cpu|cuda(:\d{1,3})?)$")
-
-
-def seconds(duration: str) -> float:
-    """Return the seconds of a duration such as ``"90s"``, ``"12min"``, ``"2h"``.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    match = _DURATION.match(duration.strip())
-    if match is None or float(match[1]) == 0:
-        raise ValueError("allowed: a number above 0 and s, min, h or d, such as '12min'")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def _checked_duration(value: str) -> str:
-    seconds(value)
-    return value
-
-
-Duration = Annotated[str, pydantic.AfterValidator(_checked_duration)]
 
 
 class Range(Table):
@@ -289,19 +265,6 @@ class MeasureTable(Table):
         if _DEVICE.match(value) is None:
             raise ValueError("allowed: auto, cpu, cuda or cuda:N")
         return value
-
-
-class LimitsTable(Table):
-    """``[limits]``: how long a study goes on; the only table that may change later."""
-
-    trials: Count = 40
-    """Trials in all; complete, early-stopped and failed ones count."""
-    time: Duration | None = None
-    """Wall-clock limit of one `run`, such as `12min`."""
-    trial_time: Duration | None = None
-    """Wall-clock limit of one trial; of a promoted one as many times as much as it has steps."""
-    plateau: Count | None = None
-    """Stop once this many trials in a row have raised the hypervolume by less than 1 %."""
 
 
 class SamplerTable(pydantic.BaseModel):

@@ -13,6 +13,8 @@ from pareto_prune.core.record import Record
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MOST = 2**31 - 1
 """Highest whole number of a study file: what databases and libraries hold."""
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Table(Record):

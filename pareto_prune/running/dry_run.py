@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pareto_prune.core.config import StudyConfig, seconds
+from pareto_prune.core.config import StudyConfig
+from pareto_prune.core.durations import seconds
 from pareto_prune.core.quantities import duration
 from pareto_prune.core.records import TrialState
 from pareto_prune.inputs import data as data_sets

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Protocol
 
-from pareto_prune.core.config import seconds
+from pareto_prune.core.durations import seconds
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.core.records import Candidate, Study, Trial, finished_of
 from pareto_prune.results.front import front_of

@@ -14,8 +14,9 @@ from typing import Any
 
 import pydantic
 
-from pareto_prune.core.config import LimitsTable, Range, StudyConfig
+from pareto_prune.core.config import Range, StudyConfig
 from pareto_prune.core.errors import Problem, StudyFileError, UserError, unknown_name
+from pareto_prune.core.limits_table import LimitsTable
 from pareto_prune.core.records import SEEN
 from pareto_prune.core.registry import UNKNOWN_KEY, Registry, unknown_key, validation_problems
 from pareto_prune.inputs.tasks import tasks
