@@ -18,6 +18,7 @@ from pareto_prune.cli._app import (
     show,
 )
 from pareto_prune.core.defaults import BUDGET, DEFAULT_OUTPUT, DEFAULT_STORAGE
+from pareto_prune.core.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from pareto_prune.api import Outcome, Workers
@@ -174,14 +175,30 @@ def run(
 
 @app.command()
 def worker(
-    name: Name,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Name of a study in the storage.")
+    ] = None,
     storage: StorageUrl = DEFAULT_STORAGE,
+    every: Annotated[
+        bool, typer.Option("--any", help="Work on all studies of the storage, whatever comes.")
+    ] = False,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="That it has, such as gpu=h100, with --any."),
+    ] = None,
+    idle: Annotated[
+        str | None, typer.Option(metavar="TIME", help="End after so long without a trial.")
+    ] = None,
     workers: Count = None,
     launcher: LauncherName = None,
     gpus_per_worker: Gpus = None,
     threads_per_worker: Threads = None,
 ) -> None:
-    """Work on a study that is in the storage, until it has its trials.
+    """Work on a study that is in the storage, until it has its trials; or, with --any, on all.
+
+    With --any each trial is of the study that has had least of its part of the workers so far, by
+    the priorities of their files, of those that this device and the labels fit. Studies that come
+    later are taken up. It ends on --idle, or when it is stopped.
 
     Example: pareto-prune worker quickstart --storage postgresql+psycopg://localhost/studies
     """
@@ -189,9 +206,41 @@ def worker(
     from pareto_prune.storage import open_storage
 
     chosen = api.Workers(workers, launcher, gpus_per_worker, threads_per_worker)
+    _check_whose(name, every, label, idle)
+    if name is None:
+        _work_on_all(storage, label or [], idle, chosen)
+        return
     with _display(open_storage(storage).open_study(name).config) as display:
         outcome = api.work(name, storage, watcher=display, workers=chosen)
     _end(outcome, storage)
+
+
+def _check_whose(name: str | None, every: bool, labels: list[str] | None, idle: str | None) -> None:
+    """Refuse what is of one study and of all, or of neither."""
+    if (name is None) != every:
+        wrong = "names one study and all of them" if name else "names no study"
+        raise UserError(Problem("worker", wrong, "allowed: NAME, or --any"))
+    if name and (labels or idle):
+        wrong = "--label and --idle are of workers of all studies"
+        raise UserError(Problem("worker", wrong, "allowed: with --any"))
+
+
+def _work_on_all(storage: str, labels: list[str], idle: str | None, chosen: Workers) -> None:
+    from pareto_prune.core.durations import seconds
+    from pareto_prune.running.all_studies import Service, work_on_all
+    from pareto_prune.running.display import Display
+
+    try:
+        longest = None if idle is None else seconds(idle)
+    except ValueError as error:
+        raise UserError(Problem("--idle", f"{idle!r}", str(error))) from None
+    try:
+        with Display() as display:
+            ran = work_on_all(Service(storage, display, labels, longest), chosen.launcher())
+    except KeyboardInterrupt:
+        print("Interrupted; trials in hand were handed back.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    print(f"{ran} trials; then none came for {idle}", file=sys.stderr)
 
 
 @app.command()

@@ -258,6 +258,8 @@ class MeasureTable(Table):
     """Your own watts per core, for machines without an energy counter."""
     calibration_file: str | None = None
     """Watts from a twin machine with a meter, instead of the built-in table."""
+    labels: tuple[str, ...] = ()
+    """Labels, such as `gpu=h100`, that a worker of all studies must have (`worker --any`)."""
 
     @pydantic.field_validator("device")
     @classmethod

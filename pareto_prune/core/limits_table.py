@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pareto_prune.core.durations import Duration
-from pareto_prune.core.study_table import Count, Table
+from pareto_prune.core.study_table import Count, Positive, Table
 
 
 class LimitsTable(Table):
@@ -15,5 +15,7 @@ class LimitsTable(Table):
     """Wall-clock limit of one `run`, such as `12min`."""
     trial_time: Duration | None = None
     """Wall-clock limit of one trial; of a promoted one as many times as much as it has steps."""
+    priority: Positive = 1.0
+    """Part of the workers of all studies (`worker --any`), against that of the others."""
     plateau: Count | None = None
     """Stop once this many trials in a row have raised the hypervolume by less than 1 %."""

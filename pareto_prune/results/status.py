@@ -26,6 +26,7 @@ class Status(Record):
 
     Attributes:
         state: what it was told last.
+        waits: why no worker takes its trials, where one that looked said so.
         states: trials by state.
         trials_asked: finished trials it is to have.
         trials_per_hour, seconds_left: at the present rate, where there is one.
@@ -37,6 +38,7 @@ class Status(Record):
 
     study: str
     state: StudyState = StudyState.OPEN
+    waits: str | None = None
     states: dict[str, int]
     trials_asked: int
     trials_per_hour: float | None = None

@@ -70,7 +70,7 @@ def run_study(
         TrialError: no worker could prepare.
         KeyboardInterrupt: SIGINT or SIGTERM came; trials in hand wait to be run again.
     """
-    if _done(study):
+    if is_done(study):
         return
     shown = watcher or Unwatched()
     limit = study.config.limits.time
@@ -78,7 +78,7 @@ def run_study(
         storage=url,
         study=study.name,
         prepare=functools.partial(prepare, url, study.name),
-        space=functools.partial(_space, url, study.name),
+        space=functools.partial(space_of, url, study.name),
         time_limit=None if limit is None else seconds(limit),
         progress=shown,
     )
@@ -94,7 +94,8 @@ def prepare(url: str, name: str, progress: Progress) -> RunTrial:
     return runner_of(open_storage(url).open_study(name), progress).run
 
 
-def _space(url: str, name: str) -> SearchSpace:
+def space_of(url: str, name: str) -> SearchSpace:
+    """Return the space of a study that a worker has prepared for."""
     storage = open_storage(url)
     try:
         study = storage.open_study(name)
@@ -105,9 +106,15 @@ def _space(url: str, name: str) -> SearchSpace:
     return SearchSpace.of(study.config, reference.architecture)
 
 
-def _done(study: StoredStudy) -> bool:
+def is_done(study: StoredStudy) -> bool:
+    """Return whether a study is to have no more trials: it has them, or was told to end."""
     if study.state.final or finished_of(study.counts()) >= study.trials_asked:
         return True
+    return is_flat(study)
+
+
+def is_flat(study: StoredStudy) -> bool:
+    """Return whether a study's hypervolume does not rise any more, where its file says to look."""
     plateau = study.config.limits.plateau
     return plateau is not None and plateaued(study.read(), plateau)
 

@@ -13,7 +13,7 @@ from pareto_prune.results.history import trials_per_second
 from pareto_prune.results.records import Front
 from pareto_prune.results.savings import savings
 from pareto_prune.results.status import Status, StudyRow, WorkerStatus
-from pareto_prune.storage import Storage, StoredStudy, StudySummary
+from pareto_prune.storage import UNFIT, Storage, StoredStudy, StudySummary
 
 
 def status_of(stored: StoredStudy, study: Study) -> Status:
@@ -23,10 +23,12 @@ def status_of(stored: StoredStudy, study: Study) -> Status:
     counts = Counter(trial.state for trial in study.trials)
     left = study.trials_asked - sum(trial.state.finished for trial in study.trials)
     workers = [worker for worker in stored.workers() if worker.at_work]
+    waits = None if workers or left <= 0 else _waits(stored, study)
     goes_on = rate and workers and left > 0 and study.state is StudyState.OPEN
     return Status(
         study=study.name,
         state=study.state,
+        waits=waits,
         states={state.value: counts[state] for state in TrialState if counts[state]},
         trials_asked=study.trials_asked,
         trials_per_hour=None if rate is None else rate * 3600,
@@ -41,6 +43,15 @@ def status_of(stored: StoredStudy, study: Study) -> Status:
             WorkerStatus(name=w.name, trial=w.number, lease_seconds=w.lease or 0.0) for w in workers
         ),
     )
+
+
+def _waits(stored: StoredStudy, study: Study) -> str | None:
+    """Return why no worker has taken a trial of a study since, where one said so."""
+    if study.state is not StudyState.OPEN:
+        return None
+    begun = max((trial.started or 0.0 for trial in study.trials), default=0.0)
+    said = [event for event in stored.events() if event.kind == UNFIT and event.at > begun]
+    return f"worker {said[-1].worker}: {said[-1].text}" if said else None
 
 
 def study_rows(storage: Storage) -> list[StudyRow]:

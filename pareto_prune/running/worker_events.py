@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -33,3 +34,13 @@ class WorkerEvent:
 
 
 OnEvent = Callable[[WorkerEvent], None]
+
+
+def one_at_a_time(on_event: OnEvent, lock: threading.Lock) -> OnEvent:
+    """Return what tells of one event at a time, whatever else is told under the lock."""
+
+    def say(event: WorkerEvent) -> None:
+        with lock:
+            on_event(event)
+
+    return say

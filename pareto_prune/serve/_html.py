@@ -153,7 +153,8 @@ def _workers(status: Status) -> str:
         ]
         for worker in status.workers
     ]
-    none = '<p class="empty">Nobody works on it now.</p>'
+    why = f"Nobody works on it now. {status.waits or ''}".strip()
+    none = f'<p class="empty">{html.escape(why)}</p>'
     return _table(("worker", "#trial", "lease"), rows) if rows else none
 
 

@@ -19,9 +19,11 @@ what prunes; reading loads no Optuna either.
 
 from __future__ import annotations
 
-from pareto_prune.storage.events import StudyEvent
+from pareto_prune.storage.events import UNFIT, StudyEvent
 from pareto_prune.storage.leases import LEASE_SECONDS, SILENT_SECONDS, LeaseLostError
 from pareto_prune.storage.promotions import PromotedError
+from pareto_prune.storage.queue import Queued
+from pareto_prune.storage.standing import Identity
 from pareto_prune.storage.steering import Verb, verb_of, verbs_from
 from pareto_prune.storage.studies import Storage, StudySummary, open_storage
 from pareto_prune.storage.study import StoredStudy
@@ -30,8 +32,11 @@ from pareto_prune.storage.workers import WorkerStatus
 __all__ = [
     "LEASE_SECONDS",
     "SILENT_SECONDS",
+    "UNFIT",
+    "Identity",
     "LeaseLostError",
     "PromotedError",
+    "Queued",
     "Storage",
     "StoredStudy",
     "StudyEvent",

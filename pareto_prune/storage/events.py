@@ -10,6 +10,9 @@ from sqlalchemy import Connection, insert, select
 from pareto_prune.storage.optuna_tables import lock_study
 from pareto_prune.storage.schema import events
 
+UNFIT = "unfit"
+"""Kind of the event in which a worker says why it leaves a study alone."""
+
 
 @dataclass(frozen=True)
 class StudyEvent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,11 @@ from pareto_prune.core.errors import (
 from pareto_prune.core.paths import with_absolute_paths
 from pareto_prune.core.records import TrialState
 from pareto_prune.core.study_state import StudyState
-from pareto_prune.storage import copying, deleting, optuna_tables, schema, standing, steering
+from pareto_prune.storage import copying, deleting, optuna_tables, queue, schema, standing, steering
 from pareto_prune.storage.database import PATIENCE, Database, reason, transient
 from pareto_prune.storage.facts import differing
 from pareto_prune.storage.leases import LEASE_SECONDS
+from pareto_prune.storage.queue import Queued
 from pareto_prune.storage.reading import of_another_version, state_of
 from pareto_prune.storage.schema import studies, trials
 from pareto_prune.storage.standing import Identity
@@ -161,6 +162,21 @@ class Storage:
     def studies(self) -> list[StudySummary]:
         """Return all studies, by name."""
         return self._database.read(_summaries) if self._ready() else []
+
+    def queue(self) -> list[Queued]:
+        """Return the studies that have a trial to begin, of those that this program can read."""
+        rows = self._database.read(queue.with_room) if self._ready() else []
+        return [one for one in map(_queued, rows) if one is not None]
+
+    def used(self, queued: Sequence[Queued]) -> dict[Identity, float]:
+        """Return the seconds of workers that each has had since the last of them could have any.
+
+        So who comes late is not given all until it has had as much as the others have ever had.
+        """
+        ids = {one.identity.study: one.identity for one in queued}
+        since = max(one.since for one in queued)
+        had = self._database.read(lambda c: queue.used(c, ids, since, self._database.now(c)))
+        return {identity: had.get(study, 0.0) for study, identity in ids.items()}
 
     def delete(self, name: str) -> None:
         """Delete a study with all its trials.
@@ -309,6 +325,13 @@ def _config(row: Row[Any]) -> StudyConfig:
     except pydantic.ValidationError as error:
         where = f"the file of study {row.name!r}"
         raise MismatchError(Problem(where, of_another_version(error))) from None
+
+
+def _queued(row: Row[Any]) -> Queued | None:
+    try:
+        return Queued(_identity(row), _config(row), row.state_since or row.created)
+    except MismatchError:
+        return None
 
 
 def _changed(row: Row[Any], config: StudyConfig) -> list[Problem]:

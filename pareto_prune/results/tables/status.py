@@ -21,6 +21,8 @@ def status_view(status: Status) -> RenderableType:
     grid.add_row("study", shown(status.study))
     if status.state.value in STUDY_STYLES:
         grid.add_row("state", Text(status.state.value, STUDY_STYLES[status.state.value]))
+    if status.waits:
+        grid.add_row(Text("waits", style="yellow"), shown(status.waits))
     grid.add_row("trials", f"{status.finished} of {status.trials_asked} finished")
     grid.add_row("states", _states(_to_come(status)))
     rate = status.trials_per_hour

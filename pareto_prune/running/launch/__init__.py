@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pareto_prune.core.progress import Progress, Silent
+from pareto_prune.core.records import TrialResult
 from pareto_prune.core.registry import Registry
-from pareto_prune.running.assignment import RunTrial
+from pareto_prune.running.assignment import Assignment, RunTrial
 from pareto_prune.running.worker_events import OnEvent
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import LEASE_SECONDS
@@ -57,6 +58,19 @@ class Job:
         return max(0.0, self.time_limit - (time.monotonic() - self.began))
 
 
+class Trials(Protocol):
+    """What runs the trials of one study: in this process, or in a child of it."""
+
+    def __call__(self, assignment: Assignment) -> TrialResult:
+        """Run one trial."""
+
+    def prepare(self, stop: threading.Event) -> bool:
+        """Make ready; return ``False`` where ``stop`` was set first."""
+
+    def close(self) -> None:
+        """Let go of all that was prepared."""
+
+
 class Launcher(Protocol):
     """Where workers run. A member is a frozen dataclass; its fields are its options."""
 
@@ -72,6 +86,16 @@ class Launcher(Protocol):
             RepeatedFailureError: trials fail in the same way again and again.
             TrialError: no worker could prepare.
             KeyboardInterrupt: the user or the system said stop; nothing is left running.
+        """
+
+    def hands(self, progress: Progress) -> list[Callable[[Prepare], Trials]]:
+        """Return, for each worker of all studies, what makes the trials of one ready for it.
+
+        Args:
+            progress: told of stages, by all workers.
+
+        Raises:
+            UserError: its workers are of one study, or are more than there is room for.
         """
 
 

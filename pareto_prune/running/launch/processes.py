@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -12,15 +13,16 @@ from typing import Annotated
 from pydantic import Field
 
 from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.progress import Progress
 from pareto_prune.measure.environment import usable_cores
 from pareto_prune.running.failures import FailureStreak
 from pareto_prune.running.interruptions import Interruptions
-from pareto_prune.running.launch import Job, launchers
+from pareto_prune.running.launch import Job, Prepare, Trials, launchers
 from pareto_prune.running.launch._child_process import IsolatedTrials
 from pareto_prune.running.launch._joint_progress import Crew
 from pareto_prune.running.launch._worker_with_child import drive
 from pareto_prune.running.worker import default_name
-from pareto_prune.running.worker_events import OnEvent, WorkerEvent
+from pareto_prune.running.worker_events import OnEvent, one_at_a_time
 from pareto_prune.storage import Storage, open_storage
 
 _STEP_SECONDS = 0.5
@@ -61,7 +63,7 @@ class Processes:
         """Run all workers to their end, each in a thread."""
         environments = self.environments(gpus(), usable_cores())
         streak = FailureStreak.after(storage.open_study(job.study).read().trials)
-        said = _one_at_a_time(on_event)
+        said = one_at_a_time(on_event, threading.Lock())
         crew = Crew(job.progress, len(environments))
         with Interruptions(), ThreadPoolExecutor(len(environments)) as pool:
             futures = [
@@ -79,6 +81,20 @@ class Processes:
                 stop.set()
                 raise
         return futures
+
+    def hands(self, progress: Progress) -> list[Callable[[Prepare], Trials]]:
+        """Return the workers of this host, each with a child process for every study it keeps.
+
+        Raises:
+            UserError: there are fewer GPUs than one worker is to have.
+        """
+        self._check(gpus())
+        environments = self.environments(gpus(), usable_cores())
+        crew = Crew(progress, len(environments))
+        return [
+            functools.partial(IsolatedTrials, environment=environment, progress=crew.member())
+            for environment in environments
+        ]
 
     def _check(self, gpus: list[str]) -> None:
         if self.gpus_per_worker > max(1, len(gpus)):
@@ -118,13 +134,3 @@ def _wait(futures: list[Future[None]]) -> None:
     """Wait in steps, so that a signal gets through."""
     while wait(futures, timeout=_STEP_SECONDS).not_done:
         pass
-
-
-def _one_at_a_time(on_event: OnEvent) -> Callable[[WorkerEvent], None]:
-    lock = threading.Lock()
-
-    def say(event: WorkerEvent) -> None:
-        with lock:
-            on_event(event)
-
-    return say

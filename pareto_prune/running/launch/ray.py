@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from pareto_prune.core.errors import MissingExtraError, Problem, UserError
+from pareto_prune.core.progress import Progress
 from pareto_prune.running.interruptions import Interruptions
-from pareto_prune.running.launch import Job, launchers
+from pareto_prune.running.launch import Job, Prepare, Trials, launchers
 from pareto_prune.running.launch._ray_cluster import (
     Cluster,
     Share,
@@ -78,6 +80,12 @@ class Ray:
             finally:
                 remotes.end()
                 storage.close()
+
+    def hands(self, progress: Progress) -> list[Callable[[Prepare], Trials]]:
+        """Refuse: a cluster's workers are placed for one study, with what that one asks for."""
+        del progress
+        wrong = "places the workers of one study"
+        raise UserError(Problem("--launcher ray", wrong, "allowed: inline, processes"))
 
     def share(self, cluster: Cluster) -> Share:
         """Divide a cluster among the workers, so that each one has the same.
