@@ -75,11 +75,12 @@ def doctor(
     storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
-    """Show device, engines, energy meters and storage; or how fast MODEL is here.
+    """Show what this machine has, or how fast MODEL is on it.
 
-    Says for each that cannot be used here why, and what would change that. With MODEL it runs that
-    on random texts, on every engine that is installed, in every number format it has, in under a
-    minute: milliseconds of one text, asked back to back and once a second, and texts a second.
+    Device, engines, energy meters and storage; of each that cannot be used here why, and what
+    would change that. With MODEL it runs that on random texts, on every engine that is installed,
+    in every number format it has, in under a minute: milliseconds of one text, asked back to back
+    and once a second, and texts a second.
 
     Example: pareto-prune doctor --self-test
 
