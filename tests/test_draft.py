@@ -189,3 +189,13 @@ def test_a_smoke_run_is_short_and_has_a_name_of_its_own(tmp_path):
     assert (short.limits.trials, short.finetune.steps, short.data.limit) == (3, 5, 200)
     assert not short.constraints
     assert short.model == config.model
+
+
+def test_texts_alone_are_enough_where_no_labels_are_read(tmp_path):
+    make_study(tmp_path)
+    lines = tmp_path / "lines.txt"
+    lines.write_text("the film was good\nnot a plot\n" * 20)
+    made = tomllib.loads(draft(str(tmp_path / "model"), str(lines), task="embedding").text())
+    assert made["data"]["path"] == str(lines)
+    assert "label" not in made["data"]
+    assert made["objectives"][0] == "agreement"

@@ -72,19 +72,23 @@ class Columns:
 
     Attributes:
         text: names of the columns of texts.
-        label: name of the column of labels.
+        label: name of the column of labels; ``None`` where none are read.
         why_text: what speaks for the texts; empty where they were given.
         why_label: what speaks for the labels, likewise.
     """
 
     text: tuple[str, ...]
-    label: str
+    label: str | None
     why_text: str = ""
     why_label: str = ""
 
 
-def find_data(path: str) -> Found:
+def find_data(path: str, words: bool = True) -> Found:
     """Return what ``path`` holds: a demo name, a file, a folder or a hub id.
+
+    Args:
+        path: as a study file states it.
+        words: whether files of no known suffix may hold columns of words and tags.
 
     Raises:
         StudyFileError: there is nothing to be read, or no split to train on.
@@ -93,22 +97,22 @@ def find_data(path: str) -> Found:
     if demo.is_demo(path):
         return Found(path, {}, demo_source(path))
     if place.is_dir():
-        return _in_folder(path, place)
+        return _in_folder(path, place, words)
     if place.exists() or place.suffix:
-        return Found(path, {}, file_source(place, words=True))
+        return Found(path, {}, file_source(place, words))
     return _on_hub(path)
 
 
-def _in_folder(path: str, folder: Path) -> Found:
+def _in_folder(path: str, folder: Path, words: bool) -> Found:
     there = splits_of_folder(folder)
     named = _named(there)
     if len(named) == len(_SPLITS):
-        return Found(path, named, folder_source(folder, named["train"], words=True))
+        return Found(path, named, folder_source(folder, named["train"], words))
     files = [folder / name for name in there if (folder / name).is_file()]
     if len(files) != 1:
         wrong = f"{folder} holds {', '.join(there) or 'no data'}"
         raise refused("data.path", wrong, "train, validation and test; or one file, to be divided")
-    return Found(str(files[0]), {}, file_source(files[0], words=True))
+    return Found(str(files[0]), {}, file_source(files[0], words))
 
 
 def _on_hub(path: str) -> Found:
@@ -146,14 +150,22 @@ def name_of(path: str) -> str:
     return place.parent.name if stem.lower() in splits and place.parent.name else stem
 
 
-def find_columns(table: Table, text: Sequence[str] = (), label: str | None = None) -> Columns:
+def find_columns(
+    table: Table, text: Sequence[str] = (), label: str | None = None, labelled: bool = True
+) -> Columns:
     """Return which columns hold texts and labels: as given, by a usual name, else by their values.
+
+    Args:
+        table: is looked at.
+        text: columns of texts, where they are given.
+        label: column of labels, likewise.
+        labelled: whether labels are read at all.
 
     Raises:
         StudyFileError: no column looks like texts, or none like labels.
     """
     texts, why_text = (tuple(text), "") if text else _texts(table, label)
-    labels, why_label = (label, "") if label else _label(table, texts)
+    labels, why_label = (label, "") if label or not labelled else _label(table, texts)
     return Columns(texts, labels, why_text, why_label)
 
 
@@ -209,6 +221,7 @@ def find_task(table: Table, columns: Columns) -> str:
     Raises:
         StudyFileError: no task has such labels.
     """
+    assert columns.label is not None
     texts, labels = head(table, columns.text[0]), head(table, columns.label)
     for name in tasks.names():
         if tasks.create(name).suits(texts, labels):

@@ -40,8 +40,8 @@ def read_pooling(path: str, revision: str | None = None) -> Pooling:
         revision: commit of the hub.
 
     Raises:
-        StudyFileError: it has modules that nothing here computes, pools in another way, or puts
-            a prompt before each text.
+        StudyFileError: it has modules that nothing here computes, pools in another way, puts a
+            prompt before each text, or cannot be reached to see.
     """
     modules = _read(path, MODULES, revision)
     if modules is None:
@@ -127,13 +127,13 @@ def _file(path: str, name: str, revision: str | None) -> Path | None:
         return local if local.is_file() else None
     from transformers.utils import cached_file
 
-    found = cached_file(
-        path,
-        name,
-        revision=revision,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
+    try:
+        found = cached_file(
+            path, name, revision=revision, _raise_exceptions_for_missing_entries=False
+        )
+    except OSError as error:  # it may pool in any way
+        wrong = f"{name} of {path!r} cannot be looked for on the hub"
+        raise _refused(wrong, "a hub id that can be reached, or a local folder") from error
     return None if found is None else Path(found)
 
 

@@ -98,9 +98,10 @@ def draft(
     Raises:
         UserError: model or data is not there, or nothing in it looks like texts and labels.
     """
-    found = guessing.find_data(data)
+    named = tasks.create(task) if task else None
+    found = guessing.find_data(data, words=named is None or named.splits_words)
     table = found.source.table()
-    columns = guessing.find_columns(table, text, label)
+    columns = guessing.find_columns(table, text, label, named is None or not named.taught)
     chosen = task or guessing.find_task(table, columns)
     return Draft(
         (
@@ -110,13 +111,18 @@ def draft(
             Entry("data", "path", found.path, "" if found.path == data else "the one file there"),
             Entry("data", "task", chosen, "" if task else "what texts and labels look like"),
             Entry("data", "text", list(columns.text), columns.why_text),
-            Entry("data", "label", columns.label, columns.why_label),
+            *_labels(columns),
             *_splits(found),
             _length(model, chosen, table, columns),
             Entry("limits", "time", budget),
             Entry("limits", "trials", _TRIALS, "as many as the time has room for"),
         )
     )
+
+
+def _labels(columns: guessing.Columns) -> Iterator[Entry]:
+    if columns.label is not None:
+        yield Entry("data", "label", columns.label, columns.why_label)
 
 
 def _splits(found: guessing.Found) -> Iterator[Entry]:

@@ -10,12 +10,14 @@ import sys
 
 import numpy as np
 import pytest
+import transformers
 
 from pareto_prune import api
 from pareto_prune.core.errors import StudyFileError
 from pareto_prune.core.records import TrialState
 from pareto_prune.export.deployed.predict import predict
 from pareto_prune.export.deployed.scoring import score
+from pareto_prune.export.deployed.views import scorecard_view
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs import data
 from pareto_prune.inputs.sentence_folder import read_pooling, written
@@ -132,6 +134,7 @@ def test_its_exports_are_tested_against_the_dense_model(done):
         assert 0 < card.model.metrics["agreement"] < 1
         assert set(card.differences) == {"agreement", "neighbours_at_10"}
         assert card.report["cosines"]["mean"] > 0
+        assert scorecard_view(card).renderables
 
 
 @pytest.mark.parametrize("name", ["huggingface", "native"])
@@ -174,6 +177,17 @@ def test_a_folder_with_parts_that_nothing_computes_is_refused(tmp_path, given, s
     with pytest.raises(StudyFileError) as error:
         read_pooling(str(tmp_path))
     assert said in str(error.value)
+
+
+def test_a_hub_that_cannot_be_reached_is_not_taken_for_a_bare_encoder(monkeypatch):
+    def unreachable(*_, **__):
+        raise OSError("offline")
+
+    monkeypatch.setattr(transformers.utils, "cached_file", unreachable)
+    with pytest.raises(StudyFileError, match=r"modules.json of 'some/model' cannot be looked for"):
+        read_pooling("some/model")
+    monkeypatch.setattr(transformers.utils, "cached_file", lambda *_, **__: None)
+    assert read_pooling("some/model") == Pooling()
 
 
 def test_hidden_channels_are_not_cut(tmp_path):
