@@ -9,7 +9,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import pydantic
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.errors import Problem, UserError
@@ -87,8 +89,10 @@ class Manifest(Record):
         labels: name of every class, by class index.
         pad: token id that fills short texts of a batch.
         tokenization: how the tokenizer is used.
+        decision: what makes answers of the outputs as it was tuned for this model, such as
+            ``thresholds``.
         answers: SHA-256 of what turns texts into answers beside the weights: class names, padding,
-            tokenization and settings; ``None`` where it was not noted.
+            tokenization, settings and decision; ``None`` where it was not noted.
         check: comparison with PyTorch, where the format is another one.
     """
 
@@ -104,6 +108,7 @@ class Manifest(Record):
     labels: tuple[str, ...] = ()
     pad: int = 0
     tokenization: Tokenization = Tokenization()
+    decision: dict[str, Any] = pydantic.Field(default_factory=dict)
     answers: str | None = None
     check: Check | None = None
 
@@ -118,6 +123,7 @@ class Manifest(Record):
 
     def _answers(self) -> str:
         said = [self.labels, self.pad, self.tokenization.to_json(), self.card.settings]
+        said += [self.decision] if self.decision else []
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @classmethod

@@ -16,29 +16,23 @@ from pareto_prune.core.records import Difference
 from pareto_prune.inputs.tasks import _scores
 
 if TYPE_CHECKING:
-    from pareto_prune.inputs.examples import Split
     from pareto_prune.inputs.tasks import Task
 
 DRAWS = 400
 """Enough for a standard error to 4 %."""
 
 
-def differences(
-    task: Task,
-    logits: NDArray[np.float32],
-    other: NDArray[np.float32],
-    split: Split,
-    read: Split | None = None,
-) -> dict[str, Difference]:
-    """Return every metric of ``logits`` less that of ``other``, with paired 95 % intervals.
+def differences(task: Task, outcomes: NDArray[Any], other: NDArray[Any]) -> dict[str, Difference]:
+    """Return every metric of a model less that of another, with paired 95 % intervals.
 
-    ``read`` is what the other one read, the same examples, where its tokens are others.
+    Args:
+        task: that told the outcomes.
+        outcomes: of the model, shape (examples, numbers).
+        other: of the other model on the same examples.
     """
-    both = [task.outcomes(logits, split), task.outcomes(other, read or split)]
+    both, width = np.hstack([outcomes, other]), outcomes.shape[1]
     return {
-        metric.name: _scores.difference(
-            np.hstack(both), partial(task.score, metric.name), both[0].shape[1]
-        )
+        metric.name: _scores.difference(both, partial(task.score, metric.name), width)
         for metric in task.metrics
     }
 

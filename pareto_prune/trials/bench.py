@@ -20,7 +20,7 @@ from pareto_prune.core.progress import Progress
 from pareto_prune.core.records import Candidate, DenseReference, Environment
 from pareto_prune.inputs import data as data_sets
 from pareto_prune.inputs.examples import Indices, TaskData
-from pareto_prune.inputs.sampling import folds, holdout, sample, spread
+from pareto_prune.inputs.sampling import folds, sample, spread
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.measure import Measurer, Workload, engines
 from pareto_prune.measure.block_costs import EngineCosts
@@ -34,13 +34,10 @@ from pareto_prune.trials.calibration_texts import calibration_texts
 from pareto_prune.trials.cut_vocabulary import CutTexts, StudyVocabularies, check_vocabulary
 from pareto_prune.trials.dense import DenseModel, make_dense
 from pareto_prune.trials.folders import DENSE_FOLDER, fold_folder
-from pareto_prune.trials.held_out import Unseen
+from pareto_prune.trials.held_out import Unseen, held_out
 from pareto_prune.trials.joining import check_data, load_kept, load_standing
 from pareto_prune.trials.teacher import Teacher
 from pareto_prune.trials.told import as_told, validation_told
-
-HELD_OUT = 512
-"""Training examples, a tenth of them at most, that no trial learns from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +125,7 @@ def _shortened(bench: Bench, max_length: int) -> Iterator[Fold]:
     parts = folds(data, len(bench.folds), config.seed) if bench.folds else []
     for fold, part in zip((bench.whole, *bench.folds), (data, *parts), strict=True):
         part = as_told(part, fold.data)
-        kept, held = _held_out(part, config.seed)
+        kept, held = held_out(part, config.seed)
         rung = _rung(part, config)
         unseen = Unseen(fold.dense.model, part.validation, rung)
         yield replace(fold, data=part, kept=kept, held=held, rung=rung, unseen=unseen)
@@ -219,7 +216,7 @@ def _fold(
     progress: Progress,
 ) -> Fold:
     data = validation_told(tasks.create(data.task), data, dense.model)
-    (kept, held), rung = _held_out(data, config.seed), _rung(data, config)
+    (kept, held), rung = held_out(data, config.seed), _rung(data, config)
     return Fold(
         data=data,
         dense=dense,
@@ -231,12 +228,6 @@ def _fold(
         unseen=Unseen(dense.model, data.validation, rung),
         calibration=StudyCalibration(config, dense, data, progress, costs),
     )
-
-
-def _held_out(data: TaskData, seed: int) -> tuple[Indices, Indices]:
-    """Return the training rows that trials learn from, and those that are held out."""
-    examples = min(HELD_OUT, max(1, len(data.train) // 10))
-    return holdout(tasks.create(data.task), data.train, examples, seed)
 
 
 def _rung(data: TaskData, config: StudyConfig) -> Indices:

@@ -26,12 +26,14 @@ from pareto_prune.core.hashing import file_sha256
 from pareto_prune.core.progress import Progress, Silent
 from pareto_prune.inputs.checkpoint import Checkpoint, is_numbered, names_of, quiet_transformers
 from pareto_prune.inputs.class_names import folded
+from pareto_prune.inputs.decision import keep_decision
 from pareto_prune.inputs.examples import TaskData
 from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
 from pareto_prune.trials.folders import RECORD, WEIGHTS, is_whole, record_of
+from pareto_prune.trials.held_out import held_out
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -148,6 +150,7 @@ def _make(
     else:
         _note_lost_head(known, has_head, data, progress)
         _fine_tune(model, data, config, progress)
+    _tune(model, data, config)
     record = {"fine_tuned": not knows, "made_from": _wanted(config, data)}
     _save(model, tokenizer, folder, record, check)
 
@@ -216,8 +219,9 @@ def _folded(names: tuple[str, ...]) -> list[str]:
 def _fine_tune(
     model: PreTrainedModel, data: TaskData, config: StudyConfig, progress: Progress
 ) -> None:
-    table = config.dense
-    steps = table.epochs * -(-len(data.train) // table.batch)
+    table, task = config.dense, tasks.create(data.task)
+    rows = held_out(data, config.seed)[0] if task.tunes else None
+    steps = table.epochs * -(-len(data.train if rows is None else rows) // table.batch)
     settings = FinetuneSettings(
         steps=steps,
         batch=table.batch,
@@ -230,11 +234,12 @@ def _fine_tune(
         finetune(
             model,
             data.train,
-            tasks.create(data.task),
+            task,
             None,
             settings,
             steps,
             seed=config.seed,
+            rows=rows,
             on_step=lambda _step, _loss: progress.advance(),
             frozen_embeddings=False,
         )
@@ -245,6 +250,14 @@ def _fine_tune(
         raise StudyFileError(
             Problem("dense.learning_rate", wrong, "allowed: a lower one, such as 2e-5")
         ) from error
+
+
+def _tune(model: PreTrainedModel, data: TaskData, config: StudyConfig) -> None:
+    """Tune what makes answers of the model's outputs, on texts that no trial learns from either."""
+    task = tasks.create(data.task)
+    if task.tunes:
+        held = data.train.take(held_out(data, config.seed)[1])
+        keep_decision(model.config, task.tuned(logits_of(model, held), held))
 
 
 def _save(

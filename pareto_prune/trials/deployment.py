@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pareto_prune.core.config import StudyConfig
+from pareto_prune.inputs.decision import keep_decision, of_model
 from pareto_prune.trials.evaluation import logits_by, logits_of, with_outcomes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
     from pareto_prune.core.records import Quality
@@ -70,10 +73,35 @@ class Deployment:
             measurer: has the engine.
             texts: that int8 is calibrated on, where their tokens are not the study's.
         """
+        logits = self._logits(model, split, measurer, texts)
+        return with_outcomes(logits, split, of_model(task, model.config))
+
+    def tune(
+        self,
+        model: PreTrainedModel,
+        split: Split,
+        task: Task,
+        measurer: Measurer,
+        texts: CalibrationTexts | None = None,
+    ) -> None:
+        """Tune what makes answers of a model's outputs, on texts that it has not learned from.
+
+        Arguments as in :meth:`quality`.
+        """
+        if task.tunes:
+            found = task.tuned(self._logits(model, split, measurer, texts), split)
+            keep_decision(model.config, found)
+
+    def _logits(
+        self,
+        model: PreTrainedModel,
+        split: Split,
+        measurer: Measurer,
+        texts: CalibrationTexts | None,
+    ) -> NDArray[np.float32]:
         if self.dtype == "float32":
-            return with_outcomes(logits_of(model, split), split, task)
-        logits = logits_by(measurer.session(model, self.dtype, texts=texts).logits, split)
-        return with_outcomes(logits, split, task)
+            return logits_of(model, split)
+        return logits_by(measurer.session(model, self.dtype, texts=texts).logits, split)
 
     def size(self, model: PreTrainedModel) -> dict[str, int]:
         """Return ``parameters`` of a model and the ``bytes`` of its weights as deployed.

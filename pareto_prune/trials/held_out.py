@@ -10,12 +10,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pareto_prune.inputs.examples import Indices, Split, labelled
-from pareto_prune.inputs.tasks import Task
+from pareto_prune.inputs.examples import Indices, Split, TaskData, labelled
+from pareto_prune.inputs.sampling import holdout
+from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.trials.evaluation import logits_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+MOST = 512
+"""Training examples, a tenth of them at most, that no trial learns from."""
+
+
+def held_out(data: TaskData, seed: int) -> tuple[Indices, Indices]:
+    """Return the training rows that trials learn from, and those that are held out."""
+    examples = min(MOST, max(1, len(data.train) // 10))
+    return holdout(tasks.create(data.task), data.train, examples, seed)
 
 
 @dataclass(frozen=True, eq=False)

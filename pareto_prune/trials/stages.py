@@ -94,7 +94,8 @@ def quality_of(context: TrialContext, model: PreTrainedModel, rung: bool = False
     validation, bench = context.data.validation, context.bench
     if rung:
         validation = validation.take(context.fold.rung)
+    held = context.data.train.take(context.fold.held)
     with context.timings("evaluate"):
-        return context.deployment.quality(
-            model, validation, bench.task, bench.measurer, _texts(context)
-        )
+        texts = _texts(context)
+        context.deployment.tune(model, held, bench.task, bench.measurer, texts)
+        return context.deployment.quality(model, validation, bench.task, bench.measurer, texts)

@@ -10,11 +10,13 @@ from dataclasses import is_dataclass, replace
 import numpy as np
 import pytest
 import torch
+from transformers import PreTrainedConfig
 
 from pareto_prune.core.objectives import COSTS, OBJECTIVES
 from pareto_prune.core.outcomes import Outcomes
 from pareto_prune.core.records import Quality
 from pareto_prune.export.formats.onnx import example_of
+from pareto_prune.inputs.decision import decided, decision_of, keep_decision, of_model
 from pareto_prune.inputs.examples import Rows, labelled
 from pareto_prune.inputs.pairs import differences, resampled
 from pareto_prune.inputs.sampling import holdout, spread
@@ -24,12 +26,16 @@ from tests.tasks import counts
 from tests.tasks.words import entities, sentiment, words_tokenizer
 
 TEXTS = sentiment(12).texts
+SETS = ("micro_f1", "macro_f1", "average_precision")
 NUMBERS = ("pearson", "spearman", "explained")
 ROWS = {
     "classification": sentiment(12),
     "embedding": Rows("news", TEXTS),
     "ner": entities(),
     "counts": Rows("counts", TEXTS, [1 + i % 5 + 9 * (i % 2) for i in range(12)]),
+    "multilabel": Rows(
+        "emotions", TEXTS, [["joy"] * (i % 2) + ["love"] * (i % 3 < 2) for i in range(12)]
+    ),
     "regression": Rows(
         "stars",
         TEXTS,
@@ -37,7 +43,7 @@ ROWS = {
         label_columns=("stars", "length"),
     ),
 }
-SAYS = {"counts": np.log, "regression": np.array}
+SAYS = {"counts": np.log, "multilabel": lambda labels: 8 * labels - 4, "regression": np.array}
 """What a model without a fault says, by its labels, where they are numbers."""
 ORDERS = {"embedding": tuple("0123")}
 """Names of outputs that no label tells, but a checkpoint."""
@@ -82,7 +88,7 @@ def test_one_name_means_one_metric():
     known = metrics()
     assert set(OBJECTIVES) == {*known, *COSTS}
     assert {
-        *("accuracy", "f1", "mcc", "span_f1", "count_correlation", *NUMBERS),
+        *("accuracy", "f1", "mcc", "span_f1", "count_correlation", *NUMBERS, *SETS),
         *("agreement", "neighbours_at_10"),
     } == set(known)
 
@@ -237,7 +243,8 @@ def test_better_logits_score_better(case):
 def test_differences_are_paired(case):
     task, split = case[0], case[1].take(np.arange(60) % len(case[1]))
     good, bad = perfect(task, split), wrong(task, split)
-    better, same = differences(task, good, bad, split), differences(task, good, good, split)
+    right, apart = (task.outcomes(logits, split) for logits in (good, bad))
+    better, same = differences(task, right, apart), differences(task, right, right)
     assert set(better) == set(same) == set(names_of(task))
     for metric in names_of(task):
         scores = [task.quality(logits, split).metrics[metric] for logits in (good, bad)]
@@ -256,7 +263,8 @@ def test_a_paired_interval_is_narrower_than_two_of_their_own(case):
     logits = rng.normal(size=(targets(large), len(large.label_names))).astype(np.float32)
     nearly = logits.copy()
     nearly[:5] = -nearly[:5]
-    for metric, difference in differences(task, nearly, logits, large).items():
+    both = (task.outcomes(one, large) for one in (nearly, logits))
+    for metric, difference in differences(task, *both).items():
         low, high = task.quality(logits, large).intervals[metric]
         assert difference.interval[0] <= difference.value <= difference.interval[1]
         assert difference.interval[1] - difference.interval[0] < 0.5 * (high - low)
@@ -275,6 +283,26 @@ def test_outcomes_survive_packing_and_score_as_the_logits_did(case):
         assert drawn[0] == pytest.approx(quality.metrics[metric], abs=1e-6)
         low, high = quality.intervals[metric]
         assert 1.96 * drawn[1:].std() == pytest.approx((high - low) / 2, rel=0.2, abs=1e-4)
+
+
+def test_what_is_tuned_for_a_model_is_kept_with_it_and_no_worse_where_it_was_tuned(case):
+    task, split = case
+    config, shape = PreTrainedConfig(), (targets(split), len(split.label_names))
+    logits = np.random.default_rng(0).normal(size=shape).astype(np.float32) - 1
+    assert of_model(task, config) == task
+    found = task.tuned(logits, split)
+    if not task.tunes:
+        assert found is task
+        return
+    keep_decision(config, found)
+    kept = decided(task, json.loads(json.dumps(decision_of(config))))
+    again, first = kept.quality(logits, split), task.quality(logits, split)
+    assert again == found.quality(logits, split)
+    assert again.metrics[names_of(task)[0]] > first.metrics[names_of(task)[0]]
+    said = kept.prediction(logits[0], Tokens([], [], [], [], 0), split.label_names)
+    line = task.answer("a text", [], logits[0], list(split.label_names), **decision_of(config))
+    assert said == found.prediction(logits[0], Tokens([], [], [], [], 0), split.label_names)
+    assert line != task.answer("a text", [], logits[0], list(split.label_names))
 
 
 def test_reports_are_plain_json(case):

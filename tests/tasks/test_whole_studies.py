@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 from pareto_prune import api
+from pareto_prune.core.errors import UserError
 from pareto_prune.export.deployed.predict import predict
 from pareto_prune.export.deployed.scoring import score
 from pareto_prune.export.deployed.views import scorecard_view
+from pareto_prune.export.manifest import FILE, Manifest
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.trials import bench
 from tests.small_study import ROWS, ScriptedMeasurer, make_study
 from tests.tasks.words import sentiment
@@ -34,7 +37,20 @@ class Case:
     line: Callable[[dict[str, object]], str]
 
 
+def labels_of(text):
+    return ", ".join(["kind" if "good" in text else "harsh", *["long"] * (text.count(" a") > 2)])
+
+
 CASES = {
+    "multilabel": Case(
+        task="multilabel",
+        metric="micro_f1",
+        data={"label": "labels"},
+        rows=lambda text: (text, labels_of(text)),
+        texts=("the film was good a a", "the film was bad"),
+        check=lambda one, other: "kind" in one["labels"] and "harsh" in other["labels"],
+        line=lambda said: ", ".join(f"{n} {said['scores'][n]:.3f}" for n in said["labels"]) + ":",
+    ),
     "regression": Case(
         task="regression",
         metric="pearson",
@@ -107,3 +123,22 @@ def test_exports_are_tested(done):
     assert card.model.metrics[case.metric] > 0.5
     assert np.isfinite(card.differences[case.metric].interval).all()
     assert len(scorecard_view(card).renderables) > 2
+
+
+def test_an_export_keeps_what_was_tuned_for_its_model(done):
+    case, root, _ = done
+    manifest = Manifest.read(root / "onnx")
+    if not tasks.create(case.task).tunes:
+        assert manifest.decision == {}
+        return
+    limits = manifest.decision["thresholds"]
+    assert len(limits) == len(manifest.labels)
+    assert set(limits) != {0.5}
+    file = root / "onnx" / FILE
+    kept = file.read_text()
+    file.write_text(kept.replace(str(limits[0]), "0.123"))
+    try:
+        with pytest.raises(UserError, match="says other class names, padding"):
+            list(predict(root / "onnx", case.texts))
+    finally:
+        file.write_text(kept)

@@ -12,6 +12,7 @@ from pareto_prune.export.deployed import _texts
 from pareto_prune.export.deployed._folder import call_of, columns_of, opened, tokenizer_of
 from pareto_prune.export.deployed._texts import Text
 from pareto_prune.export.deployed._tokens import batched
+from pareto_prune.inputs.decision import decided
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.inputs.tokens import Tokens
 
@@ -38,7 +39,8 @@ class Predictor:
     def __init__(self, folder: str | Path, threads: int = 0) -> None:
         self._folder = Path(folder)
         self._manifest = opened(self._folder)
-        self._task = tasks.create(self._manifest.card.task)
+        task = tasks.create(self._manifest.card.task)
+        self._task = decided(task, self._manifest.decision)
         self._tokenizer = tokenizer_of(self._folder, self._manifest)
         self._call = call_of(self._folder, self._manifest, threads)
 

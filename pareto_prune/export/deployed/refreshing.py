@@ -38,6 +38,7 @@ from pareto_prune.export.formats import Examples, check_folder, exporters
 from pareto_prune.export.loading import load, load_tokenizer
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin
+from pareto_prune.inputs.decision import keep_decision, of_model
 from pareto_prune.inputs.examples import Split, TaskData, joined
 from pareto_prune.inputs.pairs import differences
 from pareto_prune.inputs.sampling import holdout
@@ -239,6 +240,8 @@ class _Work:
         read = by_dense_numbers(train, self.manifest)
         teacher = logits_of(self.dense.model, read, precision="auto")
         model = load(self.folder).float()
+        kept, held = holdout(self.task, train, len(train) // 10, self.config.seed)
+        rows = kept if self.task.tunes else None
         self.progress.stage("fine-tune", steps)
         settings = FinetuneSettings(
             steps=steps,
@@ -255,8 +258,12 @@ class _Work:
             settings,
             steps,
             seed=self.config.seed,
+            rows=rows,
             on_step=lambda *_: self.progress.advance(),
         )
+        if self.task.tunes:
+            tuning = train.take(held)
+            keep_decision(model.config, self.task.tuned(logits_of(model, tuning), tuning))
         return model
 
     def compared(self, model: PreTrainedModel) -> tuple[Compared, ...]:
@@ -273,10 +280,12 @@ class _Work:
         self.progress.stage(f"scoring on {name}")
         read = told(self.task, read, self.dense.model)
         split = replace(split, teacher=read.teacher)
-        dense = self.task.quality(logits_of(self.dense.model, read), read)
-        logits = [logits_of(each, split) for each in models]
-        before, after = (self.task.quality(each, split) for each in logits)
-        found = differences(self.task, logits[1], logits[0], split)
+        task, *own = (of_model(self.task, each.config) for each in (self.dense.model, *models))
+        dense = task.quality(logits_of(self.dense.model, read), read)
+        said = [(one, logits_of(each, split)) for one, each in zip(own, models, strict=True)]
+        before, after = (one.quality(logits, split) for one, logits in said)
+        old, new = (one.outcomes(logits, split) for one, logits in said)
+        found = differences(self.task, new, old)
         return Compared(
             data=name,
             dense=dense,
@@ -309,8 +318,8 @@ class _Work:
     def _card(self, model: PreTrainedModel, found: Refresh) -> Card:
         """Return the card, with the metric of the new weights and what they were trained on."""
         card, metric = self.manifest.card, self.config.metric
-        split = self._validation
-        quality = self.task.quality(logits_of(model, split), split)
+        task, split = of_model(self.task, model.config), self._validation
+        quality = task.quality(logits_of(model, split), split)
         scored = {"value": quality.metrics[metric], "interval": quality.intervals.get(metric)}
         objectives = tuple(
             each.model_copy(update=scored) if each.name == metric else each

@@ -38,6 +38,7 @@ from pareto_prune.export.deployed._measuring import Texts, measured
 from pareto_prune.export.deployed._overlap import known
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.export.origin import Origin
+from pareto_prune.inputs.decision import decided, of_model
 from pareto_prune.inputs.pairs import differences
 from pareto_prune.inputs.tasks import Task, tasks
 from pareto_prune.trials.evaluation import logits_by, logits_of
@@ -171,7 +172,7 @@ class _Session:
 
     @property
     def task(self) -> Task:
-        return tasks.create(self.config.data.task)
+        return decided(tasks.create(self.config.data.task), self.manifest.decision)
 
     def scored(self, name: str, measure: bool) -> Scorecard:
         self.progress.stage("scoring the exported model")
@@ -231,14 +232,15 @@ class _Session:
         from pareto_prune.pruning.surgery import cut_copy
 
         self.progress.stage("scoring the dense model")
+        task = of_model(self.task, dense.model.config)
         dense_logits = logits_of(dense.model, read)
         read = replace(read, teacher=split.teacher)
         cut = cut_copy(dense.model, self.manifest.plan)
-        quality = self.task.quality
+        both = (self.task.outcomes(logits, split), task.outcomes(dense_logits, read))
         return {
-            "dense": quality(dense_logits, read),
-            "cut": quality(logits_of(cut, split), split),
-            "differences": differences(self.task, logits, dense_logits, split, read),
+            "dense": task.quality(dense_logits, read),
+            "cut": task.quality(logits_of(cut, split), split),
+            "differences": differences(task, *both),
         }
 
     def _measured(self, dense: DenseModel, read: Split) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pareto_prune.export.formats import Examples
 from pareto_prune.export.manifest import Check
+from pareto_prune.inputs.decision import of_model
 from pareto_prune.models import onnx_graph
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def compare(model: PreTrainedModel, file: Path, examples: Examples | None, exact
     if exact:
         _check_close(worst, float(np.abs(expected).max()))
         return Check(examples=len(split), logits=worst)
-    quality = examples.task.quality
+    quality = of_model(examples.task, model.config).quality
     return Check(
         examples=len(split),
         logits=worst,

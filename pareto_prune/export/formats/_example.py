@@ -91,7 +91,7 @@ def main() -> None:
     encodings = encoded(texts)
     for text, encoding, found in zip(texts, encodings, logits(encodings), strict=True):
         said = " ".join(words_of(text)) if BY_WORD else text
-        print(answer(said, encoding.word_ids, found, FACTS["labels"]))
+        print(answer(said, encoding.word_ids, found, FACTS["labels"], **FACTS["decision"]))
 
 
 if __name__ == "__main__":

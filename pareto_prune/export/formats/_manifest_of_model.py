@@ -45,6 +45,7 @@ def manifest_of(
         check: comparison with PyTorch.
     """
     from pareto_prune.inputs.checkpoint import names_of
+    from pareto_prune.inputs.decision import decision_of
     from pareto_prune.models.families import architecture, dense_architecture
 
     return Manifest(
@@ -59,6 +60,7 @@ def manifest_of(
         labels=names_of(model.config),
         pad=int(model.config.pad_token_id or 0),
         tokenization=_tokenization(tokenizer),
+        decision=decision_of(model.config),
         check=check,
     )
 

@@ -14,7 +14,7 @@ The other rooms ask a task; none of them tells one from another. A module here l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from pareto_prune.core.objectives import Objective
 from pareto_prune.core.records import Quality
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 class Task(Protocol):
     """What the model is asked to do. A member is a frozen dataclass.
 
+    Its fields are what is tuned for a model once that is trained, such as thresholds.
+
     A *target* is what has a label of its own: an example, or a token of a split that is
     ``by_token``. *Outputs* are the logits of one target, as many as there are label names.
 
@@ -44,6 +46,7 @@ class Task(Protocol):
         pipeline: what the hub calls it: the ``pipeline_tag`` of a model card.
         problem_type: what transformers calls the head's problem, by which its pipelines know what
             to make of the outputs; ``None`` for classes of which one is right.
+        tunes: whether :meth:`tuned` tunes anything.
         splits_words: whether texts are lists of words, each with a label, so that cutting a text
             off would lose some.
         taught: whether the dense model alone is the teacher. No labels are read, the checkpoint is
@@ -56,6 +59,7 @@ class Task(Protocol):
     model_class: ClassVar[str]
     pipeline: ClassVar[str]
     problem_type: ClassVar[str | None]
+    tunes: ClassVar[bool]
     splits_words: ClassVar[bool]
     taught: ClassVar[bool]
     keeps_channels: ClassVar[bool]
@@ -183,6 +187,14 @@ class Task(Protocol):
 
     # Scores
 
+    def tuned(self, logits: NDArray[np.float32], split: Split) -> Self:
+        """Return the task with what makes answers of a model's outputs, tuned on some examples.
+
+        Args:
+            logits: of the model, shape (targets, outputs).
+            split: examples that it has not learned from.
+        """
+
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return every metric with its 95 % interval.
 
@@ -249,7 +261,7 @@ class Task(Protocol):
         """Return the line that the example of an exported folder prints for one text.
 
         The source of this function is copied into that example, where nothing but ``np`` and the
-        built-ins is there.
+        built-ins is there. One that is tuned takes its own fields as further arguments.
 
         Args:
             text: as it was given; its words are parted by spaces.

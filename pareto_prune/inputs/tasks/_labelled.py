@@ -5,17 +5,22 @@ A member inherits it, and is asked no more than its labels, logits and scores.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
     from transformers import PreTrainedConfig
+
+    from pareto_prune.inputs.examples import Split
 
 
 class Labelled:
     """Answers of a task whose dense model has a head that is trained on labels."""
 
     problem_type: ClassVar[str | None] = None
+    tunes: ClassVar[bool] = False
     taught: ClassVar[bool] = False
     keeps_channels: ClassVar[bool] = False
     library: ClassVar[str] = "transformers"
@@ -32,6 +37,10 @@ class Labelled:
         """Return the mean divergence."""
         mean: Tensor = self.divergence(logits, dense, temperature).mean()  # type: ignore[attr-defined]
         return mean
+
+    def tuned(self, logits: NDArray[np.float32], split: Split) -> Self:  # noqa: ARG002
+        """Return the task as it is: its answers follow from the outputs alone."""
+        return self
 
     def files(self, config: PreTrainedConfig, max_length: int) -> dict[str, Any]:  # noqa: ARG002
         """Return none: transformers asks for no others."""

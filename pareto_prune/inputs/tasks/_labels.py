@@ -76,6 +76,16 @@ def name_of(rows: Rows, index: Any, row: int) -> str:
     return names[index]
 
 
+def sorted_names(names: Iterable[str]) -> list[str]:
+    """Return names in order: numbers first, as numbers."""
+    return sorted(names, key=_by_number)
+
+
+def _by_number(name: str) -> tuple[bool, int, str]:
+    number = name.removeprefix("-").isdecimal()
+    return (not number, int(name) if number else 0, name)
+
+
 def in_order(names: Iterable[str], order: Sequence[str] | None) -> tuple[str, ...]:
     """Return ``names`` as ``order`` has them, if both are the same but for how they are written.
 

@@ -131,6 +131,33 @@ def f1_of_totals(totals: Counts) -> Floats:
     return 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)
 
 
+def average_precision(levels: Counts, there: NDArray[np.bool_], counts: Counts) -> Floats:
+    """Return the average precision of all labels of all examples in one ranking (micro).
+
+    The precision at each level, weighted by the share of labels found there; those of one level
+    stand at one place (as in scikit-learn). 0 where no label is there.
+
+    Args:
+        levels: of each label, higher where it is likelier; shape (examples, labels).
+        there: whether it is there.
+        counts: how often each example occurs, shape (…, examples).
+    """
+    falling = levels.max(initial=0) - levels
+    draws = counts.reshape(-1, counts.shape[-1])
+    found = [_precision(falling, there, drawn) for drawn in draws]
+    return np.array(found).reshape(counts.shape[:-1])
+
+
+def _precision(falling: Counts, there: NDArray[np.bool_], drawn: Counts) -> float:
+    weights = np.repeat(drawn, falling.shape[1]).astype(np.float64)
+    places = falling.reshape(-1)
+    right, every = (
+        np.bincount(places, each).cumsum() for each in (weights * there.reshape(-1), weights)
+    )
+    gained = np.diff(right, prepend=0.0) / max(right[-1], 1)
+    return float((gained * right / np.maximum(every, 1)).sum())
+
+
 def cross_entropy(logits: NDArray[np.float32], labels: Counts) -> float:
     """Return the mean negative log-likelihood of ``labels``; logits (examples, classes)."""
     if not len(labels):
@@ -166,6 +193,28 @@ def class_report(gold: Counts, predicted: Counts, names: tuple[str, ...]) -> dic
         },
         "labels": list(names),
         "confusion": confusion(gold, predicted, len(names)).tolist(),
+    }
+
+
+def label_report(
+    gold: NDArray[np.bool_], predicted: NDArray[np.bool_], names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return precision, recall, F1 and support by label and average, as :func:`class_report`.
+
+    Both arguments have the shape (examples, labels). There are no confusions: a label is not given
+    in another one's place.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    def scores(average: str | None) -> Any:
+        return precision_recall_fscore_support(gold, predicted, average=average, zero_division=0)
+
+    by_label = np.transpose(scores(None))
+    averages = ("micro", "macro", "weighted")
+    total = int(gold.sum())
+    return {
+        "classes": {name: _line(line) for name, line in zip(names, by_label, strict=True)},
+        "averages": {average: _line([*scores(average)[:3], total]) for average in averages},
     }
 
 

@@ -52,7 +52,7 @@ class Classification(ClassLogits):
         found = set(_names(train))
         _check_classes(train, found)
         given = [name for name in train.names or () if name in found]
-        return _labels.in_order(given or sorted(found, key=_by_number), order)
+        return _labels.in_order(given or _labels.sorted_names(found), order)
 
     def encode(
         self,
@@ -174,11 +174,6 @@ def _name(rows: Rows, label: Any, row: int) -> str:
     return plain(str(label))
 
 
-def _by_number(name: str) -> tuple[bool, int, str]:
-    number = name.removeprefix("-").isdecimal()
-    return (not number, int(name) if number else 0, name)
-
-
 def _refused(wrong: str, allowed: str) -> StudyFileError:
     return StudyFileError(Problem("data.label", wrong, f"allowed: {allowed}"))
 
@@ -196,7 +191,7 @@ def _check_known(rows: Rows, found: Sequence[str], known: Iterable[str]) -> None
     if strange:
         row = rows.number(found.index(strange[0]))
         wrong = f"label {strange[0]!r} is not in the training split but in row {row},"
-        raise _labels.refused(rows, wrong, ", ".join(sorted(known, key=_by_number)[:20]))
+        raise _labels.refused(rows, wrong, ", ".join(_labels.sorted_names(known)[:20]))
 
 
 def _indices(rows: Rows, label_names: Sequence[str]) -> Indices:

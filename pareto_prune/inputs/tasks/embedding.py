@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class Embedding:
     model_class: ClassVar[str] = "AutoModel"
     pipeline: ClassVar[str] = "sentence-similarity"
     problem_type: ClassVar[str | None] = None
+    tunes: ClassVar[bool] = False
     splits_words: ClassVar[bool] = False
     taught: ClassVar[bool] = True
     keeps_channels: ClassVar[bool] = True
@@ -138,6 +139,10 @@ class Embedding:
 
         signs = (torch.rand(logits.shape, generator=generator) < 0.5) * 2 - 1
         return 2**0.5 * signs.to(logits) / logits.norm(dim=-1, keepdim=True)
+
+    def tuned(self, logits: NDArray[np.float32], split: Split) -> Self:  # noqa: ARG002
+        """Return the task as it is: a vector is an answer."""
+        return self
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return both metrics; intervals by bootstrap over texts."""
