@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,8 +14,9 @@ from pareto_prune.inputs.examples import (
     TaskData,
     batches_by_length,
     epoch_batches,
+    joined,
 )
-from pareto_prune.inputs.sampling import folds, holdout, sample, spread
+from pareto_prune.inputs.sampling import folds, holdout, sample, spread, together
 from pareto_prune.inputs.tasks import tasks
 
 lengths_lists = st.lists(st.integers(1, 12), min_size=2, max_size=80)
@@ -120,6 +124,34 @@ def test_what_is_held_out_has_the_classes_in_proportion(counts, seed):
     for label, count in enumerate(counts):
         share = 20 * count / len(labels)
         assert abs((labels[held] == label).sum() - share) <= 1
+
+
+@given(st.lists(st.integers(1, 9), min_size=4, max_size=12), st.integers(1, 40))
+def test_samples_have_whole_groups(sizes, count):
+    mixed = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    order = together(mixed, np.arange(len(mixed)))
+    picked, rest = sample(order, count, mixed)
+    assert sorted([*picked, *rest]) == list(range(len(mixed)))
+    assert not set(mixed[picked]) & set(mixed[rest])
+    groups = len(set(mixed[picked]))
+    assert groups == min(len(sizes), max(1, round(count * len(sizes) / len(mixed))))
+
+
+def test_folds_have_whole_groups():
+    train = replace(split_of([2] * 30), groups=np.arange(30) % 7)
+    data = TaskData.of("reranking", train, train, train)
+    parts = folds(data, 3, seed=0)
+    held = [set(part.validation.groups) for part in parts]
+    assert sorted(itertools.chain.from_iterable(held)) == list(range(7))
+    for part, groups in zip(parts, held, strict=True):
+        assert not set(part.train.groups) & groups
+        assert len(part.train) + len(part.validation) == 30
+
+
+def test_groups_of_joined_splits_stay_apart():
+    one, other = (replace(split_of([2] * 4), groups=np.array([0, 1, 1, 0])) for _ in range(2))
+    assert joined(one, other).groups.tolist() == [0, 1, 1, 0, 2, 3, 3, 2]
+    assert one.digest != split_of([2] * 4).digest
 
 
 def test_rows_with_tagged_tokens_are_spread_without_classes():

@@ -27,7 +27,7 @@ from pareto_prune.inputs import demo
 from pareto_prune.inputs.checkpoint import Checkpoint, looks_local
 from pareto_prune.inputs.examples import Indices, Rows, Split, TaskData
 from pareto_prune.inputs.notes import notes_on
-from pareto_prune.inputs.sampling import sample, spread
+from pareto_prune.inputs.sampling import sample, spread, together
 from pareto_prune.inputs.sources import (
     SUFFIXES,
     Source,
@@ -194,7 +194,8 @@ def read_rows(config: StudyConfig, sources: Mapping[str, Source]) -> dict[str, R
     problems: list[Problem] = []
     for name, source in sources.items():
         try:
-            found[name] = _limited(rows_of(source.table(), config.data), config)
+            rows = rows_of(source.table(), config.data)
+            found[name] = _limited(rows, config, tasks.create(config.data.task).grouped)
             _check_count(name, len(found[name]), source.name)
         except StudyFileError as error:
             problems += [problem for problem in error.problems if problem not in problems]
@@ -203,12 +204,18 @@ def read_rows(config: StudyConfig, sources: Mapping[str, Source]) -> dict[str, R
     return found
 
 
-def _limited(rows: Rows, config: StudyConfig) -> Rows:
+def _limited(rows: Rows, config: StudyConfig, grouped: bool) -> Rows:
+    """Return rows up to the limit, whole groups of them where they are grouped."""
     limit = config.data.limit
     if limit is None or len(rows) <= limit:
         return rows
-    chosen = np.random.default_rng(config.seed).permutation(len(rows))[:limit]
-    return rows.take(np.sort(chosen))
+    order = np.random.default_rng(config.seed).permutation(len(rows))
+    if not grouped:
+        return rows.take(np.sort(order[:limit]))
+    order = together(rows.groups(), order)
+    ends = np.flatnonzero(np.diff(rows.groups()[order], append=-1)) + 1
+    fit = ends[ends <= limit].max(initial=int(ends[0]))
+    return rows.take(np.sort(order[:fit]))
 
 
 def _check_count(name: str, count: int, source: str) -> None:
@@ -267,7 +274,7 @@ def _parts(task: Task, whole: Split, shares: Mapping[Any, Any], seed: int) -> di
     """Return the rows of each split, sorted."""
     rest, parts = spread(task, whole, seed), {}
     for name in ("validation", "test"):
-        parts[name], rest = sample(rest, round(shares[name] * len(whole)))
+        parts[name], rest = sample(rest, round(shares[name] * len(whole)), whole.groups)
     return {name: np.sort(rows) for name, rows in {"train": rest, **parts}.items()}
 
 
@@ -344,8 +351,8 @@ def _write(path: Path, data: TaskData) -> None:
             f"{name}.label_names": np.array(split.label_names),
             f"{name}.scalars": np.array([split.pad, split.by_token]),
         }
-        if split.types is not None:
-            arrays[f"{name}.types"] = split.types
+        optional = {"types": split.types, "groups": split.groups}
+        arrays |= {f"{name}.{key}": one for key, one in optional.items() if one is not None}
     cache.save_arrays(path, arrays)
 
 
@@ -365,6 +372,7 @@ def _split_of(arrays: Mapping[str, Any], name: str) -> Split:
         labels=arrays[f"{name}.labels"],
         label_names=tuple(arrays[f"{name}.label_names"].tolist()),
         types=arrays.get(f"{name}.types"),
+        groups=arrays.get(f"{name}.groups"),
         pad=int(pad),
         by_token=bool(by_token),
     )

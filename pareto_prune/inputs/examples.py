@@ -58,6 +58,11 @@ class Rows:
         """Return which row of the table a row is, counted from 1."""
         return 1 + (row if self.taken is None else self.taken[row])
 
+    def groups(self) -> Indices:
+        """Return which examples have the same first text, as a number for each."""
+        known: dict[Any, int] = {}
+        return np.array([known.setdefault(text, len(known)) for text in self.texts[0]], np.int64)
+
     def take(self, rows: Indices) -> Rows:
         """Return the rows with these indices, in this order."""
         return replace(
@@ -81,6 +86,8 @@ class Split:
         types: token type ids, int8, shape (tokens,); ``None`` if all are 0.
         pad: token id that fills short rows of a batch.
         by_token: whether every token has a label.
+        groups: which group each example belongs to, such as the passages of a query, int64, shape
+            (examples,); ``None`` where each is one of its own. Samples have whole groups.
         teacher: what the dense model says of every target, shape (targets, outputs), where a task
             is scored by that. Beside the digest: it follows from texts and model.
     """
@@ -92,6 +99,7 @@ class Split:
     types: NDArray[np.int8] | None = None
     pad: int = 0
     by_token: bool = False
+    groups: Indices | None = None
     teacher: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -108,6 +116,8 @@ class Split:
         content = hashlib.sha256(repr((self.label_names, self.pad, self.by_token)).encode())
         for array in (self.ids, self.offsets, self.labels, self.types):
             content.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        if self.groups is not None:
+            content.update(self.groups.tobytes())
         return content.hexdigest()
 
     def positions(self, rows: Indices) -> Indices:
@@ -129,6 +139,7 @@ class Split:
             offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
             labels=self.labels[self.targets(rows)],
             types=None if self.types is None else self.types[tokens],
+            groups=None if self.groups is None else self.groups[rows],
             teacher=None if self.teacher is None else self.teacher[self.targets(rows)],
         )
 
@@ -202,8 +213,15 @@ def joined(first: Split, second: Split) -> Split:
         offsets=np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
         labels=np.concatenate([first.labels, second.labels]),
         types=types,
+        groups=_joined_groups(first.groups, second.groups),
         teacher=None,
     )
+
+
+def _joined_groups(first: Indices | None, second: Indices | None) -> Indices | None:
+    if first is None or second is None:
+        return None
+    return np.concatenate([first, second + first.max(initial=-1) + 1])
 
 
 def _padded(flat: NDArray[Any], inside: NDArray[np.bool_], fill: int) -> Indices:

@@ -233,7 +233,8 @@ def _fold(
 def _rung(data: TaskData, config: StudyConfig) -> Indices:
     """Return the validation rows that a rung looks at, stratified."""
     order = spread(tasks.create(data.task), data.validation, config.seed)
-    return np.sort(sample(order, config.early_stopping.rung_examples)[0])
+    examples = config.early_stopping.rung_examples
+    return np.sort(sample(order, examples, data.validation.groups)[0])
 
 
 def _measurer(

@@ -36,6 +36,11 @@ ROWS = {
     "multilabel": Rows(
         "emotions", TEXTS, [["joy"] * (i % 2) + ["love"] * (i % 3 < 2) for i in range(12)]
     ),
+    "reranking": Rows(
+        "passages",
+        ([f"{('good', 'bad')[i // 3 % 2]} film {'a ' * (i // 6)}" for i in range(12)], *TEXTS),
+        [float(i % 3 == i // 3 % 3) for i in range(12)],
+    ),
     "regression": Rows(
         "stars",
         TEXTS,
@@ -43,7 +48,12 @@ ROWS = {
         label_columns=("stars", "length"),
     ),
 }
-SAYS = {"counts": np.log, "multilabel": lambda labels: 8 * labels - 4, "regression": np.array}
+SAYS = {
+    "counts": np.log,
+    "multilabel": lambda labels: 8 * labels - 4,
+    "reranking": lambda labels: 8 * labels - 4,
+    "regression": np.array,
+}
 """What a model without a fault says, by its labels, where they are numbers."""
 ORDERS = {"embedding": tuple("0123")}
 """Names of outputs that no label tells, but a checkpoint."""
@@ -89,7 +99,7 @@ def test_one_name_means_one_metric():
     assert set(OBJECTIVES) == {*known, *COSTS}
     assert {
         *("accuracy", "f1", "mcc", "span_f1", "count_correlation", *NUMBERS, *SETS),
-        *("agreement", "neighbours_at_10"),
+        *("agreement", "neighbours_at_10", "ndcg_at_10", "mrr"),
     } == set(known)
 
 
@@ -118,7 +128,10 @@ def test_a_split_can_be_checked_and_is_sampled_in_proportion(case):
     kept, held = holdout(task, whole, 20, 0)
     mean = task.strata(whole).mean()
     assert abs(task.strata(whole.take(held)).mean() - mean) < 0.3
-    assert len(kept) == 40
+    if task.grouped:
+        assert not set(whole.groups[kept]) & set(whole.groups[held])
+    assert len(kept) + len(held) == 60
+    assert len(kept) == (45 if task.grouped else 40)
 
 
 def test_labels_of_a_batch_are_those_of_its_examples_and_the_rest_is_unlabelled(case):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -31,7 +32,7 @@ class Case:
     task: str
     metric: str
     data: dict[str, object]
-    rows: Callable[[str], tuple[object, ...]]
+    rows: Callable[[int, str], tuple[object, ...]]
     texts: tuple[str, str]
     check: Callable[[dict[str, object], dict[str, object]], bool]
     line: Callable[[dict[str, object]], str]
@@ -41,12 +42,26 @@ def labels_of(text):
     return ", ".join(["kind" if "good" in text else "harsh", *["long"] * (text.count(" a") > 2)])
 
 
+def query(number):
+    """Return a text of its own for every four rows."""
+    return " ".join(("plot", "film")[number >> bit & 1] for bit in range(2, 8))
+
+
 CASES = {
+    "reranking": Case(
+        task="reranking",
+        metric="ndcg_at_10",
+        data={"text": ["query", "passage"]},
+        rows=lambda number, text: (query(number), text, int("good" in text)),
+        texts=("the plot\tthe film was good a a", "the plot\tthe film was bad"),
+        check=lambda one, other: one["score"] > other["score"],
+        line=lambda said: f"{said['score']:.3f}",
+    ),
     "multilabel": Case(
         task="multilabel",
         metric="micro_f1",
         data={"label": "labels"},
-        rows=lambda text: (text, labels_of(text)),
+        rows=lambda _, text: (text, labels_of(text)),
         texts=("the film was good a a", "the film was bad"),
         check=lambda one, other: "kind" in one["labels"] and "harsh" in other["labels"],
         line=lambda said: ", ".join(f"{n} {said['scores'][n]:.3f}" for n in said["labels"]) + ":",
@@ -55,7 +70,7 @@ CASES = {
         task="regression",
         metric="pearson",
         data={"label": ["stars", "length"]},
-        rows=lambda text: (text, 1 if "good" in text else -1, 0 if "good" in text else 2),
+        rows=lambda _, text: (text, 1 if "good" in text else -1, 0 if "good" in text else 2),
         texts=("the film was good a a", "the film was bad"),
         check=lambda one, other: one["values"]["stars"] > 0 > other["values"]["stars"],
         line=lambda said: " ".join(f"{k} {v:.3f}" for k, v in said["values"].items()),
@@ -74,6 +89,7 @@ def done(request, tmp_path_factory):
         outcome = api.run(study_of(case, root), url, output=root / "out")
         small = [point for point in outcome.front.members if point.starter != "dense"]
         api.export("small", small[0].number, root / "onnx", "onnx", url)
+        api.export("small", "dense", root / "dense", "huggingface", url)
         yield case, root, outcome
 
 
@@ -84,11 +100,12 @@ def study_of(case, folder):
     path = make_study(folder, data=data, dense=dense, search=search, limits={"trials": 3})
     named = f'name = "small"\nobjectives = ["{case.metric}", "latency_ms"]\n'
     path.write_text(path.read_text().replace('name = "small"\n', named))
-    label = case.data.get("label", "label")
+    named = [case.data.get("text", "text"), case.data.get("label", "label")]
+    header = [[one] if isinstance(one, str) else one for one in named]
     with (folder / "data.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["text", *([label] if isinstance(label, str) else label)])
-        writer.writerows(case.rows(text) for text in sentiment(ROWS).texts[0])
+        writer.writerow([*header[0], *header[1]])
+        writer.writerows(case.rows(*each) for each in enumerate(sentiment(ROWS).texts[0]))
     return path
 
 
@@ -115,6 +132,18 @@ def test_the_example_says_the_same(done):
     )
     said = zip(predict(root / "onnx", case.texts), case.texts, strict=True)
     assert printed.stdout.splitlines() == [f"{case.line(one)} {text}" for one, text in said]
+
+
+def test_a_reranker_is_a_cross_encoder(done):
+    case, root, _ = done
+    if case.task != "reranking":
+        config = json.loads((root / "dense" / "config.json").read_text())
+        assert config["problem_type"] == tasks.create(case.task).problem_type
+        return
+    pairs = [tuple(text.split("\t")) for text in case.texts]
+    library = pytest.importorskip("sentence_transformers")
+    found = library.CrossEncoder(str(root / "dense"), device="cpu").predict(pairs)
+    assert found == pytest.approx([said["score"] for said in predict(root / "dense", case.texts)])
 
 
 def test_exports_are_tested(done):

@@ -47,6 +47,8 @@ class Task(Protocol):
         problem_type: what transformers calls the head's problem, by which its pipelines know what
             to make of the outputs; ``None`` for classes of which one is right.
         tunes: whether :meth:`tuned` tunes anything.
+        grouped: whether examples with the same first text are scored together, as the passages of
+            a query are, so that samples and splits have all of them.
         splits_words: whether texts are lists of words, each with a label, so that cutting a text
             off would lose some.
         taught: whether the dense model alone is the teacher. No labels are read, the checkpoint is
@@ -60,6 +62,7 @@ class Task(Protocol):
     pipeline: ClassVar[str]
     problem_type: ClassVar[str | None]
     tunes: ClassVar[bool]
+    grouped: ClassVar[bool]
     splits_words: ClassVar[bool]
     taught: ClassVar[bool]
     keeps_channels: ClassVar[bool]
@@ -206,6 +209,8 @@ class Task(Protocol):
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> NDArray[Any]:
         """Return what became of each example, few small numbers that all metrics follow from.
+
+        Of each group, where the task is ``grouped``: models are paired by these, too.
 
         Args:
             logits: shape (targets, outputs).

@@ -21,6 +21,7 @@ class Labelled:
 
     problem_type: ClassVar[str | None] = None
     tunes: ClassVar[bool] = False
+    grouped: ClassVar[bool] = False
     taught: ClassVar[bool] = False
     keeps_channels: ClassVar[bool] = False
     library: ClassVar[str] = "transformers"

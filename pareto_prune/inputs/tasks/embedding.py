@@ -45,6 +45,7 @@ class Embedding:
     pipeline: ClassVar[str] = "sentence-similarity"
     problem_type: ClassVar[str | None] = None
     tunes: ClassVar[bool] = False
+    grouped: ClassVar[bool] = False
     splits_words: ClassVar[bool] = False
     taught: ClassVar[bool] = True
     keeps_channels: ClassVar[bool] = True

@@ -14,14 +14,12 @@ from pareto_prune.core.objectives import Objective, metric
 from pareto_prune.core.records import Quality
 from pareto_prune.inputs.examples import Indices, Rows, Split
 from pareto_prune.inputs.tasks import _encoding, _labels, _scores, _thresholds, tasks
+from pareto_prune.inputs.tasks._binary import BinaryLogits, mean_loss, probabilities
 from pareto_prune.inputs.tasks._label_sets import are_names, label_sets
-from pareto_prune.inputs.tasks._labelled import Labelled
 from pareto_prune.inputs.tokens import Tokens
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
-    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
 _LEVELS = 4096
@@ -32,7 +30,7 @@ _PREDICTED, _GOLD = _LEVELS, 2 * _LEVELS
 
 @tasks.register("multilabel")
 @dataclass(frozen=True)
-class Multilabel(Labelled):
+class Multilabel(BinaryLogits):
     """Several labels, or none, for each text or pair: micro and macro F1, average precision.
 
     Attributes:
@@ -99,35 +97,9 @@ class Multilabel(Labelled):
         found: Indices = np.where(ranked < 0, len(rarity), ranked)
         return found
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the binary cross-entropy, labels added up, in nats; both (…, labels)."""
-        from torch.nn.functional import binary_cross_entropy_with_logits
-
-        wanted = labels.to(logits)
-        each = binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-        return each.sum(-1).mean()
-
-    def divergence(self, logits: Tensor, dense: Tensor, temperature: float) -> Tensor:
-        """Return ``T² Σ KL(dense ‖ logits)`` of the labels at temperature T, in nats."""
-        from torch.nn.functional import logsigmoid
-
-        found, wanted = logits / temperature, dense / temperature
-        there = logsigmoid(wanted) - logsigmoid(found)
-        away = logsigmoid(-wanted) - logsigmoid(-found)
-        share = wanted.sigmoid()
-        return temperature**2 * (share * there + (1 - share) * away).sum(-1)
-
-    def seeds(self, logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return ``(p (1 − p))^½`` with random signs: labels vary each by itself."""
-        import torch
-
-        shares = (logits / temperature).sigmoid()
-        draws = torch.rand(logits.shape, generator=generator)
-        return (shares * (1 - shares)).sqrt() * ((draws < 0.5) * 2 - 1).to(logits)
-
     def tuned(self, logits: NDArray[np.float32], split: Split) -> Self:
         """Return the task with thresholds of the best F1: see :mod:`._thresholds`."""
-        found = _thresholds.best(_probabilities(logits), split.labels > 0)
+        found = _thresholds.best(probabilities(logits), split.labels > 0)
         return replace(self, thresholds=tuple(found.tolist()))
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
@@ -140,7 +112,7 @@ class Multilabel(Labelled):
                 name: _scores.interval(once, partial(self.score, name, outcomes)) for name in names
             },
             examples=len(split),
-            loss=_loss(logits, split),
+            loss=mean_loss(logits, split.labels),
         )
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> Indices:
@@ -150,7 +122,7 @@ class Multilabel(Labelled):
         """
         steps = np.round(logits.astype(np.float64) / _STEP) + _LEVELS // 2
         levels = np.clip(steps, 0, _LEVELS - 1).astype(np.int64)
-        there, given = split.labels > 0, self._given(_probabilities(logits))
+        there, given = split.labels > 0, self._given(probabilities(logits))
         found: Indices = levels + _PREDICTED * given + _GOLD * there
         return found
 
@@ -171,7 +143,7 @@ class Multilabel(Labelled):
 
     def report(self, logits: NDArray[np.float32], split: Split) -> dict[str, Any]:
         """Return the scores of every label and their averages, and the thresholds."""
-        given = self._given(_probabilities(logits))
+        given = self._given(probabilities(logits))
         limits = zip(split.label_names, self._limits(len(split.label_names)), strict=True)
         return {
             "labels": _scores.label_report(split.labels > 0, given, split.label_names),
@@ -203,7 +175,7 @@ class Multilabel(Labelled):
         labels: Sequence[str],
     ) -> dict[str, Any]:
         """Return the ``labels`` that are given, and the probabilities of all (``scores``)."""
-        shares = _probabilities(logits)
+        shares = probabilities(logits)
         given = [name for name, one in zip(labels, self._given(shares), strict=True) if one]
         scores = {name: float(share) for name, share in zip(labels, shares, strict=True)}
         return {"labels": given, "scores": scores}
@@ -229,16 +201,6 @@ class Multilabel(Labelled):
     def _given(self, shares: NDArray[np.float64]) -> NDArray[np.bool_]:
         given: NDArray[np.bool_] = shares >= np.array(self._limits(shares.shape[-1]))
         return given
-
-
-def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    return shares
-
-
-def _loss(logits: NDArray[np.float32], split: Split) -> float:
-    z = logits.astype(np.float64)
-    return float((np.logaddexp(0, z) - split.labels * z).sum(-1).mean())
 
 
 def _indicators(rows: Rows, label_names: Sequence[str]) -> NDArray[np.float64]:
