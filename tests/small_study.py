@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pareto_prune.core.records import Measurement, Reading
 from pareto_prune.measure import BlockCosts, Measurer
@@ -69,6 +69,8 @@ def model_of(trials: Path, number: int) -> Path:
 class ScriptedMeasurer(Measurer):
     """Costs in proportion to the parameters of the encoder: no clock, no engine."""
 
+    FORMATS: ClassVar[dict[str | None, float]] = {"int8": 0.5}
+
     def __init__(self, dense: Any) -> None:
         self._dense = self._size(dense)
 
@@ -94,8 +96,10 @@ class ScriptedMeasurer(Measurer):
     def reference(self, long: bool = True) -> Measurement:
         return self._measurement(1.0)
 
-    def measure(self, model: Any, cache_key: Any = None, **_: Any) -> Measurement:
-        return self._measurement(self._size(model) / self._dense)
+    def measure(
+        self, model: Any, cache_key: Any = None, dtype: str | None = None, **_: Any
+    ) -> Measurement:
+        return self._measurement(self.FORMATS.get(dtype, 1.0) * self._size(model) / self._dense)
 
     def block_costs(self, heads: Any, neurons: Any, batch: str = "throughput") -> BlockCosts:
         """A head costs as much as 139 neurons, embeddings and head nothing."""

@@ -89,6 +89,25 @@ def test_a_length_is_searched_and_texts_are_cut(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize(("share", "searched"), [(0.5, {"float32", "int8"}), (1.2, {"float32"})])
+def test_a_format_is_searched_where_the_dense_model_is_cheaper_in_it(
+    tmp_path, monkeypatch, share, searched
+):
+    monkeypatch.setattr(ScriptedMeasurer, "FORMATS", {"int8": share})
+    url = f"sqlite:///{tmp_path}/study.db"
+    search = {"deployment": {"dtype": ["float32", "int8"]}, "starters": []}
+    api.run(make_study(tmp_path, search=search, limits={"trials": 4}), url, output=tmp_path / "o")
+    study = open_storage(url).open_study("small")
+    read = study.read()
+    costs = {"latency_ms": pytest.approx(share), "energy_j": pytest.approx(share)}
+    assert read.reference.formats == {"int8": costs}
+    assert {trial.candidate.deployment["dtype"] for trial in read.trials} == searched
+    said = [event.text for event in study.events() if event.kind == "format_left_out"]
+    assert len(said) == (share > 1)
+    assert all(text.startswith("int8 is not searched: the dense model is not") for text in said)
+
+
+@pytest.mark.usefixtures("scripted")
 def test_named_references_are_taken_once_and_shown(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path}/study.db"
     search = {"references": ["float16", "int8", "short_texts", "unstructured"]}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pareto_prune.core.architecture import Architecture, LayerShape
 from pareto_prune.core.errors import UnknownNameError
 from pareto_prune.core.records import Candidate
+from pareto_prune.search.formats import left_out, mean_shares, worth_searching
 from pareto_prune.search.space import Gene, SearchSpace, first_population, strategy_reads
 from pareto_prune.search.starters import plain, starters, starting_candidates
 from tests.storage.scripted import ARCHITECTURE, READS, study_config
@@ -54,6 +55,45 @@ def test_what_no_strategy_reads_is_a_constant() -> None:
     assert space.constants["strategy"] == "l2"
     assert space.constants["importance"] == "obs"
     assert space.constants["cost_target"] == 1.0
+
+
+FASTER = {"latency_ms": 0.5, "energy_j": 1.1}
+SLOWER = {"latency_ms": 0.99, "energy_j": 1.1, "throughput": 0.98}
+
+
+@pytest.mark.parametrize(
+    ("formats", "kept"),
+    [
+        ({}, ("float32", "int8", "float16")),
+        ({"int8": FASTER, "float16": SLOWER}, ("float32", "int8")),
+        ({"int8": SLOWER, "float16": {**SLOWER, "bytes": 0.5}}, ("float32", "float16")),
+        ({"int8": SLOWER, "float16": {**SLOWER, "throughput": 2.0}}, ("float32", "float16")),
+        ({"int8": {}, "float16": SLOWER}, ("float32", "int8")),
+    ],
+)
+def test_formats_in_which_the_dense_model_is_not_cheaper_are_not_searched(formats, kept) -> None:
+    asked = ("float32", "int8", "float16")
+    config = study_config(search={"deployment": {"dtype": asked}})
+    space = SearchSpace.of(config, ARCHITECTURE, READS, formats)
+    assert space.gene("deployment_dtype").choices == kept == worth_searching(asked, formats)
+    said = left_out(asked, formats)
+    assert [text.split()[0] for text in said] == [dtype for dtype in asked if dtype not in kept]
+    assert all("latency_ms 0.99×, energy_j 1.10×" in text for text in said)
+
+
+def test_a_study_of_one_format_keeps_it() -> None:
+    assert worth_searching(("int8",), {"int8": SLOWER}) == ("int8",)
+    assert left_out(("int8",), {"int8": SLOWER}) == []
+
+
+def test_what_a_model_was_aimed_at_is_its_cost_in_the_studys_own_format() -> None:
+    config = study_config(search={**EVERYTHING, "deployment": {"dtype": ("float32", "int8")}})
+    formats = {"int8": {"latency_ms": 0.2, "energy_j": 0.6}}
+    space = SearchSpace.of(config, ARCHITECTURE, READS, formats)
+    assert mean_shares(formats) == {"int8": pytest.approx(0.4)}
+    assert space.realised((), 0.1, "int8")["cost_target"] == pytest.approx(0.25)
+    assert space.realised((), 0.1, "float32")["cost_target"] == pytest.approx(0.1)
+    assert space.realised((), 0.1)["cost_target"] == pytest.approx(0.1)
 
 
 def test_a_range_of_one_value_is_a_constant() -> None:

@@ -215,6 +215,8 @@ class DenseReference(Record):
         data: digest of the encoded data set; ``None`` in studies that did not record it.
         rate: share of a candidate's learning rate that its model gets: one for all trials of the
             study, on whichever host. 1 in studies whose rates were not tested.
+        formats: the dense model in each other number format that the study searches: the ratio of
+            every cost to that of this one. Empty in studies that did not take them.
     """
 
     architecture: Architecture
@@ -227,6 +229,7 @@ class DenseReference(Record):
     environment: Environment
     data: str | None = None
     rate: float = 1.0
+    formats: dict[str, dict[str, float]] = {}
 
 
 class Failure(Record):

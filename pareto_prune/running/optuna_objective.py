@@ -56,7 +56,8 @@ class Objective:
 
     @cached_property
     def _space(self) -> SearchSpace:
-        return SearchSpace.of(self.config, self._bench.whole.architecture)
+        reference = self.reference
+        return SearchSpace.of(self.config, reference.architecture, formats=reference.formats)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Prune, measure, fine-tune and evaluate one candidate.

@@ -103,7 +103,7 @@ def space_of(url: str, name: str) -> SearchSpace:
     finally:
         storage.close()
     assert reference is not None, "a worker has prepared"
-    return SearchSpace.of(study.config, reference.architecture)
+    return SearchSpace.of(study.config, reference.architecture, formats=reference.formats)
 
 
 def is_done(study: StoredStudy) -> bool:

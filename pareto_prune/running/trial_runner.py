@@ -29,6 +29,7 @@ from pareto_prune.running.assignment import Assignment
 from pareto_prune.running.lease_keeper import Keeper
 from pareto_prune.running.worker import default_name
 from pareto_prune.search.early_stopping import StopRule
+from pareto_prune.search.formats import left_out
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.search.starters import starting_candidates
 from pareto_prune.storage import LeaseLostError, StoredStudy
@@ -144,9 +145,13 @@ def _begun(study: StoredStudy, kept: Artifacts, progress: Progress) -> Bench:
     bench = prepare(study.config, kept.folder, progress, check=check)
     study.bind_profile(bench.measurer.profile(), DENSE_LEASE)
     kept.share_dense(check)
-    space = SearchSpace.of(study.config, bench.whole.architecture)
+    reference = measured_reference(with_rate(bench))
+    space = SearchSpace.of(study.config, reference.architecture, formats=reference.formats)
     study.enqueue(starting_candidates(study.config, space), space, DENSE_LEASE)
-    study.set_reference(measured_reference(with_rate(bench)), DENSE_LEASE)
+    study.set_reference(reference, DENSE_LEASE)
+    for said in left_out(study.config.search.deployment.get("dtype", ()), reference.formats):
+        progress.note(said)
+        study.event("format_left_out", said)
     return bench
 
 

@@ -25,6 +25,7 @@ from pareto_prune.core.config import Range, StudyConfig
 from pareto_prune.core.records import SEEN, Candidate
 from pareto_prune.pruning.selection import neuron_multiple
 from pareto_prune.pruning.strategies import strategies
+from pareto_prune.search.formats import Formats, mean_shares, worth_searching
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -117,6 +118,7 @@ class SearchSpace:
         layers: layers of the dense model; a candidate has two sublayers for each.
         even: whether all layers that stay are alike: one gene stands for all FFNs.
         units: of every sublayer of the dense model, bottom up; empty where they are not known.
+        shares: mean share of the dense model's costs in other number formats.
     """
 
     genes: tuple[Gene, ...]
@@ -125,6 +127,7 @@ class SearchSpace:
     layers: int
     even: bool = False
     units: tuple[int, ...] = ()
+    shares: Mapping[str, float] = field(default_factory=dict)
     _by_name: Mapping[str, Gene] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -136,6 +139,7 @@ class SearchSpace:
         config: StudyConfig,
         architecture: Architecture,
         reads: Mapping[str, frozenset[str]] | None = None,
+        formats: Formats | None = None,
     ) -> SearchSpace:
         """Return the space of a study.
 
@@ -143,6 +147,7 @@ class SearchSpace:
             config: the study file.
             architecture: of the dense model.
             reads: fields that each strategy reads; asked of the strategies themselves if not given.
+            formats: what the dense model costs in others, see :mod:`.formats`.
 
         Raises:
             UnknownNameError: no such strategy.
@@ -150,14 +155,15 @@ class SearchSpace:
         reads = strategy_reads(config) if reads is None else reads
         read = ALWAYS_READ.union(*(reads[name] for name in config.search.strategies))
         genes, constants = [], {}
-        for gene in _possible(config, architecture):
+        for gene in _possible(config, architecture, formats or {}):
             if gene.field in read and not gene.single:
                 genes.append(gene)
             else:
                 constants[gene.name] = gene.only if gene.single else _unread(gene)
         even, layers = config.search.shapes == "native", architecture.layers
         units = tuple(units for layer in layers for units in (layer.heads, layer.neurons))
-        return cls(tuple(genes), constants, dict(reads), len(layers), even, units)
+        shares = mean_shares(formats or {})
+        return cls(tuple(genes), constants, dict(reads), len(layers), even, units, shares)
 
     def gene(self, name: str) -> Gene | None:
         """Return the gene of this name, or ``None`` where it is a constant."""
@@ -188,16 +194,20 @@ class SearchSpace:
         """Return the value of every gene in a candidate, as it stands: starters may be outside."""
         return {gene.name: self._value(candidate, gene) for gene in self.genes}
 
-    def realised(self, kept: Sequence[int], cost: float | None) -> Params:
+    def realised(
+        self, kept: Sequence[int], cost: float | None, dtype: Value | None = None
+    ) -> Params:
         """Return what genes would have had to say for a model to come out as it did.
 
         Args:
             kept: units of every sublayer, as in :attr:`units`; empty where they are not known.
             cost: share of the dense model's cost, where it is known.
+            dtype: number format that the cost is of, where that is searched. What is aimed at is
+                the cost in the study's own.
         """
         found: Params = {}
         if cost is not None and cost > 0 and self.gene("cost_target"):
-            found["cost_target"] = cost
+            found["cost_target"] = cost / self.shares.get(str(dtype), 1.0)
         if len(kept) == len(self.units) and not self.even:
             shares = (
                 1.0 - k / full if full else 0.0 for k, full in zip(kept, self.units, strict=True)
@@ -267,6 +277,7 @@ ATTENTION = 0.5
 as a sparsity it is not read, for heads stay with their layer."""
 DEPLOYMENT = "deployment_"
 """What the names of deployment genes begin with."""
+DTYPE = f"{DEPLOYMENT}dtype"
 _EVERYTHING = frozenset(Candidate.model_fields)
 
 
@@ -299,7 +310,7 @@ SHAPED = ("layer_wise", "l2", "l1")
 """Strategies that cut every sublayer at its own sparsity: they can make a given shape."""
 
 
-def _possible(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]:
+def _possible(config: StudyConfig, architecture: Architecture, formats: Formats) -> Iterator[Gene]:
     """Yield every parameter there could be, in the order of the genes."""
     search = config.search
     yield Gene("strategy", "strategy", choices=search.strategies)
@@ -313,7 +324,8 @@ def _possible(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]
     yield Gene("learning_rate", "learning_rate", low=low, high=high, log=True, step=0.02)
     yield _vocabulary(search.vocabulary)
     for name, choices in search.deployment.items():
-        yield Gene(DEPLOYMENT + name, "deployment", choices=tuple(choices))
+        kept = worth_searching(choices, formats) if name == "dtype" else choices
+        yield Gene(DEPLOYMENT + name, "deployment", choices=tuple(kept))
 
 
 def _even(config: StudyConfig, architecture: Architecture) -> Iterator[Gene]:

@@ -24,7 +24,7 @@ def measured_reference(bench: Bench) -> DenseReference:
     progress.stage("measuring the dense model")
     progress.quiet()
     sizes = deployment.size(whole.dense.model)
-    return DenseReference(
+    found = DenseReference(
         architecture=whole.architecture,
         parameters=sizes["parameters"],
         bytes=sizes["bytes"],
@@ -36,6 +36,27 @@ def measured_reference(bench: Bench) -> DenseReference:
         data=whole.data.digest,
         rate=bench.rate,
     )
+    return found.model_copy(update={"formats": _formats(bench, found)})
+
+
+def _formats(bench: Bench, dense: DenseReference) -> dict[str, dict[str, float]]:
+    """Return what the dense model costs in the other number formats that the study searches."""
+    dtypes, own = bench.config.search.deployment.get("dtype", ()), bench.config.measure.dtype
+    if len(dtypes) < 2:
+        return {}
+    return {dtype: _shares(bench, dense, dtype) for dtype in dtypes if dtype != own}
+
+
+def _shares(bench: Bench, dense: DenseReference, dtype: str) -> dict[str, float]:
+    """Return what is left of the dense model's costs in a number format, by objective."""
+    model = bench.whole.dense.model
+    bench.progress.stage(f"the dense model in {dtype}")
+    bench.progress.quiet()
+    deployment = Deployment.of(bench.config, {"dtype": dtype})
+    ratios = bench.measurer.measure(model, **deployment.knobs()).ratios
+    shares = {name: ratio.value for name, ratio in ratios.items() if ratio.value is not None}
+    shares["bytes"] = deployment.size(model)["bytes"] / dense.bytes
+    return {name: shares[name] for name in bench.config.objectives if name in shares}
 
 
 def missing_references(study: StoredStudy) -> list[str]:

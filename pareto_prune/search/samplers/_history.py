@@ -14,7 +14,7 @@ from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.records import TrialState
 from pareto_prune.results.yardstick import Yardstick
 from pareto_prune.search.past import Past
-from pareto_prune.search.space import Params, SearchSpace
+from pareto_prune.search.space import DTYPE, Params, SearchSpace
 
 Floats = NDArray[np.float64]
 Promising = Callable[[Mapping[str, float]], bool]
@@ -167,7 +167,9 @@ class History:
         self._pasts[row] = past
         self.changes.append(row)
         self._genes[row] = self.encode(past.params or {})
-        self._realised[row] = self.encode(self.space.realised(past.kept, self._cost(past)))
+        dtype = (past.params or {}).get(DTYPE)
+        realised = self.space.realised(past.kept, self._cost(past), dtype)
+        self._realised[row] = self.encode(realised)
         self._values[row] = self._signs * [_number(past.values, name) for name in self.objectives]
         self._violations[row] = self._violation(past)
         self._take(row, past)
