@@ -194,7 +194,9 @@ class Graph:
         return self.op("DequantizeLinear", self.op("QuantizeLinear", x, *grid), *grid)
 
     def _by_row(self, integers: Array, scales: Array) -> str:
-        return self.op("DequantizeLinear", self._add(integers), self._add(scales), axis=0)
+        # ONNX Runtime does not fuse what has no zero points, and rounds back at every call
+        zeros = self._add(np.zeros(len(scales), integers.dtype))
+        return self.op("DequantizeLinear", self._add(integers), self._add(scales), zeros, axis=0)
 
     def _add(self, array: Array) -> str:
         name = f"weight_{len(self.weights)}"
