@@ -164,6 +164,10 @@ def test_references_that_a_study_cannot_have_are_left_out():
     assert half.alternative(setting(model, data, dtypes=("float32", "float16"))) is None
     on_gpu = setting(model, data, device="cuda:0", dtypes=("float32", "float16"))
     assert half.alternative(on_gpu).deployment == {"dtype": "float16"}
+    brain = named_references.create("bfloat16")
+    assert brain.alternative(setting(model, data)) is None
+    able = setting(model, data, dtypes=("float32", "bfloat16"))
+    assert brain.alternative(able).deployment == {"dtype": "bfloat16"}
     assert named_references.create("short_texts").alternative(setting(model, words)) is None
 
 

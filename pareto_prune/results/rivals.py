@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.core.quantities import written
-from pareto_prune.results.records import Front, NamedReference
+from pareto_prune.results.gains import told
+from pareto_prune.results.records import Front, NamedReference, Point
 from pareto_prune.results.yardstick import Yardstick
 
 
@@ -31,3 +32,24 @@ def described(reference: NamedReference, front: Front) -> str:
         f"{written(o.name, reference.values.get(o.name), front.estimated(o.name))}"
         for o in front.objectives
     )
+
+
+def beside_fastest(front: Front, point: Point) -> str | None:
+    """Say what a point costs against the fastest reference, such as the dense model in int8.
+
+    ``None`` where no reference is faster than the dense model is, or no speed is an objective.
+    """
+    costs = [OBJECTIVES[o.name] for o in front.objectives if o.name in point.relative]
+    speed = next((cost for cost in costs if cost.is_speed), None)
+    known = [r for r in front.references if speed is not None and speed.name in r.relative]
+    if speed is None or not known:
+        return None
+    rival = min(known, key=lambda r: speed.sign * r.relative[speed.name])
+    if speed.sign * (rival.relative[speed.name] - 1) >= 0:
+        return None
+    parts = (
+        told(cost, point.relative[cost.name] / rival.relative[cost.name])
+        for cost in costs
+        if rival.relative.get(cost.name)
+    )
+    return f"against the reference {rival.name}: {', '.join(parts)}"

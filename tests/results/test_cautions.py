@@ -14,6 +14,7 @@ from pareto_prune.results.cautions import cautions
 from pareto_prune.results.front import front_of
 from pareto_prune.results.records import Front
 from pareto_prune.results.report import view_of
+from pareto_prune.results.rivals import beside_fastest
 from pareto_prune.results.selection import explain
 from pareto_prune.results.status import Status
 from tests import synthetic
@@ -40,6 +41,20 @@ def three(*references: TrialResult) -> Any:
         trial(3, values(0.79, 0.1, 0.1)),
         references=references,
     )
+
+
+def test_a_point_is_held_against_the_fastest_reference() -> None:
+    study = three(int8(0.80, 0.8), int8(0.81, 0.4))
+    front = front_of(study)
+    said = {p.number: beside_fastest(front, p) for p in front.members}
+    assert said[3] == "against the reference int8: 4.0× faster, 0.25× the energy"
+    assert said[1] == "against the reference int8: 1.2× slower, 1.2× the energy"
+    assert front.recommended is not None
+    assert str(said[front.recommended.trial]) in drawn(tables.front_summary(front))
+    drawn_points = {p["number"]: p for p in view_of(front, study)["points"]}
+    assert drawn_points[3]["rival"] == f"A{said[3][1:]}."
+    assert beside_fastest(front_of(three(int8(0.84, 1.0))), front.members[-1]) is None
+    assert beside_fastest(front_of(three()), front.members[-1]) is None
 
 
 def test_a_reference_that_beats_the_star_is_named_wherever_it_is_recommended() -> None:

@@ -22,6 +22,7 @@ from pareto_prune.inputs.pairs import differences, resampled
 from pareto_prune.inputs.sampling import holdout, spread
 from pareto_prune.inputs.tasks import metrics, tasks
 from pareto_prune.inputs.tokens import Tokens, Word
+from pareto_prune.trials.calibration_texts import calibration_texts
 from tests.tasks import counts
 from tests.tasks.words import entities, sentiment, words_tokenizer
 
@@ -181,6 +182,18 @@ def test_divergence_is_nothing_only_where_predictions_are_the_same(case):
         assert (apart > 0).all()
         same = task.divergence(dense, dense, temperature)
         torch.testing.assert_close(same, torch.zeros_like(same))
+
+
+def test_int8_is_calibrated_on_its_texts(case):
+    task, split = case
+    texts = calibration_texts(split, task, 0)
+    assert sum(len(batch["input_ids"]) for batch in texts.batches) == len(split)
+    assert all({"attention_mask", "token_type_ids"} <= set(batch) for batch in texts.batches)
+    generator = np.random.default_rng(0)
+    shape = (20, len(split.label_names))
+    logits, others = generator.normal(size=(2, *shape)).astype(np.float32)
+    assert texts.divergence(logits, others) > 0.01
+    assert texts.divergence(logits, logits) == pytest.approx(0.0, abs=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])

@@ -38,6 +38,7 @@ from pareto_prune.results.measured_as import measured_as
 from pareto_prune.results.records import Confirmed, Front, NamedReference, Point
 from pareto_prune.results.report.environment import environment_rows
 from pareto_prune.results.report.notes import notes_of
+from pareto_prune.results.rivals import beside_fastest
 from pareto_prune.results.savings import savings
 from pareto_prune.results.selection import explain
 from pareto_prune.results.yardstick import yardstick_of
@@ -145,6 +146,7 @@ def _points(every: Front, study: Study) -> list[Json]:
     return [
         _point(point, names, candidates.get(point.number))
         | _cold(every, point)
+        | _rival(every, point)
         | _own_export(study, candidates.get(point.number))
         | _vocabulary(vocabularies.get(point.number))
         for point in every.trials
@@ -156,6 +158,12 @@ def _cold(every: Front, point: Point) -> Json:
     """Return how fast a member of the front is hot and cold, where both are known."""
     said = hot_and_cold(every, point) if point.on_front else None
     return {"cold": f"{said[0].upper()}{said[1:]}."} if said else {}
+
+
+def _rival(every: Front, point: Point) -> Json:
+    """Return what a member of the front costs against the fastest reference, if that is fast."""
+    said = beside_fastest(every, point) if point.on_front else None
+    return {"rival": f"{said[0].upper()}{said[1:]}."} if said else {}
 
 
 def _vocabulary(cut: VocabularyCut | None) -> Json:

@@ -12,6 +12,7 @@ from pareto_prune.results.cautions import cautions
 from pareto_prune.results.cold import hot_and_cold
 from pareto_prune.results.hypervolume import volume_v1_told
 from pareto_prune.results.records import AtPointsLost, Front
+from pareto_prune.results.rivals import beside_fastest
 from pareto_prune.results.tables.text import shown_lines
 
 RECOMMENDED = "★"
@@ -28,6 +29,7 @@ def front_summary(front: Front) -> Text:
         chosen = front.recommended
         lines.append(f"{RECOMMENDED} recommended: trial {chosen.trial}, {chosen.reason}")
         lines += _either_way(front, chosen.trial)
+        lines += _beside_rival(front, chosen.trial)
     if any(front.estimated(o.name) for o in front.objectives):
         lines.append(f"{ESTIMATED} an estimate, good to a factor of about 2")
     return shown_lines(lines)
@@ -37,6 +39,13 @@ def _either_way(front: Front, number: int) -> list[str]:
     """Return how fast a point is hot and cold, where both are known."""
     point = front.point(number)
     said = hot_and_cold(front, point) if point else None
+    return [f"  {said}"] if said else []
+
+
+def _beside_rival(front: Front, number: int) -> list[str]:
+    """Return what a point costs against the fastest reference, where one is faster than dense."""
+    point = front.point(number)
+    said = beside_fastest(front, point) if point else None
     return [f"  {said}"] if said else []
 
 

@@ -1,4 +1,4 @@
-"""Dynamic quantisation to 8 bits."""
+"""Quantisation to 8 bits."""
 
 from __future__ import annotations
 

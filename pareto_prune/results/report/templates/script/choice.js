@@ -28,7 +28,7 @@ function standing(point) {
 
 function sentences(point, explained) {
   const said = explained ? explained.sentences : names.map((_, i) => `${capital(V.objectives[i].label)} ${valueText(point, i)}.`);
-  return [...said, point.cold, point.vocabulary].filter(Boolean);
+  return [...said, point.cold, point.rival, point.vocabulary].filter(Boolean);
 }
 
 function takeHome(point) {
