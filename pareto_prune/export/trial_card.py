@@ -12,6 +12,7 @@ from pareto_prune.core.paths import is_of_this_machine, public_name
 from pareto_prune.core.records import DenseReference, Reading, Study, Trial, TrialResult
 from pareto_prune.export.card import Card, CardObjective
 from pareto_prune.export.finished_trial import is_dense, result_of
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.results.cold import COLD, HOT
 from pareto_prune.results.measured_as import measured_as
 
@@ -45,7 +46,8 @@ def card_of(study: Study, trial: Trial) -> Card:
 def _settings(config: StudyConfig, deployment: Mapping[str, str | int]) -> dict[str, Any]:
     """Return what predicting needs, the knobs of deployment that the trial searched included."""
     length = deployment.get("max_length", config.data.max_length)
-    return {"max_length": length, "text": list(config.data.text), "deployment": {**deployment}}
+    text = tasks.create(config.data.task).columns(config.data.text)
+    return {"max_length": length, "text": list(text), "deployment": {**deployment}}
 
 
 def _objectives(

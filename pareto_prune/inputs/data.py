@@ -104,7 +104,8 @@ def training_rows(config: StudyConfig) -> Rows:
     tokenizer, order = checkpoint.tokenizer(task), checkpoint.head_names(task)
     splits = _encoded_splits(rows, task, tokenizer, order, config.data.max_length, Silent())
     parts = _parts(task, splits[_ALL], config.data.splits, config.seed)
-    return rows[_ALL].take(parts["train"])
+    examples = len(splits[_ALL]) // len(rows[_ALL])
+    return rows[_ALL].take(np.unique(parts["train"] // examples))
 
 
 def find_sources(data: DataTable) -> dict[str, Source]:
@@ -159,7 +160,7 @@ def rows_of(table: Table, data: DataTable, labelled: bool = True) -> Rows:
     Raises:
         StudyFileError: a column is not there; all that are missing, with those that are.
     """
-    labelled = labelled and not tasks.create(data.task).taught
+    labelled = labelled and tasks.create(data.task).reads_labels
     wanted = {"data.text": data.text, "data.label": data.labels if labelled else ()}
     missing = [
         Problem(key, f"no column {name!r} in {table.source}", f"there: {listed(table.columns)}")

@@ -101,7 +101,7 @@ def draft(
     named = tasks.create(task) if task else None
     found = guessing.find_data(data, words=named is None or named.splits_words)
     table = found.source.table()
-    columns = guessing.find_columns(table, text, label, named is None or not named.taught)
+    columns = guessing.find_columns(table, text, label, named is None or named.reads_labels)
     chosen = task or guessing.find_task(table, columns)
     return Draft(
         (

@@ -21,6 +21,7 @@ from pareto_prune.inputs.examples import Rows, labelled
 from pareto_prune.inputs.pairs import differences, resampled
 from pareto_prune.inputs.sampling import holdout, spread
 from pareto_prune.inputs.tasks import metrics, tasks
+from pareto_prune.inputs.tasks._neighbours import units
 from pareto_prune.inputs.tokens import Tokens, Word
 from pareto_prune.trials.calibration_texts import calibration_texts
 from tests.tasks import counts
@@ -42,6 +43,7 @@ ROWS = {
         ([f"{('good', 'bad')[i // 3 % 2]} film {'a ' * (i // 6)}" for i in range(12)], *TEXTS),
         [float(i % 3 == i // 3 % 3) for i in range(12)],
     ),
+    "similarity": Rows("pairs", (*TEXTS, [f"{text} plot" for text in TEXTS[0]]), [*range(12)]),
     "regression": Rows(
         "stars",
         TEXTS,
@@ -56,8 +58,10 @@ SAYS = {
     "regression": np.array,
 }
 """What a model without a fault says, by its labels, where they are numbers."""
-ORDERS = {"embedding": tuple("0123")}
+ORDERS = {"embedding": tuple("0123"), "similarity": tuple("0123")}
 """Names of outputs that no label tells, but a checkpoint."""
+KEPT = {"reranking": 45, "similarity": 42}
+"""Of 60 rows, where about 20 are held out by whole groups."""
 
 
 @pytest.fixture(params=tasks.names())
@@ -70,8 +74,18 @@ def case(request):
 
 def as_told(task, split):
     """A split with what a dense model says, where that stands for labels."""
-    vectors = np.random.default_rng(7).normal(size=(len(split), len(split.label_names)))
-    return replace(split, teacher=vectors.astype(np.float32)) if task.taught else split
+    if not task.taught:
+        return split
+    shape = len(split), len(split.label_names)
+    vectors = np.random.default_rng(7).normal(size=shape).astype(np.float32)
+    told = replace(split, teacher=vectors)
+    return told if split.groups is None else replace(told, labels=scores_of(vectors))
+
+
+def scores_of(vectors):
+    """Scores of pairs that the vectors of their texts agree with."""
+    pairs = units(vectors).reshape(-1, 2, vectors.shape[1])
+    return np.repeat(pairs.prod(1).sum(-1), 2)[:, None]
 
 
 def test_a_task_is_a_frozen_dataclass_that_describes_itself(case):
@@ -129,10 +143,10 @@ def test_a_split_can_be_checked_and_is_sampled_in_proportion(case):
     kept, held = holdout(task, whole, 20, 0)
     mean = task.strata(whole).mean()
     assert abs(task.strata(whole.take(held)).mean() - mean) < 0.3
-    if task.grouped:
+    if whole.groups is not None:
         assert not set(whole.groups[kept]) & set(whole.groups[held])
     assert len(kept) + len(held) == 60
-    assert len(kept) == (45 if task.grouped else 40)
+    assert len(kept) == KEPT.get(name_of(task), 40)
 
 
 def test_labels_of_a_batch_are_those_of_its_examples_and_the_rest_is_unlabelled(case):
@@ -348,7 +362,7 @@ def names_of(task):
 
 
 def name_of(task):
-    return next(name for name in tasks.names() if isinstance(task, tasks.member(name)))
+    return next(name for name in tasks.names() if type(task) is tasks.member(name))
 
 
 def perfect(task, split):

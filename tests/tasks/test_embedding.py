@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import transformers
+from scipy.stats import spearmanr
 
 from pareto_prune import api
 from pareto_prune.core.errors import StudyFileError
@@ -21,6 +23,7 @@ from pareto_prune.export.deployed.views import scorecard_view
 from pareto_prune.export.manifest import Manifest
 from pareto_prune.inputs import data
 from pareto_prune.inputs.sentence_folder import read_pooling, written
+from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.sentence_vectors import Pooling
 from pareto_prune.running.study_file import read_study
 from pareto_prune.storage import open_storage
@@ -208,3 +211,63 @@ def test_texts_come_a_line_each_and_there_must_be_neighbours(tmp_path, monkeypat
     found = data.load(read_study(path))
     assert [len(split) for split in (found.train, found.validation, found.test)] == [40, 12, 20]
     assert found.train.label_names == tuple(map(str, range(32)))
+
+
+def pairs_study(folder):
+    """Write a study of pairs whose score is how many words both have."""
+    path = embedding_study(folder, data={"task": "similarity", "text": ["one", "other"]})
+    path.write_text(path.read_text().replace('["agreement"', '["spearman"'))
+    first, second = texts(100), texts(100, seed=1)
+    with (folder / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["one", "other", "label"])
+        shared = (
+            len(set(one.split()) & set(two.split())) for one, two in zip(first, second, strict=True)
+        )
+        writer.writerows(zip(first, second, shared, strict=True))
+    return path
+
+
+def test_scored_pairs_are_scored_and_nothing_is_learned_from_the_scores(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
+    config = read_study(pairs_study(tmp_path))
+    found = data.load(config)
+    assert [len(split) for split in (found.train, found.validation, found.test)] == [160, 20, 20]
+    assert len(data.training_rows(config)) == 80
+    task, split = tasks.create("similarity"), found.validation
+    assert (split.groups.reshape(-1, 2)[:, 0] == split.groups.reshape(-1, 2)[:, 1]).all()
+    vectors = np.random.default_rng(0).normal(size=(20, 32)).astype(np.float32)
+    told = replace(split, teacher=vectors)
+    quality = task.quality(vectors, told)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines, gold = (unit[0::2] * unit[1::2]).sum(1), split.labels[0::2, 0]
+    assert quality.metrics["spearman"] == pytest.approx(spearmanr(cosines, gold)[0])
+    assert quality.metrics["agreement"] == pytest.approx(1)
+    assert quality.examples == 10
+    broken = told.take(np.array([5, 0, 1, 8, 4]))
+    assert sorted(task.outcomes(vectors[[5, 0, 1, 8, 4]], broken)[:, 0]) == sorted(gold[[0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [(("a", "b", "much"), "score 'much' is no number"), (("a", "", 1), "texts of column 'other'")],
+)
+def test_pairs_without_a_score_or_a_text_are_refused(tmp_path, monkeypatch, row, said):
+    monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
+    path = pairs_study(tmp_path)
+    with (tmp_path / "data.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(row)
+    with pytest.raises(StudyFileError, match=said):
+        data.load(read_study(path))
+
+
+def test_one_column_is_no_pair_and_two_are_no_text(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
+    config = read_study(pairs_study(tmp_path))
+    for task, text, said in (
+        ("similarity", ("one",), "one column of texts where pairs are scored"),
+        ("embedding", ("one", "other"), "two columns of texts"),
+    ):
+        table = config.data.model_copy(update={"task": task, "text": text})
+        with pytest.raises(StudyFileError, match=said):
+            data.load(config.model_copy(update={"data": table}))

@@ -51,8 +51,9 @@ class Task(Protocol):
             a query are, so that samples and splits have all of them.
         splits_words: whether texts are lists of words, each with a label, so that cutting a text
             off would lose some.
-        taught: whether the dense model alone is the teacher. No labels are read, the checkpoint is
-            the dense model as it is, and splits that are scored hold what it says.
+        taught: whether the dense model alone is the teacher. Nothing is learned from labels, the
+            checkpoint is the dense model as it is, and splits that are scored hold what it says.
+        reads_labels: whether data has a column of labels, to learn from or to score by.
         keeps_channels: whether outputs are the hidden channels themselves, so that none may go.
         library: what loads an exported folder; a card's ``library_name``.
     """
@@ -65,6 +66,7 @@ class Task(Protocol):
     grouped: ClassVar[bool]
     splits_words: ClassVar[bool]
     taught: ClassVar[bool]
+    reads_labels: ClassVar[bool]
     keeps_channels: ClassVar[bool]
     library: ClassVar[str]
 
@@ -72,6 +74,9 @@ class Task(Protocol):
 
     def width(self, config: PreTrainedConfig) -> int | None:
         """Return how many outputs a model has whatever the labels are; ``None``: a label each."""
+
+    def columns(self, text: Sequence[str]) -> tuple[str, ...]:
+        """Return which of the study's columns of texts a prediction is made from."""
 
     def prepare(self, config: PreTrainedConfig, path: str, revision: str | None) -> None:
         """Write into a configuration what its model must know beside the names of its outputs.
@@ -119,7 +124,7 @@ class Task(Protocol):
         """Return ``rows`` tokenised, cut to ``max_length`` tokens.
 
         What has no label is IGNORED where labels are class indices, NaN where they are numbers.
-        All texts of a task that is ``taught`` have the label 0.
+        All texts of a task that is ``taught`` have a label, 0 where there is none to score by.
 
         Raises:
             StudyFileError: a text or label is missing, or a label is not among ``label_names``.

@@ -5,6 +5,7 @@ A member inherits it, and is asked no more than its labels, logits and scores.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Labelled:
     tunes: ClassVar[bool] = False
     grouped: ClassVar[bool] = False
     taught: ClassVar[bool] = False
+    reads_labels: ClassVar[bool] = True
     keeps_channels: ClassVar[bool] = False
     library: ClassVar[str] = "transformers"
     model_class: ClassVar[str]
@@ -30,6 +32,10 @@ class Labelled:
     def width(self, config: PreTrainedConfig) -> int | None:  # noqa: ARG002
         """Return ``None``: there are as many outputs as label names."""
         return None
+
+    def columns(self, text: Sequence[str]) -> tuple[str, ...]:
+        """Return all: what a head says is of all texts of a row."""
+        return tuple(text)
 
     def prepare(self, config: PreTrainedConfig, path: str, revision: str | None) -> None:
         """Write nothing: a head says all by its weights."""

@@ -48,6 +48,7 @@ class Embedding:
     grouped: ClassVar[bool] = False
     splits_words: ClassVar[bool] = False
     taught: ClassVar[bool] = True
+    reads_labels: ClassVar[bool] = False
     keeps_channels: ClassVar[bool] = True
     library: ClassVar[str] = "sentence-transformers"
 
@@ -59,6 +60,10 @@ class Embedding:
     def width(self, config: PreTrainedConfig) -> int:
         """Return the hidden channels: a vector has a number of each."""
         return int(config.hidden_size)
+
+    def columns(self, text: Sequence[str]) -> tuple[str, ...]:
+        """Return the first column: a vector is of one text, of a pair or not."""
+        return tuple(text[:1])
 
     def prepare(self, config: PreTrainedConfig, path: str, revision: str | None) -> None:
         """Write how states become a vector, as the folder says, else by their mean."""
@@ -146,15 +151,16 @@ class Embedding:
         return self
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
-        """Return both metrics; intervals by bootstrap over texts."""
-        outcomes, once = self.outcomes(logits, split), np.ones(len(split), dtype=np.int64)
+        """Return every metric; intervals by bootstrap over texts, or what their outcomes are of."""
+        outcomes = self.outcomes(logits, split)
+        once = np.ones(len(outcomes), dtype=np.int64)
         scores = {each.name: partial(self.score, each.name, outcomes) for each in self.metrics}
         dense = _teacher(split)
         apart = np.square(logits - dense).sum(-1) / np.square(dense).sum(-1)
         return Quality(
             metrics={name: float(score(once)) for name, score in scores.items()},
             intervals={name: _scores.interval(once, score) for name, score in scores.items()},
-            examples=len(split),
+            examples=len(outcomes),
             loss=float(apart.mean()),
         )
 
@@ -167,7 +173,7 @@ class Embedding:
 
     def score(self, metric: str, outcomes: NDArray[Any], counts: _scores.Counts) -> _scores.Floats:
         """Return a metric of texts, each of which occurs so many times."""
-        column = [each.name for each in self.metrics].index(metric)
+        column = [each.name for each in Embedding.metrics].index(metric)
         means = counts @ outcomes[:, column].astype(np.float64) / np.maximum(counts.sum(-1), 1)
         return np.clip(means, -1.0, 1.0)
 
