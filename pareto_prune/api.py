@@ -23,6 +23,7 @@ from pareto_prune.results.front import front_of
 from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
 from pareto_prune.results.status import Status, StudyRow
+from pareto_prune.running.output_folder import keep_models_at, models_root, writable
 from pareto_prune.running.status import status_of, study_rows
 from pareto_prune.storage import StoredStudy, open_storage, verb_of
 
@@ -126,10 +127,28 @@ def run(
     stored = opened.create(config)
     if first:
         stored.enqueue(first, SearchSpace.of(config, _architecture(config)))
-    _keep_artifacts(stored, _root(artifacts, folder, config.name))
+    keep_models_at(stored, models_root(artifacts, folder, config.name))
     stopped_by = _worked(stored, storage, watcher, chosen)
     page = _write_page(stored, folder / "report.html")
     return Outcome(front_of(stored.read()), page, stopped_by, stored.state)
+
+
+def submit(
+    study: StudyConfig | Mapping[str, Any] | str | Path,
+    storage: str = DEFAULT_STORAGE,
+    *,
+    output: str | Path = DEFAULT_OUTPUT,
+    artifacts: str | None = None,
+) -> StoredStudy:
+    """Put a study into a storage for the workers that serve all of its studies, and return it.
+
+    Arguments and errors as of :func:`run`, which runs it as well.
+    """
+    from pareto_prune.running.submission import put_in
+
+    config = with_absolute_paths(configuration(study))
+    folder = writable(Path(output).expanduser().resolve() / config.name)
+    return put_in(open_storage(storage), config, models_root(artifacts, folder, config.name))
 
 
 def work(
@@ -177,20 +196,6 @@ def _why(study: Study, plateau: int | None) -> str:
         return f"the study was {study.state.value}, which is final"
     flat = plateaued(study, plateau)
     return "the hypervolume does not rise any more" if flat else "the time limit was reached"
-
-
-def _root(artifacts: str | None, folder: Path, name: str) -> str:
-    from pareto_prune.export.kept_models.places import check_root
-
-    return str(folder) if artifacts is None else check_root(f"{artifacts.rstrip('/')}/{name}")
-
-
-def _keep_artifacts(stored: StoredStudy, root: str) -> None:
-    """Give a study that has no place for its models one at ``root``."""
-    from pareto_prune.export.kept_models.owner import claimed
-
-    if not stored.artifacts:
-        stored.keep_artifacts_at(claimed(root, stored.name, stored.identity.created))
 
 
 def front(
@@ -274,7 +279,7 @@ def confirm(
     stored = open_storage(storage).open_study(name)
     page = page_of(name, storage, output)
     if not stored.artifacts:
-        _keep_artifacts(stored, str(writable(page.parent)))
+        keep_models_at(stored, str(writable(page.parent)))
     try:
         return confirm_study(stored, trials, progress)
     finally:
@@ -373,23 +378,6 @@ def export(
 
     stored = open_storage(storage).open_study(name)
     return export_trial(stored.read(), trial, Path(to), stored.artifacts, exporter, dtype)
-
-
-def writable(folder: Path) -> Path:
-    """Make ``folder`` and return it.
-
-    Raises:
-        UserError: it cannot be made, or nothing can be written in it.
-    """
-    probe = folder / ".writable"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        wrong = f"cannot be written: {error.strerror}"
-        raise UserError(Problem(str(folder), wrong, "allowed: --output DIR elsewhere")) from None
-    return folder
 
 
 def configuration(study: StudyConfig | Mapping[str, Any] | str | Path) -> StudyConfig:

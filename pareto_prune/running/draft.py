@@ -125,6 +125,21 @@ def _labels(columns: guessing.Columns) -> Iterator[Entry]:
         yield Entry("data", "label", columns.label, columns.why_label)
 
 
+def template(task: str) -> Draft:
+    """Return what a study file of a task says at least, to be filled in."""
+    return Draft(
+        (
+            Entry("", "name", "mine"),
+            Entry("", "objectives", _objectives(task), _other_metrics(task)),
+            Entry("model", "path", "", "a folder or hub id"),
+            Entry("data", "path", "", "a file, folder or hub id"),
+            Entry("data", "task", task),
+            Entry("data", "text", "text", "the column of texts, or a list of two"),
+            Entry("data", "label", "label", "the column of labels"),
+        )
+    )
+
+
 def _splits(found: guessing.Found) -> Iterator[Entry]:
     if found.splits:
         yield Entry("data", "splits", dict(found.splits), "by their names")

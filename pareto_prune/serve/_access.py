@@ -30,6 +30,8 @@ WRITABLE = ("/login", "/logout")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ORDERS = re.compile(r"/api/v1/studies/[^/]+/(pause|resume|stop|cancel)")
 """Paths that let a study go on otherwise."""
+SUBMIT = "/api/v1/studies"
+"""Path that takes a study."""
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@\\\s]+))(?::\d*)?")
 
 
@@ -67,7 +69,7 @@ class Access:
             return HTMLResponse(login_page(), 401, bearer)
         if request.method == "POST" and path in WRITABLE:
             return self._log_in(request) if path == "/login" else _log_out(request)
-        if request.method == "POST" and ORDERS.fullmatch(path):
+        if request.method == "POST" and (ORDERS.fullmatch(path) or path == SUBMIT):
             return self._order_refused(request)
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("read-only\n", 405, {"Allow": "GET, HEAD"})

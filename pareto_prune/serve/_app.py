@@ -1,4 +1,4 @@
-"""The paths of the web service and what each one answers. Orders alone change anything."""
+"""The paths of the web service and what each one answers; only POST changes anything."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from pareto_prune.export.kept_models.of_trial import kept_at
 from pareto_prune.results.front import front_of
 from pareto_prune.results.tables import front_json
 from pareto_prune.running.status import status_of, study_row, unread_row
+from pareto_prune.running.submission import TAKES_NONE, Intake
 from pareto_prune.serve import _html
 from pareto_prune.serve._access import Access
 from pareto_prune.serve._dashboard import PATHS, Dashboard, installed
@@ -36,6 +37,7 @@ from pareto_prune.serve._health import Health
 from pareto_prune.serve._limits import Limits
 from pareto_prune.serve._metrics import CONTENT_TYPE, metrics_text
 from pareto_prune.serve._models import Models
+from pareto_prune.serve._submissions import Submissions
 from pareto_prune.storage import Storage, verb_of
 
 MOST_EVENTS = 200
@@ -48,12 +50,16 @@ class Pages:
     Args:
         storage: whose studies are shown.
         log_out: whether its pages offer to log out.
+        intake: how studies are taken.
     """
 
-    def __init__(self, storage: Storage, log_out: bool = False) -> None:
+    def __init__(
+        self, storage: Storage, log_out: bool = False, intake: Intake = TAKES_NONE
+    ) -> None:
         self.fronts = Fronts(storage)
         self.models = Models()
         self.health = Health(storage.answers)
+        self.submissions = Submissions(storage, intake)
         self._storage = storage
         self._links = _html.Links(installed(), log_out)
 
@@ -140,6 +146,8 @@ class Pages:
         }
         found = [Route(path, answer) for path, answer in listed.items()]
         found.append(Route("/api/v1/studies/{name}/{verb}", self.order, methods=["POST"]))
+        found.append(Route("/api/v1/studies", self.submissions.respond, methods=["POST"]))
+        found.append(Route("/api/v1/templates", self.submissions.templates))
         if self._links.dashboard:
             dashboard = Dashboard(self._storage).respond
             for path in PATHS:
@@ -147,14 +155,15 @@ class Pages:
         return found
 
 
-def make_app(storage: Storage, token: str | None) -> ASGIApp:
+def make_app(storage: Storage, token: str | None, intake: Intake = TAKES_NONE) -> ASGIApp:
     """Return the web service as an ASGI application.
 
     Args:
         storage: whose studies are shown.
         token: that every request must bring; ``None`` for a service on this host alone.
+        intake: how studies are taken; by default none is.
     """
-    pages = Pages(storage, log_out=token is not None)
+    pages = Pages(storage, token is not None, intake)
     handlers: dict[Any, Any] = {UserError: _not_there, ParetoPruneError: _away}
     app = Starlette(
         routes=pages.routes(), exception_handlers=handlers, lifespan=partial(_life, pages)

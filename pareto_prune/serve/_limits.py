@@ -8,8 +8,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pareto_prune.serve._access import SUBMIT
+
 MOST_HEADER_BYTES = 16 * 1024
 MOST_BODY_BYTES = 4 * 1024
+MOST_STUDY_BYTES = 64 * 1024
+"""Of a study file that is sent; of everything else less."""
 STRICT = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -60,18 +64,19 @@ async def _refused(scope: Scope, receive: Receive) -> ASGIApp | None:
     headers = Headers(scope=scope)
     announced = headers.get("content-length", "0")
     has_body = announced != "0" or "transfer-encoding" in headers
-    if not _NUMBER.fullmatch(announced) or int(announced) > MOST_BODY_BYTES:
+    most = MOST_STUDY_BYTES if scope["path"] == SUBMIT else MOST_BODY_BYTES
+    if not _NUMBER.fullmatch(announced) or int(announced) > most:
         return PlainTextResponse("the body is too large\n", 413)
     if has_body:
-        body = await _body(receive)
+        body = await _body(receive, most)
         if body is None:
             return PlainTextResponse("the body is too large\n", 413)
         scope["state"] = {**scope.get("state", {}), "body": body}
     return None
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body; ``None`` once it is larger than it may be, or its sender has gone."""
+async def _body(receive: Receive, most: int) -> bytes | None:
+    """Return the body; ``None`` once it is larger than ``most``, or its sender has gone."""
     parts, size = [], 0
     while True:
         message = await receive()
@@ -79,7 +84,7 @@ async def _body(receive: Receive) -> bytes | None:
             return None
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > MOST_BODY_BYTES:
+        if size > most:
             return None
         if not message.get("more_body", False):
             return b"".join(parts)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 
 from pareto_prune.core.errors import MissingExtraError, Problem, UserError
+from pareto_prune.running.submission import TAKES_NONE, Intake
 from pareto_prune.storage import Storage, open_storage
 
 TOKEN = "PARETO_PRUNE_TOKEN"
@@ -22,6 +23,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     on_listening: Callable[[str], None] = lambda _: None,
+    intake: Intake = TAKES_NONE,
 ) -> None:
     """Serve the studies of a storage until SIGINT or SIGTERM.
 
@@ -30,6 +32,7 @@ def serve(
         host: address to listen on.
         port: to listen on; 0 for any free one.
         on_listening: told the address once connections are taken.
+        intake: how studies are taken; by default none is.
 
     Raises:
         UserError: the storage does not open, the port is taken, or the address is reached from
@@ -42,7 +45,7 @@ def serve(
     except ImportError as error:
         raise MissingExtraError(error.name or "uvicorn", "serve") from None
     token = token_for(host, os.environ)
-    app = make_app(_opened(url), token)
+    app = make_app(_opened(url), token, intake)
     config = uvicorn.Config(
         app,
         http="h11",
