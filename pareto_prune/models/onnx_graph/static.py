@@ -4,7 +4,7 @@
 
     float32 graph ─► lowest and highest of what     ─► int8 graph ─► near enough? ─► done
         │            every projection reads                              │ no
-        └─► logits ──────────────────────────────────────────────────────┴─► what hurts most
+        └─► logits ──────────────────────────────────────────────────────┴─► what is seen to hurt
                                                                              stays in float32
 
 A weight has one scale a row, symmetric; what a projection reads has one scale, asymmetric (Jacob et
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 
 ENOUGH = 0.005
 """Divergence from the float32 predictions, in nats, that is left as it is."""
-FLOAT32 = 4
-"""At most one projection in so many stays in float32: more would leave little of the gain."""
+FLOAT32, TRIED = 4, 2
+"""At most one projection in so many stays in float32, since more would leave little of the gain,
+and one in so many is tried, since each takes a session."""
+HELPS = 0.95
+"""Share of the divergence that is left where a projection is seen to hurt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +64,10 @@ def static(model: PreTrainedModel, plain: Built, bits: int, texts: CalibrationTe
         bits: of an int8 weight that are used.
         texts: what it is calibrated on.
     """
-    ranges, logits = _observed(plain, texts.batches)
+    ranges, coarse, logits = _observed(plain, texts.batches)
     if texts.divergence is None:
         return build(model, "int8", bits, ranges)
-    return _Search(model, bits, texts, logits).bearable(ranges)
+    return _Search(model, bits, texts, logits).bearable(ranges, np.argsort(coarse)[::-1].tolist())
 
 
 @dataclass(frozen=True)
@@ -80,21 +83,21 @@ class _Search:
     texts: CalibrationTexts
     exact: Array
 
-    def bearable(self, ranges: Ranges) -> Built:
+    def bearable(self, ranges: Ranges, order: Sequence[int]) -> Built:
         """Return the graph in which as few projections as need be stay in float32.
 
-        They are tried one by one only where all of them together are too far off, and then go in
-        the order of how much each loses alone.
+        Args:
+            ranges: of all projections.
+            order: places of the projections, those that are likely to lose most first.
         """
         graph, apart = self._tried(ranges)
-        if apart <= ENOUGH:
-            return graph
-        alone = [self._tried(_only(ranges, place))[1] for place in range(len(ranges))]
-        for place in np.argsort(alone)[::-1][: len(ranges) // FLOAT32]:
-            ranges = [None if i == place else span for i, span in enumerate(ranges)]
-            graph, apart = self._tried(ranges)
-            if apart <= ENOUGH:
+        for place in order[: len(ranges) // TRIED]:
+            if apart <= ENOUGH or sum(one is None for one in ranges) >= len(ranges) // FLOAT32:
                 break
+            without = [None if i == place else span for i, span in enumerate(ranges)]
+            found, left = self._tried(without)
+            if left <= HELPS * apart:
+                ranges, graph, apart = without, found, left
         return graph
 
     def _tried(self, ranges: Ranges) -> tuple[Built, float]:
@@ -105,27 +108,36 @@ class _Search:
         return graph, self.texts.divergence(np.concatenate(found), self.exact)
 
 
-def _only(ranges: Ranges, place: int) -> Ranges:
-    return [span if i == place else None for i, span in enumerate(ranges)]
+def _observed(
+    plain: Built, batches: Sequence[Inputs]
+) -> tuple[list[Range], NDArray[np.float64], Array]:
+    """Return what a float32 graph does to texts.
 
-
-def _observed(plain: Built, batches: Sequence[Inputs]) -> tuple[list[Range], Array]:
-    """Return the ranges of what the projections of a float32 graph read, and its logits."""
-    running, count = _observing(plain), len(plain.graph.projected)
+    Returns:
+        The range of what every projection reads, how coarse a step of it is against the mean
+        magnitude, and the logits.
+    """
+    running, kinds = _observing(plain), (3, len(plain.graph.projected))
     given = [running.run(None, _fed(plain, one)) for one in batches]
-    lowest = np.min([one[1 : 1 + count] for one in given], axis=0)
-    highest = np.max([one[1 + count :] for one in given], axis=0)
+    lowest, highest, means = np.stack([np.reshape(one[1:], kinds) for one in given], axis=1)
+    low, high = lowest.min(0), highest.max(0)
+    coarse = (high - low) / np.maximum(means.mean(0), 1e-12)
     logits = [_real(one[0], inputs) for one, inputs in zip(given, batches, strict=True)]
-    return list(zip(lowest.tolist(), highest.tolist(), strict=True)), np.concatenate(logits)
+    return list(zip(low.tolist(), high.tolist(), strict=True)), coarse, np.concatenate(logits)
 
 
 def _observing(plain: Built) -> Any:
-    """Start a float32 graph that also gives all minima, then all maxima, of what is projected."""
+    """Start a float32 graph that also gives minima, maxima and mean magnitudes of what is read."""
     from onnx import TensorProto, helper
 
     model, large = plain.skeleton()
-    for kind in ("ReduceMin", "ReduceMax"):
-        for place, name in enumerate(plain.graph.projected):
+    names = plain.graph.projected
+    sizes = [f"Abs_of_{place}" for place in range(len(names))]
+    model.graph.node.extend(
+        helper.make_node("Abs", [name], [size]) for name, size in zip(names, sizes, strict=True)
+    )
+    for kind, read in (("ReduceMin", names), ("ReduceMax", names), ("ReduceMean", sizes)):
+        for place, name in enumerate(read):
             given = f"{kind}_of_{place}"
             model.graph.node.append(helper.make_node(kind, [name], [given], keepdims=0))
             told = helper.make_tensor_value_info(given, TensorProto.FLOAT, [])
