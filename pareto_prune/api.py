@@ -6,8 +6,7 @@ Nothing here prints; errors are those of :mod:`pareto_prune.core.errors`. Only :
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +23,7 @@ from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
 from pareto_prune.results.status import Status, StudyRow
 from pareto_prune.running.output_folder import keep_models_at, models_root, writable
+from pareto_prune.running.page import PAGE, place_of_page, write_page, writing
 from pareto_prune.running.status import status_of, study_rows
 from pareto_prune.storage import StoredStudy, open_storage, verb_of
 
@@ -129,7 +129,7 @@ def run(
         stored.enqueue(first, SearchSpace.of(config, _architecture(config)))
     keep_models_at(stored, models_root(artifacts, folder, config.name))
     stopped_by = _worked(stored, storage, watcher, chosen)
-    page = _write_page(stored, folder / "report.html")
+    page = write_page(stored, folder / PAGE)
     return Outcome(front_of(stored.read()), page, stopped_by, stored.state)
 
 
@@ -245,7 +245,7 @@ def compare(
     if to is not None:
         from pareto_prune.results.report.comparison import write_comparison
 
-        with _writing(Path(to)):
+        with writing(Path(to)):
             write_comparison(found, fronts, read, Path(to))
     return found
 
@@ -285,7 +285,7 @@ def confirm(
     finally:
         if stored.read().confirmations:
             writable(page.parent)
-            _write_page(stored, page)
+            write_page(stored, page)
 
 
 def page_of(name: str, storage: str = DEFAULT_STORAGE, output: str | Path | None = None) -> Path:
@@ -300,15 +300,7 @@ def page_of(name: str, storage: str = DEFAULT_STORAGE, output: str | Path | None
     Raises:
         UserError: no such study, or the storage does not open.
     """
-    from pareto_prune.export.kept_models.places import local_path
-
-    if output is None:
-        models = local_path(open_storage(storage).open_study(name).artifacts or "")
-        # A copy keeps its models with those of the study that it was copied from.
-        for folder in () if models is None else (models, models.parent):
-            if folder.name == name and (folder / "report.html").is_file():
-                return folder / "report.html"
-    return Path(output or DEFAULT_OUTPUT).expanduser().resolve() / name / "report.html"
+    return place_of_page(open_storage(storage).open_study(name), output)
 
 
 def status(name: str, storage: str = DEFAULT_STORAGE) -> Status:
@@ -345,7 +337,7 @@ def report(name: str, to: str | Path, storage: str = DEFAULT_STORAGE) -> Path:
     Raises:
         UserError: no such study, or the page cannot be written.
     """
-    return _write_page(open_storage(storage).open_study(name), Path(to))
+    return write_page(open_storage(storage).open_study(name), Path(to))
 
 
 def export(
@@ -411,20 +403,3 @@ def _architecture(config: StudyConfig) -> Architecture:
 
     model = config.model
     return Checkpoint.find(model.path, model.revision, model.attention).architecture()
-
-
-def _write_page(stored: StoredStudy, path: Path) -> Path:
-    from pareto_prune.results.report import write_report
-
-    study = stored.read()
-    with _writing(path):
-        return write_report(front_of(study, all_trials=True), study, path)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Say in one line that a file cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(Problem(str(path), f"cannot be written: {error.strerror}")) from None

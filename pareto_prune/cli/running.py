@@ -194,11 +194,11 @@ def worker(
     gpus_per_worker: Gpus = None,
     threads_per_worker: Threads = None,
 ) -> None:
-    """Work on a study that is in the storage, until it has its trials; or, with --any, on all.
+    """Work on a study that is in the storage, or on all.
 
-    With --any each trial is of the study that has had least of its part of the workers so far, by
-    the priorities of their files, of those that this device and the labels fit. Studies that come
-    later are taken up. It ends on --idle, or when it is stopped.
+    On one until it has its trials. With --any on those that this device and the labels fit: each
+    trial is of the study that has had least of its part of the workers so far, by the priorities
+    of their files. Studies that come later are taken up. It ends on --idle, or when it is stopped.
 
     Example: pareto-prune worker quickstart --storage postgresql+psycopg://localhost/studies
     """

@@ -61,10 +61,10 @@ def submit(
         typer.Option(metavar="URL", help="Folder or fsspec URL for models, instead of DIR."),
     ] = None,
 ) -> None:
-    """Put a study into a storage, or send it to a service, for workers that serve all studies.
+    """Put a study into a storage, for workers that serve all.
 
-    With --to its paths are those of the service's workers, and the token is taken from
-    PARETO_PRUNE_TOKEN.
+    With --to it is sent to a service: its paths are those of the service's workers then, and the
+    token is taken from PARETO_PRUNE_TOKEN.
 
     Example: pareto-prune submit studies/quickstart.toml
     """
