@@ -90,3 +90,40 @@ def test_cross_entropy_by_hand():
     expected = -(np.log(0.9) + np.log(0.2)) / 2
     assert _scores.cross_entropy(logits, np.array([0, 0])) == pytest.approx(expected, abs=1e-6)
     assert _scores.cross_entropy(logits[:0], np.array([], dtype=np.int64)) == 0.0
+
+
+@given(labels)
+def test_the_worst_recall_is_the_least_of_those_that_occur(rows):
+    classes, pairs = rows
+    gold, predicted = np.array(pairs).T
+    counts = _scores.confusion(gold, predicted, classes)
+    present = np.unique(gold)
+    wanted = metrics.recall_score(gold, predicted, labels=present, average=None, zero_division=0)
+    assert _scores.worst_recall(counts) == pytest.approx(wanted.min())
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 250), st.integers(0, 3)), min_size=1))
+def test_calibration_is_one_less_the_gap_between_confidence_and_accuracy(rows):
+    right, steps, counts = (np.array(column) for column in zip(*rows, strict=True))
+    confidence, found = steps / 250, 0.0
+    for k in range(15):
+        inside = (confidence >= k / 15) & ((confidence < (k + 1) / 15) | (k == 14))
+        weight = counts[inside]
+        if weight.sum():
+            gap = np.average(right[inside], weights=weight)
+            gap -= np.average(confidence[inside], weights=weight)
+            found += weight.sum() * abs(gap) / counts.sum()
+    scored = _scores.calibration(right, confidence, np.stack([counts, counts]))
+    assert scored == pytest.approx([1 - found] * 2)
+
+
+def test_its_interval_holds_it_though_draws_are_further_off():
+    right, confidence = np.arange(400) % 10 < 9, np.full(400, 0.9)
+    once = np.ones(400, np.int64)
+    value = float(_scores.calibration(right, confidence, once))
+    low, high = _scores.around(
+        value, once, lambda drawn: _scores.calibration(right, confidence, drawn)
+    )
+    assert value == pytest.approx(1)
+    assert 0.97 < low < value
+    assert high == 1

@@ -20,6 +20,8 @@ Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 DRAWS = 1000
+BINS = 15
+"""Of confidence, as most who report its error take."""
 _Z = 1.959963984540054
 
 
@@ -86,6 +88,41 @@ def difference(
         return first(outcomes[:, :width], drawn) - first(outcomes[:, width:], drawn)
 
     return Difference(value=float(apart(counts)), interval=interval(counts, apart))
+
+
+def around(value: float, counts: Counts, score: Callable[[Counts], Floats]) -> Interval:
+    """Return ``value`` ± 1.96 bootstrap standard errors of it, within 0 and 1.
+
+    For a score that drawing again moves to one side, so that its own draws lie beside it.
+    """
+    half = _Z * float(score(resampled(counts)).std())
+    return (max(0.0, value - half), min(1.0, value + half))
+
+
+def calibration(right: NDArray[np.bool_], confidence: Floats, counts: Counts) -> Floats:
+    """Return 1 less the expected calibration error, by bins of equal width (Guo et al. 2017).
+
+    Args:
+        right: whether the likeliest class of each example is right.
+        confidence: its probability.
+        counts: how often each example occurs, shape (…, examples).
+    """
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    apart = (right - confidence)[:, None] * (bins[:, None] == np.arange(BINS))
+    error: Floats = np.abs(counts @ apart).sum(-1) / np.maximum(counts.sum(-1), 1)
+    return 1 - error
+
+
+def worst_recall(counts: Counts) -> Floats:
+    """Return the least recall of the classes that occur; counts (..., gold, predicted)."""
+    return worst_recall_of(*_tallies(counts))
+
+
+def worst_recall_of(right: Floats, gold: Floats, predicted: Floats) -> Floats:  # noqa: ARG001
+    """Return the least recall of classes by how often each is right and there (..., class)."""
+    recall = np.divide(right, gold, out=np.full(np.shape(right), np.inf), where=gold > 0)
+    least: Floats = recall.min(-1)
+    return np.where(np.isfinite(least), least, 0.0)
 
 
 def macro_f1(counts: Counts) -> Floats:

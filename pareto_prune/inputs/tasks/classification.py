@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pareto_prune.core.errors import Problem, StudyFileError
 from pareto_prune.core.objectives import Objective, metric
-from pareto_prune.core.records import Quality
+from pareto_prune.core.records import Interval, Quality
 from pareto_prune.inputs.class_names import plain
 from pareto_prune.inputs.examples import IGNORED, Indices, Rows, Split
 from pareto_prune.inputs.tasks import _encoding, _labels, _scores, tasks
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 @tasks.register("classification")
 @dataclass(frozen=True)
 class Classification(ClassLogits):
-    """One class for each text or pair of texts: accuracy, macro F1, Matthews correlation."""
+    """One class for each text or pair: accuracy, macro F1, Matthews, worst recall, calibration."""
 
     metrics: ClassVar[tuple[Objective, ...]] = (
         ACCURACY,
         metric("f1", "F1 (macro)"),
         metric("mcc", "Matthews correlation"),
+        metric("worst_recall", "recall of the worst class"),
+        metric("calibration", "calibration (1 − ECE)"),
     )
     model_class: ClassVar[str] = "AutoModelForSequenceClassification"
     pipeline: ClassVar[str] = "text-classification"
@@ -81,36 +84,40 @@ class Classification(ClassLogits):
         return split.labels
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
-        """Return accuracy (Wilson interval), macro F1 and MCC (bootstrap over examples)."""
+        """Return all metrics; intervals by bootstrap over examples, accuracy's by Wilson."""
         counts = _scores.confusion(split.labels, logits.argmax(-1), logits.shape[-1])
         right, examples = int(np.trace(counts)), len(split)
+        calibration, span = _calibration(self.outcomes(logits, split))
         return Quality(
             metrics={
                 "accuracy": right / examples,
-                "f1": float(_scores.macro_f1(counts)),
-                "mcc": float(_scores.mcc(counts)),
+                **{name: float(score(counts)) for name, score in _OF_CONFUSIONS.items()},
+                "calibration": calibration,
             },
             intervals={
                 "accuracy": _scores.wilson(right, examples),
-                "f1": _scores.interval(counts, _scores.macro_f1),
-                "mcc": _scores.interval(counts, _scores.mcc),
+                **{name: _scores.interval(counts, one) for name, one in _OF_CONFUSIONS.items()},
+                "calibration": span,
             },
             examples=examples,
             loss=_scores.cross_entropy(logits, split.labels),
         )
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> Indices:
-        """Return the class of each example and the predicted one."""
-        return np.column_stack([split.labels, logits.argmax(-1)])
+        """Return the class of each example, the predicted one, and how likely that is in steps."""
+        steps = np.round(probabilities(logits).max(-1) * _STEPS).astype(np.int64)
+        return np.column_stack([split.labels, logits.argmax(-1), steps])
 
     def score(self, metric: str, outcomes: Indices, counts: _scores.Counts) -> _scores.Floats:
         """Return a metric of examples, each of which occurs so many times."""
-        gold, predicted = outcomes.astype(np.int64).T
+        if metric == "calibration":
+            return _scores.calibration(*_confidence(outcomes), counts)
+        gold, predicted = outcomes[:, :2].astype(np.int64).T
         right = counts @ (gold == predicted)
         if metric == "accuracy":
             shares: _scores.Floats = right / np.maximum(counts.sum(-1), 1)
             return shares
-        classes = np.arange(1 + outcomes.max(initial=0))
+        classes = np.arange(1 + outcomes[:, :2].max(initial=0))
         hits = [column[:, None] == classes for column in (gold, predicted)]
         tallies = [counts @ found.astype(np.float64) for found in (hits[0] & hits[1], *hits)]
         return _OF_TALLIES[metric](*tallies)
@@ -120,9 +127,12 @@ class Classification(ClassLogits):
         return _scores.class_report(split.labels, logits.argmax(-1), split.label_names)
 
     def chance(self, split: Split) -> dict[str, float]:
-        """Return the majority class's share for accuracy, 0 for the others."""
+        """Return the majority class's share for accuracy, 0 for the others.
+
+        Calibration says nothing of what was learned: a model may know that it knows nothing.
+        """
         share = float(np.bincount(split.labels).max() / len(split))
-        return {"accuracy": share, "f1": 0.0, "mcc": 0.0}
+        return {metric.name: 0.0 for metric in self.metrics} | {"accuracy": share}
 
     def beats_chance(self, quality: Quality, split: Split) -> bool:
         """Whether the accuracy's interval is above the majority class's share."""
@@ -152,7 +162,31 @@ class Classification(ClassLogits):
         return f"{labels[int(logits.argmax())]} {shares.max() / shares.sum():.3f} {text}"
 
 
-_OF_TALLIES = {"f1": _scores.macro_f1_of, "mcc": _scores.mcc_of}
+_OF_CONFUSIONS = {
+    "f1": _scores.macro_f1,
+    "mcc": _scores.mcc,
+    "worst_recall": _scores.worst_recall,
+}
+_OF_TALLIES = {
+    "f1": _scores.macro_f1_of,
+    "mcc": _scores.mcc_of,
+    "worst_recall": _scores.worst_recall_of,
+}
+_STEPS = 250
+"""Of a probability, so that one byte holds it."""
+
+
+def _confidence(outcomes: Indices) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return whether the likeliest class of each example is right, and its probability."""
+    return outcomes[:, 0] == outcomes[:, 1], outcomes[:, 2].astype(np.float64) / _STEPS
+
+
+def _calibration(outcomes: Indices) -> tuple[float, Interval]:
+    """Return the calibration of examples and its interval."""
+    distinct, counts = np.unique(outcomes, axis=0, return_counts=True)
+    score = partial(_scores.calibration, *_confidence(distinct))
+    value = float(score(counts))
+    return value, _scores.around(value, counts, score)
 
 
 def _names(rows: Rows) -> list[str]:
