@@ -76,6 +76,9 @@ def test_list_says_what_each_member_is(call, family):
         (("studies", "delete", "gone"), "unknown study 'gone'"),
         (("front", "s", "--json", "--csv"), "one of them"),
         (("validate", "gone.toml"), "gone.toml: no such file"),
+        (("submit", "gone.toml"), "gone.toml: no such file"),
+        (("pause", "gone"), "unknown study 'gone'"),
+        (("cancel", "gone"), "unknown study 'gone'"),
         (("front", "s", "--storage", "sqlite:////no/such/folder/s.db"), "no folder"),
         (("front", "s", "--storage", "mysql://u:secret@h/d"), "not supported"),
         (("front", "s", "--storage", "nonsense"), "not a database URL"),
@@ -160,6 +163,16 @@ def test_a_storage_that_does_not_open_leaves_no_folder(call, tmp_path, storage):
     assert code == 2
     assert err.splitlines()[-1].startswith("storage: ")
     assert not output.exists()
+
+
+def test_problems_of_a_file_come_as_json(call, tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text('name = "s"\n[model]\npath = "m"\n[data]\npath = "d"\n[limits]\ntrials = 0\n')
+    code, out, err = call("validate", str(file), "--json")
+    assert (code, err) == (2, "")
+    [problem] = json.loads(out)["problems"]
+    assert problem["where"] == f"{file}: limits.trials"
+    assert set(problem) == {"where", "wrong", "allowed"}
 
 
 def test_an_unexpected_error_is_one_line_unless_debugged(call, monkeypatch):

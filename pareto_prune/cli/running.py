@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,11 +11,13 @@ import typer
 
 from pareto_prune.cli._app import (
     INTERRUPTED,
+    AsJson,
     Name,
     Output,
     StorageUrl,
     StudyPath,
     app,
+    print_json,
     show,
 )
 from pareto_prune.core.defaults import BUDGET, DEFAULT_OUTPUT, DEFAULT_STORAGE
@@ -83,7 +86,7 @@ def init(
 
 
 @app.command()
-def validate(study: StudyPath) -> None:
+def validate(study: StudyPath, as_json: AsJson = False) -> None:
     """Check a study file and what it names, all problems at once.
 
     Files and folders of this host are read, with their columns and labels; what is on the hub is
@@ -91,15 +94,29 @@ def validate(study: StudyPath) -> None:
 
     Example: pareto-prune validate studies/quickstart.toml
     """
+    try:
+        name, notes = _checked(study)
+    except UserError as error:
+        if not as_json:
+            raise
+        print_json(json.dumps({"problems": error.listed()}, indent=1))
+        raise typer.Exit(error.exit_code) from None
+    if as_json:
+        print_json(json.dumps({"study": name, "problems": [], "notes": notes}, indent=1))
+        return
+    print(f"{study}: study {name!r} is valid")
+    for note in notes:
+        print(note, file=sys.stderr)
+
+
+def _checked(study: Path) -> tuple[str, list[str]]:
+    """Return the name of a study and what to know of its inputs; its file is read first."""
     from pareto_prune.running.study_file import read_study
 
     config = read_study(study)
     from pareto_prune.running.study_inputs import check_inputs
 
-    notes = check_inputs(config)
-    print(f"{study}: study {config.name!r} is valid")
-    for note in notes:
-        print(note, file=sys.stderr)
+    return config.name, check_inputs(config)
 
 
 @app.command()

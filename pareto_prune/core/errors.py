@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -61,6 +61,10 @@ class UserError(ParetoPruneError):
             p if isinstance(p, Problem) else Problem("", p) for p in problems
         )
         super().__init__("\n".join(str(p) for p in self.problems))
+
+    def listed(self) -> list[dict[str, str]]:
+        """Return the problems in plain values: ``where``, ``wrong``, ``allowed``."""
+        return [asdict(problem) for problem in self.problems]
 
 
 class StudyFileError(UserError):

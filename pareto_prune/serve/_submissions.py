@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from pareto_prune.core.config import StudyConfig
-from pareto_prune.core.errors import MismatchError, Problem, StudyFileError
+from pareto_prune.core.errors import MismatchError, StudyFileError
 from pareto_prune.core.paths import with_absolute_paths
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.running.draft import template
@@ -49,9 +48,9 @@ class Submissions:
             config = read_submission(body, KINDS[kind], self._intake.sources)
             return self._put_in(with_absolute_paths(config), key)
         except StudyFileError as error:
-            return _problems(error.problems, 422)
+            return JSONResponse({"problems": error.listed()}, 422)
         except MismatchError as error:
-            return _problems(error.problems, 409)
+            return JSONResponse({"problems": error.listed()}, 409)
 
     def _put_in(self, config: StudyConfig, key: str) -> Response:
         name = put_in(self._storage, config, self._intake.root(config.name), key).name
@@ -61,7 +60,3 @@ class Submissions:
     def templates(self, _: Request) -> Response:
         """Return a study file to fill in for each task, as TOML."""
         return JSONResponse({task: template(task).text() for task in tasks.names()})
-
-
-def _problems(problems: tuple[Problem, ...], code: int) -> Response:
-    return JSONResponse({"problems": [dataclasses.asdict(one) for one in problems]}, code)
