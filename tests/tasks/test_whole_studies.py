@@ -16,6 +16,7 @@ import pytest
 from pareto_prune import api
 from pareto_prune.core.errors import UserError
 from pareto_prune.export.deployed.predict import predict
+from pareto_prune.export.deployed.refreshing import refresh
 from pareto_prune.export.deployed.scoring import score
 from pareto_prune.export.deployed.views import scorecard_view
 from pareto_prune.export.manifest import FILE, Manifest
@@ -152,6 +153,17 @@ def test_exports_are_tested(done):
     assert card.model.metrics[case.metric] > 0.5
     assert np.isfinite(card.differences[case.metric].interval).all()
     assert len(scorecard_view(card).renderables) > 2
+
+
+def test_exports_are_refreshed(done):
+    case, root, _ = done
+    to = root / "refreshed"
+    found = refresh(root / "dense", root / "data.csv", to, tolerance=0.5)
+    assert found.metric == case.metric
+    assert found.compared[0].after.metrics[case.metric] > 0.5
+    before, after = (Manifest.read(folder).decision for folder in (root / "dense", to))
+    assert bool(after) is tasks.create(case.task).tunes
+    assert (before == after) is not bool(after)
 
 
 def test_an_export_keeps_what_was_tuned_for_its_model(done):
