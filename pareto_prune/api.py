@@ -16,10 +16,9 @@ from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.defaults import DEFAULT_OUTPUT, DEFAULT_STORAGE
 from pareto_prune.core.errors import Problem, UserError
 from pareto_prune.core.paths import with_absolute_paths
-from pareto_prune.core.records import Candidate, Confirmation, Study
+from pareto_prune.core.records import Candidate, Confirmation
 from pareto_prune.core.study_state import StudyState
 from pareto_prune.results.front import front_of
-from pareto_prune.results.history import plateaued
 from pareto_prune.results.records import Front
 from pareto_prune.results.status import Status, StudyRow
 from pareto_prune.running.output_folder import keep_models_at, models_root, writable
@@ -177,7 +176,7 @@ def _worked(
     stored: StoredStudy, url: str, watcher: Watcher | None, launcher: Launcher
 ) -> str | None:
     """Work on a study; return what stopped it before it had its trials, if something did."""
-    from pareto_prune.running.run_study import run_study
+    from pareto_prune.running.run_study import run_study, why_left
 
     try:
         run_study(stored, url, watcher, launcher)
@@ -187,15 +186,7 @@ def _worked(
     done = sum(trial.state.finished for trial in study.trials)
     if done >= study.trials_asked:
         return None
-    return f"{done} of {study.trials_asked} trials: {_why(study, stored.config.limits.plateau)}"
-
-
-def _why(study: Study, plateau: int | None) -> str:
-    """Return why a study was left before it had its trials."""
-    if study.state.final:
-        return f"the study was {study.state.value}, which is final"
-    flat = plateaued(study, plateau)
-    return "the hypervolume does not rise any more" if flat else "the time limit was reached"
+    return f"{done} of {study.trials_asked} trials: {why_left(study, stored.config.limits.plateau)}"
 
 
 def front(

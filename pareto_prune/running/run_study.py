@@ -119,6 +119,14 @@ def is_flat(study: StoredStudy) -> bool:
     return plateau is not None and plateaued(study.read(), plateau)
 
 
+def why_left(study: Study, plateau: int | None) -> str:
+    """Return why a study was left before it had its trials."""
+    if study.state.final:
+        return f"the study was {study.state.value}, which is final"
+    flat = plateaued(study, plateau)
+    return "the hypervolume does not rise any more" if flat else "the time limit was reached"
+
+
 @dataclass(frozen=True)
 class Watch:
     """Shows what the workers of one run do, and drops the models that left the front.
