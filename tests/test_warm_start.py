@@ -140,7 +140,6 @@ def test_a_run_ends_at_a_plateau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(bench, "_measurer", lambda _c, dense, *_: ScriptedMeasurer(dense.model))
     monkeypatch.setenv("PARETO_PRUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(running, "plateaued", _three_trials)
-    monkeypatch.setattr(api, "plateaued", _three_trials)
     url = f"sqlite:///{tmp_path}/study.db"
     study = make_study(tmp_path, limits={"trials": 9, "plateau": 3})
     outcome = api.run(study, url, output=tmp_path / "out")
