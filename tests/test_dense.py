@@ -314,3 +314,30 @@ class TestBadInput:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         problem = self.problem("nobody/nothing-here", tmp_path)
         assert "cannot be loaded from the hub" in problem.wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "guess"),
+    [
+        ("regression", [[1.0], [3.0], [5.0]], [3.0]),
+        ("multilabel", [[1, 0], [1, 0], [0, 0]], [np.log(2.5 / 1.5), np.log(0.5 / 3.5)]),
+        ("classification", [0, 1, 1], None),
+        ("ner", [0, 1, 1], None),
+        ("embedding", [0, 0, 0], None),
+    ],
+)
+def test_a_new_head_says_what_is_best_without_the_texts(name, labels, guess):
+    found = tasks.create(name).first_guess(np.array(labels))
+    assert found is None if guess is None else found == pytest.approx(guess)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "gpt2", "modernbert"])
+def test_the_guess_is_the_bias_of_the_last_projection(kind):
+    model = tiny_model(kind)
+    final = dense.final_of(model, dense.family_of(model).paths.to_json())
+    guess = np.arange(final.out_features) + 2.0
+    before = None if final.bias is None else final.bias.detach().clone()
+    dense._guess_first(model, None)
+    assert before is None or torch.equal(final.bias, before)
+    dense._guess_first(model, guess)
+    assert before is None or final.bias.tolist() == guess.tolist()

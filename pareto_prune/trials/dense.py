@@ -30,12 +30,15 @@ from pareto_prune.inputs.decision import keep_decision
 from pareto_prune.inputs.examples import TaskData
 from pareto_prune.inputs.sampling import holdout
 from pareto_prune.inputs.tasks import tasks
+from pareto_prune.models.families import family_of
+from pareto_prune.pruning.modeling_pruned import final_of
 from pareto_prune.trials.evaluation import logits_of
 from pareto_prune.trials.finetune import FinetuneSettings, finetune
 from pareto_prune.trials.folders import RECORD, WEIGHTS, is_whole, record_of
 from pareto_prune.trials.held_out import held_out
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _PROBE = 256
@@ -142,6 +145,8 @@ def _make(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model, has_head = checkpoint.model(task, data.label_names)
+    if not has_head:
+        _guess_first(model, task.first_guess(data.train.labels))
     model.config.pad_token_id = tokenizer.pad_token_id
     model.to(device)
     knows = is_made(model, has_head, known, data)
@@ -153,6 +158,17 @@ def _make(
     _tune(model, data, config)
     record = {"fine_tuned": not knows, "made_from": _wanted(config, data)}
     _save(model, tokenizer, folder, record, check)
+
+
+def _guess_first(model: PreTrainedModel, guess: NDArray[np.float64] | None) -> None:
+    """Let a new head say what is best without the texts, by the bias of its last projection.
+
+    Steps of Adam are as long as the learning rate: a number far from 0 is hundreds of them away.
+    """
+    final = final_of(model, family_of(model).paths.to_json())
+    if guess is not None and final is not None and final.bias is not None:
+        with torch.no_grad():
+            final.bias.copy_(torch.from_numpy(guess))
 
 
 def is_made(model: PreTrainedModel, has_head: bool, known: tuple[str, ...], data: TaskData) -> bool:

@@ -193,6 +193,16 @@ class Task(Protocol):
             The shape of ``logits``.
         """
 
+    def first_guess(self, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return what a head that knows nothing is to say: the best answer without the texts.
+
+        Args:
+            labels: of the training split, as :meth:`encode` gives them.
+
+        Returns:
+            Shape (outputs,); ``None`` for zeros.
+        """
+
     # Scores
 
     def tuned(self, logits: NDArray[np.float32], split: Split) -> Self:

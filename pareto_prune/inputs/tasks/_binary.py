@@ -6,7 +6,7 @@ in :mod:`pareto_prune.inputs.tasks._classes`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,11 @@ class BinaryLogits(Labelled):
         wanted = labels.to(logits)
         each = binary_cross_entropy_with_logits(logits, wanted, reduction="none")
         return each.sum(-1).mean()
+
+    def first_guess(self, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the log-odds of each yes; counted once more, so that none is certain."""
+        shares = (labels.sum(0) + 0.5) / (len(labels) + 1)
+        return np.asarray(np.log(shares / (1 - shares)), dtype=np.float64)
 
     def divergence(self, logits: Tensor, dense: Tensor, temperature: float) -> Tensor:
         """Return ``T² Σ KL(dense ‖ logits)`` of the outputs at temperature T, in nats."""

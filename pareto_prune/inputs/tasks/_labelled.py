@@ -45,6 +45,10 @@ class Labelled:
         mean: Tensor = self.divergence(logits, dense, temperature).mean()  # type: ignore[attr-defined]
         return mean
 
+    def first_guess(self, labels: NDArray[Any]) -> NDArray[np.float64] | None:  # noqa: ARG002
+        """Return ``None``: few steps find how frequent classes are."""
+        return None
+
     def tuned(self, logits: NDArray[np.float32], split: Split) -> Self:  # noqa: ARG002
         """Return the task as it is: its answers follow from the outputs alone."""
         return self

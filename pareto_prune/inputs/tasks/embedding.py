@@ -146,6 +146,10 @@ class Embedding:
         signs = (torch.rand(logits.shape, generator=generator) < 0.5) * 2 - 1
         return 2**0.5 * signs.to(logits) / logits.norm(dim=-1, keepdim=True)
 
+    def first_guess(self, labels: NDArray[Any]) -> NDArray[np.float64] | None:  # noqa: ARG002
+        """Return ``None``: there is no head."""
+        return None
+
     def tuned(self, logits: NDArray[np.float32], split: Split) -> Self:  # noqa: ARG002
         """Return the task as it is: a vector is an answer."""
         return self
