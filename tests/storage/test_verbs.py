@@ -495,4 +495,5 @@ def test_the_stored_study_file_is_plain_json(study: StoredStudy) -> None:
         "time": None,
         "trial_time": None,
         "plateau": None,
+        "priority": 1.0,
     }
