@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -37,10 +36,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
             folder, measure={"engine": "eager"}, finetune={"steps": 12, "by_size": True}
         )
         return prepare(read_study(study), folder / "out", Silent())
-
-
-def scripted(_: Any, dense: Any, *__: Any) -> ScriptedMeasurer:
-    return ScriptedMeasurer(dense.model)
 
 
 def context(bench: Bench, rate: float = 1e-4, longer: int = 1) -> TrialContext:
@@ -135,7 +130,11 @@ def test_divergence_is_none_from_the_dense_model_itself(bench: Bench) -> None:
 def test_rungs_look_at_the_same_few_examples_and_the_end_at_all(bench: Bench) -> None:
     table = bench.config.early_stopping.model_copy(update={"rung_examples": 10})
     config = bench.config.model_copy(update={"early_stopping": table})
-    few = replace(bench, whole=replace(bench.whole, rung=bench_of._rung(bench.whole.data, config)))
+    few = replace(
+        bench,
+        whole=replace(bench.whole, rung=bench_of._rung(bench.whole.data, config)),
+        measurer=ScriptedMeasurer(bench.whole.dense.model),
+    )
     reference = measured_reference(few)
     candidate = Candidate(strategy="l1", importance="l1", sublayers=(0.5,) * 6)
     seen: list[Rung] = []
