@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from pareto_prune import api
 from pareto_prune.core.defaults import DEFAULT_STORAGE
 from pareto_prune.core.objectives import OBJECTIVES
+from pareto_prune.core.quantities import times
 from pareto_prune.results.records import Front, Point
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -154,7 +155,7 @@ def _marks(front: Front, cost: str, look: Look) -> Iterator[Mark]:
     for point in front.members:
         if point.number == chosen:
             factor = (dense[cost] / point.values[cost]) ** OBJECTIVES[cost].sign
-            said = f"{factor:.1f}× {'faster' if OBJECTIVES[cost].is_speed else 'less'}"
+            said = f"{times(factor)} {'faster' if OBJECTIVES[cost].is_speed else 'less'}"
             yield Mark(place(point.values), said, look.star, "*", 260.0, 17.0)
 
 
