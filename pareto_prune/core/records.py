@@ -75,8 +75,10 @@ class Candidate(Record):
         vocabulary: share of the rows of the vocabulary that stay, or ``seen`` for those of the
             corpus.
         starter: name of the starter that put it in, if one did.
-        parent: number of the trial whose model it trains further, if it is a promotion.
+        parent: number of the trial whose model it goes on from, if it is a promotion or a
+            redeployment.
         rung: how many promotions it is from a trial that began with pruning; 0 for those.
+        redeployed: whether it takes the model of ``parent`` as it is, in another number format.
     """
 
     strategy: str
@@ -94,6 +96,7 @@ class Candidate(Record):
     starter: str | None = None
     parent: int | None = None
     rung: int = 0
+    redeployed: bool = False
 
     @property
     def cuts_vocabulary(self) -> bool:

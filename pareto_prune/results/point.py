@@ -8,10 +8,7 @@ from typing import Any
 
 from pareto_prune.core.architecture import Architecture
 from pareto_prune.core.quantities import written
-from pareto_prune.core.records import (
-    Trial,
-    TrialResult,
-)
+from pareto_prune.core.records import Candidate, Trial, TrialResult
 from pareto_prune.results.members import below_floor, feasible, result_of
 from pareto_prune.results.native import is_native
 from pareto_prune.results.records import NamedReference, Point
@@ -42,6 +39,7 @@ def point_of(
         importance=candidate.importance if candidate else None,
         starter=candidate.starter if candidate else None,
         parent=candidate.parent if candidate else None,
+        dtype=_dtype(candidate),
         on_front=on_front,
         beaten_by=beating(result.values, references, measure) if result else (),
         below_floor=below_floor(trial, measure),
@@ -49,6 +47,11 @@ def point_of(
         **fields,
         reason=_reason(trial, measure) if result else None,
     )
+
+
+def _dtype(candidate: Candidate | None) -> str | None:
+    given = candidate.deployment.get("dtype") if candidate else None
+    return None if given is None else str(given)
 
 
 def _result_fields(result: TrialResult, measure: Yardstick) -> dict[str, Any]:

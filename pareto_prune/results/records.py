@@ -69,7 +69,8 @@ class Point(Record):
 
     Attributes:
         state: ``complete``, ``stopped``, ``failed``, ``running`` or ``waiting``.
-        parent: number of the trial whose model it trained further, if it did.
+        parent: number of the trial whose model it trained further, or tried in another format.
+        dtype: number format that it is deployed in, where several are searched.
         steps: that its model was trained for, those of its parents included.
         confirmed: whether the trial was retrained and measured again after the search.
         confirmation: what it was found to be then; ``values`` stay those of the search.
@@ -95,6 +96,7 @@ class Point(Record):
     importance: str | None = None
     starter: str | None = None
     parent: int | None = None
+    dtype: str | None = None
     steps: int | None = None
     confirmed: bool = False
     confirmation: Confirmed | None = None

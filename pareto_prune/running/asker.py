@@ -1,4 +1,4 @@
-"""Says what a claimed trial is to try: a model trained further, or what a sampler proposes."""
+"""Says what a claimed trial is to try: a finished model again, or what a sampler proposes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pareto_prune.core.records import Trial
 from pareto_prune.export.kept_models.store import is_there
 from pareto_prune.results.yardstick import yardstick_for
 from pareto_prune.search.promotion import Promotions, promotes
+from pareto_prune.search.redeployment import Redeployments
 from pareto_prune.search.samplers import Request, Sampler, samplers
 from pareto_prune.search.space import SearchSpace
 from pareto_prune.storage import PromotedError, StoredStudy
@@ -29,20 +30,23 @@ class Asker:
         self._space = space
         self._sampler = sampler or samplers.create(table.name, table.options, "sampler")
         self._promotions = Promotions(study.config)
+        self._redeployments = Redeployments(study.config, space)
         measure = yardstick_for(study.config.objectives, study.reference)
         promising = partial(measure.promising, dearest=study.config.search.cost_target.high)
         self._history = History(space, study.config.objectives, promising, measure)
 
     def assign(self, trial: Trial) -> Trial | None:
         """Return the trial with a candidate proposed and written; ``None`` if it was lost."""
-        return self._promoted(trial) or self._proposed(trial)
+        return self._going_on(trial) or self._proposed(trial)
 
-    def _promoted(self, trial: Trial) -> Trial | None:
-        """Let the trial train a finished model further, where it is time for that."""
+    def _going_on(self, trial: Trial) -> Trial | None:
+        """Let the trial train a finished model further, or try it in another number format."""
         study = self._study
-        if not promotes(study.config):
+        if not promotes(study.config) and not self._redeployments.formats:
             return None
-        candidate = self._promotions.next(study.read(), _there)
+        read = study.read()
+        further = self._promotions.next(read, _there)
+        candidate = further or self._redeployments.next(read, _there)
         if candidate is None:
             return None
         try:

@@ -154,7 +154,9 @@ def _parents(trials: Sequence[Trial], rung: int) -> set[int]:
 
 def _on_rung(trial: Trial, rung: int) -> bool:
     candidate = trial.candidate
-    return candidate is not None and candidate.rung == rung and candidate.starter != DENSE_STARTER
+    if candidate is None or candidate.redeployed:
+        return False
+    return candidate.rung == rung and candidate.starter != DENSE_STARTER
 
 
 def _metric(trial: Trial, measure: Yardstick) -> float:

@@ -31,8 +31,8 @@ def history_rows(
 def to_past(row: Row[Any], space: SearchSpace) -> Past:
     """Return what a sampler knows of one trial.
 
-    Of a promotion that is its number alone: it tells what more training is worth, not what its
-    candidate is.
+    Of one that goes on from another that is its number alone: it tells what more training or
+    another format is worth, not what its candidate is.
     """
     candidate = candidate_of(row.candidate)
     if candidate is not None and candidate.parent is not None:

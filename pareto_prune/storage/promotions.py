@@ -1,8 +1,9 @@
-"""Promotions: no model is trained further twice, whatever two workers saw when they asked."""
+"""No model is trained further or redeployed twice, whatever two workers saw when they asked."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -12,7 +13,7 @@ from pareto_prune.storage.schema import trials
 
 
 class PromotedError(Exception):
-    """Another trial trains the same model further: nothing was written."""
+    """Another trial does the same with the same model: nothing was written."""
 
 
 def check(connection: Connection, study: int, number: int, candidate: Candidate) -> None:
@@ -34,5 +35,14 @@ def check(connection: Connection, study: int, number: int, candidate: Candidate)
     others = (trials.c.study_id == study) & (trials.c.number != number)
     named = trials.c.candidate.contains(f'"parent": {candidate.parent}')
     for text in connection.scalars(select(trials.c.candidate).where(others & named)):
-        if json.loads(text).get("parent") == candidate.parent:
+        if _alike(json.loads(text), candidate):
             raise PromotedError(candidate.parent)
+
+
+def _alike(other: dict[str, Any], candidate: Candidate) -> bool:
+    """Whether both train the same model further, or take it as it is in the same format."""
+    if other.get("parent") != candidate.parent:
+        return False
+    if other.get("redeployed", False) != candidate.redeployed:
+        return False
+    return not candidate.redeployed or other.get("deployment") == candidate.deployment

@@ -75,6 +75,8 @@ class Course:
     def go_on(self, began: Finished) -> None:
         """Train what another trial ended with further; where that does not help, it stays as it is.
 
+        Or take it as it is, in another number format.
+
         Args:
             began: with its plan and model.
         """
@@ -85,7 +87,10 @@ class Course:
         self.measurement, self.quality = result.measurement, result.quality
         self.rungs = list(result.rungs)
         context.used = result.steps
-        if context.finish(pruned.model):
+        if context.candidate.redeployed:
+            self.measurement = measure_pruned(context, pruned.model)
+            self.quality = quality_of(context, pruned.model)
+        elif context.finish(pruned.model):
             self.quality = quality_of(context, pruned.model)
 
     def _is_reference(self) -> bool:

@@ -93,7 +93,7 @@ def run_trial(
 
 
 def _may_stop(candidate: Candidate) -> bool:
-    return candidate.starter != DENSE_STARTER and candidate.rung == 0
+    return candidate.starter != DENSE_STARTER and candidate.parent is None
 
 
 def _result(course: Course) -> TrialResult:

@@ -127,11 +127,10 @@ def _confirmed_row(front: Front, found: Confirmed, every: bool) -> list[Renderab
 
 def made_by(point: Point) -> str:
     """Return what made a point: its starter's name, or its strategy and importance."""
-    if point.starter:
-        return point.starter
     parts = [part for part in (point.strategy, point.importance) if part]
-    made = "/".join(dict.fromkeys(parts)) or "–"
-    return made if point.parent is None else f"{made}, from {point.parent}"
+    made = point.starter or "/".join(dict.fromkeys(parts)) or "–"
+    origin = "" if point.parent is None else f", from {point.parent}"
+    return f"{made}{origin}{f', {point.dtype}' if point.dtype else ''}"
 
 
 def _state(point: Point) -> Text:

@@ -17,6 +17,8 @@ def made_from(candidate: Candidate) -> str:
     """Return what a candidate is made from, in a word or two."""
     if candidate.starter:
         return candidate.starter
+    if candidate.redeployed:
+        return f"{candidate.strategy}, {candidate.parent} in {candidate.deployment['dtype']}"
     if candidate.parent is not None:
         return f"{candidate.strategy}, from {candidate.parent}"
     return "/".join(dict.fromkeys((candidate.strategy, candidate.importance)))

@@ -40,7 +40,7 @@ class Completed:
 
     @classmethod
     def of(cls, trial: Trial, measure: Yardstick) -> Self | None:
-        """Return what a trial teaches; ``None`` where it did not run to its end, or is a promotion.
+        """Return what a trial teaches; ``None`` where it did not end, or goes on from another.
 
         A trial is held against those that trained as long: its own promotion may be yet to come.
 
@@ -49,7 +49,9 @@ class Completed:
             measure: of its study.
         """
         result, metric = trial.result, measure.metric.name
-        if trial.state is not TrialState.COMPLETE or result is None or result.candidate.rung:
+        if trial.state is not TrialState.COMPLETE or result is None:
+            return None
+        if result.candidate.parent is not None:
             return None
         final = result.values.get(metric, math.nan)
         taken = result.rungs if result.steps else ()
