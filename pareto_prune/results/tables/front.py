@@ -33,7 +33,7 @@ def front_table(front: Front, every: bool = False) -> Table:
     table = plain_table()
     table.add_column("", width=1)
     table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column("strategy", overflow="ellipsis", min_width=8, max_width=24)
+    table.add_column("strategy", overflow="ellipsis", min_width=8, max_width=34)
     if every:
         table.add_column("state", no_wrap=True)
     for objective in _objectives(front):
