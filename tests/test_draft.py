@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from pareto_prune import cli
+from pareto_prune import api, cli
 from pareto_prune.core.errors import MismatchError, StudyFileError
 from pareto_prune.inputs import guessing
 from pareto_prune.inputs.sources import file_source
@@ -199,3 +199,15 @@ def test_texts_alone_are_enough_where_no_labels_are_read(tmp_path):
     assert made["data"]["path"] == str(lines)
     assert "label" not in made["data"]
     assert made["objectives"][0] == "agreement"
+
+
+def test_a_smoke_run_that_was_interrupted_says_so(tmp_path, monkeypatch, capsys):
+    file, ended = make_study(tmp_path), api.Outcome(None, None, api.INTERRUPTED)
+    monkeypatch.setattr(api, "run", lambda *_, **__: ended)
+    monkeypatch.setattr(sys, "argv", ["pareto-prune", "run", str(file), "--smoke"])
+    with pytest.raises(SystemExit) as raised:
+        cli.main()
+    assert raised.value.code == 130
+    out, err = capsys.readouterr()
+    assert "works" not in out
+    assert "Interrupted; nothing is kept." in err

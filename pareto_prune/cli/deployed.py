@@ -92,6 +92,7 @@ def score(
     from pareto_prune.running.display import Display
 
     most, least = parsed("--max", maximum or []), parsed("--min", minimum or [])
+    bounds.check_names([*most, *least])
     with Display() as display:
         card = scoring.score(folder, data, measure=measure, progress=display)
     if as_json:

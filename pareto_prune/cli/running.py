@@ -313,6 +313,9 @@ def _try_out(config: StudyConfig, workers: Workers) -> None:
         storage = f"sqlite:///{folder}/smoke.db"
         with _display(short) as display:
             outcome = api.run(short, storage, output=folder, watcher=display, workers=workers)
+        if outcome.stopped_by is not None:
+            print(f"{outcome.stopped_by}; nothing is kept.", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED)
         to = Path(folder) / "model"
         load(api.export(short.name, _any_trial(outcome), to, "huggingface", storage))
     show(front_view(outcome.front))

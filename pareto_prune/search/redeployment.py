@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pareto_prune.core.config import StudyConfig
 from pareto_prune.core.records import DENSE_STARTER, Candidate, Study, Trial, TrialState
 from pareto_prune.results.members import members_of
-from pareto_prune.results.yardstick import yardstick_for
+from pareto_prune.results.yardstick import Yardstick, yardstick_for
 from pareto_prune.search.space import DTYPE, SearchSpace
 
 _KNOB = "dtype"
@@ -47,6 +47,7 @@ class Redeployments:
         self._config = config
         self._front: list[Trial] = []
         self._seen: set[int] = set()
+        self._tried: set[tuple[int | None, str]] = set()
 
     def next(self, study: Study, there: Callable[[str], bool] = lambda _: True) -> Candidate | None:
         """Return the candidate of the next redeployment; ``None`` where all were tried.
@@ -58,16 +59,21 @@ class Redeployments:
         measure = yardstick_for(self._config.objectives, study.reference)
         if not self.formats or not measure.complete:
             return None
-        over = [t for t in study.trials if t.state.finished and t.number not in self._seen]
-        self._seen.update(trial.number for trial in over)
-        ended = [trial for trial in over if trial.state is TrialState.COMPLETE]
-        self._front = members_of([*self._front, *ended], measure)
-        tried = _tried(study.trials)
+        new = [trial for trial in study.trials if trial.number not in self._seen]
+        self._take([trial for trial in new if trial.state.finished], measure)
+        tried = self._tried | _tried(new)
         for trial in self._front:
             for dtype in self.formats if _may(trial) else ():
                 if (trial.number, dtype) not in tried and there(str(_place(trial))):
                     return redeployed(trial, dtype)
         return None
+
+    def _take(self, over: Sequence[Trial], measure: Yardstick) -> None:
+        """Take in trials that have ended."""
+        self._seen.update(trial.number for trial in over)
+        self._tried |= _tried(over)
+        ended = [trial for trial in over if trial.state is TrialState.COMPLETE]
+        self._front = members_of([*self._front, *ended], measure)
 
 
 def _may(trial: Trial) -> bool:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pareto_prune.core.errors import UserError
 from pareto_prune.core.records import Difference, Measurement, Quality, Reading
-from pareto_prune.export.deployed.bounds import broken
+from pareto_prune.export.deployed.bounds import broken, check_names
 from pareto_prune.export.deployed.scoring import Scorecard
 from pareto_prune.export.deployed.views import scorecard_view
 
@@ -68,3 +68,10 @@ def test_no_number_is_broken_at_80_columns() -> None:
         assert row.count("81.2 %") == 3
         for part in ("78.1 … 84.1 %", "−1.2 points", "−2.1 … +1.0"):
             assert part in row
+
+
+def test_a_bound_on_nothing_is_refused_beforehand() -> None:
+    check_names(["latency_ms", "accuracy"])
+    with pytest.raises(UserError) as raised:
+        check_names(["latency_ms", "acuracy"])
+    assert "unknown objective 'acuracy' (did you mean 'accuracy'?)" in str(raised.value)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from pareto_prune.core.errors import Problem, UserError
+from pareto_prune.core.errors import Problem, UserError, unknown_name
+from pareto_prune.core.objectives import OBJECTIVES
 from pareto_prune.export.deployed.scoring import Scorecard
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse, before anything is scored, bounds on what no scorecard has.
+
+    Raises:
+        UserError: a name is that of no metric or cost; one line for each.
+    """
+    unknown = sorted(set(names) - set(OBJECTIVES))
+    if unknown:
+        raise UserError(*(unknown_name("objective", name, list(OBJECTIVES)) for name in unknown))
 
 
 def broken(
