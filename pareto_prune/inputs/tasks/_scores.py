@@ -8,13 +8,14 @@ outcomes is long, not as there are examples.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_prune.core.records import Difference, Interval
+from pareto_prune.core.records import Difference, Interval, Quality
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -66,6 +67,32 @@ def interval(counts: Counts, score: Callable[[Counts], Floats]) -> Interval:
     """
     low, high = np.quantile(score(resampled(counts)), (0.025, 0.975))
     return (float(low), float(high))
+
+
+def quality(
+    names: Iterable[str],
+    score: Callable[[str, NDArray[Any], Counts], Floats],
+    outcomes: NDArray[Any],
+    examples: int,
+    loss: float,
+) -> Quality:
+    """Return metrics with their bootstrap intervals over what has an outcome of its own.
+
+    Args:
+        names: of the metrics.
+        score: as :meth:`~pareto_prune.inputs.tasks.Task.score`.
+        outcomes: shape (outcomes, numbers), of examples or of groups of them.
+        examples: how many there are.
+        loss: their mean loss.
+    """
+    once = np.ones(len(outcomes), dtype=np.int64)
+    scores = {name: partial(score, name, outcomes) for name in names}
+    return Quality(
+        metrics={name: float(one(once)) for name, one in scores.items()},
+        intervals={name: interval(once, one) for name, one in scores.items()},
+        examples=examples,
+        loss=loss,
+    )
 
 
 def difference(

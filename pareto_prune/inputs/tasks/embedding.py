@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -156,17 +155,10 @@ class Embedding:
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return every metric; intervals by bootstrap over texts, or what their outcomes are of."""
-        outcomes = self.outcomes(logits, split)
-        once = np.ones(len(outcomes), dtype=np.int64)
-        scores = {each.name: partial(self.score, each.name, outcomes) for each in self.metrics}
-        dense = _teacher(split)
+        dense, outcomes = _teacher(split), self.outcomes(logits, split)
         apart = np.square(logits - dense).sum(-1) / np.square(dense).sum(-1)
-        return Quality(
-            metrics={name: float(score(once)) for name, score in scores.items()},
-            intervals={name: _scores.interval(once, score) for name, score in scores.items()},
-            examples=len(outcomes),
-            loss=float(apart.mean()),
-        )
+        names, loss = [metric.name for metric in self.metrics], float(apart.mean())
+        return _scores.quality(names, self.score, outcomes, len(outcomes), loss)
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> _neighbours.Floats:
         """Return what each text adds to the agreement, and the share of its neighbours kept."""

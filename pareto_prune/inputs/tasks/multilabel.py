@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -104,16 +103,9 @@ class Multilabel(BinaryLogits):
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return every metric at the thresholds; intervals by bootstrap over examples."""
-        outcomes, once = self.outcomes(logits, split), np.ones(len(split), dtype=np.int64)
+        loss, outcomes = mean_loss(logits, split.labels), self.outcomes(logits, split)
         names = [metric.name for metric in self.metrics]
-        return Quality(
-            metrics={name: float(self.score(name, outcomes, once)) for name in names},
-            intervals={
-                name: _scores.interval(once, partial(self.score, name, outcomes)) for name in names
-            },
-            examples=len(split),
-            loss=mean_loss(logits, split.labels),
-        )
+        return _scores.quality(names, self.score, outcomes, len(split), loss)
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> Indices:
         """Return of each label of an example: whether it is there, is given, and its logit's level.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -114,16 +113,9 @@ class Regression(Labelled):
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return every metric, the mean over the outputs; intervals by bootstrap over examples."""
-        outcomes, once = self.outcomes(logits, split), np.ones(len(split), dtype=np.int64)
-        names = [metric.name for metric in self.metrics]
-        return Quality(
-            metrics={name: float(self.score(name, outcomes, once)) for name in names},
-            intervals={
-                name: _scores.interval(once, partial(self.score, name, outcomes)) for name in names
-            },
-            examples=len(split),
-            loss=float(np.square(_errors(logits, split)).mean()),
-        )
+        loss = float(np.square(_errors(logits, split)).mean())
+        names, outcomes = [metric.name for metric in self.metrics], self.outcomes(logits, split)
+        return _scores.quality(names, self.score, outcomes, len(split), loss)
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> NDArray[np.float64]:
         """Return the numbers of each example, and those that were predicted."""

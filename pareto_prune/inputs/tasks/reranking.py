@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -89,16 +88,8 @@ class Reranking(BinaryLogits):
 
     def quality(self, logits: NDArray[np.float32], split: Split) -> Quality:
         """Return both metrics; intervals by bootstrap over queries."""
-        outcomes = self.outcomes(logits, split)
-        once = np.ones(len(outcomes), dtype=np.int64)
-        return Quality(
-            metrics={name: float(self.score(name, outcomes, once)) for name in _NAMES},
-            intervals={
-                name: _scores.interval(once, partial(self.score, name, outcomes)) for name in _NAMES
-            },
-            examples=len(split),
-            loss=mean_loss(logits, split.labels),
-        )
+        loss, outcomes = mean_loss(logits, split.labels), self.outcomes(logits, split)
+        return _scores.quality(_NAMES, self.score, outcomes, len(split), loss)
 
     def outcomes(self, logits: NDArray[np.float32], split: Split) -> NDArray[np.float64]:
         """Return nDCG and reciprocal rank of every query that has a relevant passage."""
