@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 from pareto_prune import api, cli
-from pareto_prune.core.errors import MismatchError, StudyFileError
+from pareto_prune.core.errors import MismatchError, StudyFileError, UserError
 from pareto_prune.inputs import guessing
 from pareto_prune.inputs.sources import file_source
 from pareto_prune.inputs.table import Table
@@ -50,6 +50,15 @@ def test_columns_are_found_by_name_then_by_value(tmp_path, columns, text, label)
 def test_what_is_given_is_not_guessed(tmp_path):
     found = guessing.find_columns(table_of(tmp_path, "abcd", KINDS), ["a"], "c")
     assert found == guessing.Columns(("a",), "c")
+
+
+@pytest.mark.parametrize(
+    ("given", "where"), [({"text": ["x"]}, "data.text"), ({"label": "x"}, "data.label")]
+)
+def test_a_column_that_is_not_there_is_refused(tmp_path, given, where):
+    with pytest.raises(StudyFileError) as raised:
+        guessing.find_columns(table_of(tmp_path, "abcd", KINDS), **given)
+    assert str(raised.value) == f"{where}: no 'x', allowed: a column of table.csv: a, b, c, d"
 
 
 @pytest.mark.parametrize(
@@ -168,6 +177,12 @@ def test_a_file_that_is_there_is_kept_if_it_is_of_the_same_study(tmp_path, model
     with pytest.raises(MismatchError, match=r"other\.csv"):
         keep(made, place)
     assert "other.csv" in place.read_text()
+
+
+def test_where_nothing_can_be_written_that_is_said(tmp_path, model):
+    made = draft(model, str(tmp_path / "data.csv"))
+    with pytest.raises(UserError, match="cannot be written: "):
+        keep(made, tmp_path / "data.csv" / "made.toml")
 
 
 def test_init_writes_and_prints_the_same(tmp_path, model, monkeypatch, capsys):

@@ -162,8 +162,13 @@ def find_columns(
         labelled: whether labels are read at all.
 
     Raises:
-        StudyFileError: no column looks like texts, or none like labels.
+        StudyFileError: a column that is given is not there; no column looks like texts, or none
+            like labels.
     """
+    for name in (*text, *([label] if label else [])):
+        if name not in table.columns:
+            there = f"a column of {table.source}: {listed(table.columns)}"
+            raise refused("data.text" if name in text else "data.label", f"no {name!r}", there)
     texts, why_text = (tuple(text), "") if text else _texts(table, label)
     labels, why_label = (label, "") if label or not labelled else _label(table, texts)
     return Columns(texts, labels, why_text, why_label)

@@ -19,6 +19,7 @@ from pareto_prune.inputs.checkpoint import Checkpoint
 from pareto_prune.inputs.table import Table
 from pareto_prune.inputs.tasks import tasks
 from pareto_prune.models.families import family_of
+from pareto_prune.running.page import writing
 from pareto_prune.running.study_file import parse_study, read_study
 
 _TRIALS = 1000
@@ -188,11 +189,11 @@ def keep(made: Draft, to: Path, anew: bool = False) -> StudyConfig:
         anew: refuse any file that is there.
 
     Raises:
-        UserError: a file of something else has the place.
+        UserError: a file of something else has the place, or nothing can be written there.
     """
     config = parse_study(tomllib.loads(made.text()), str(to))
     if not to.exists():
-        with cache.replacing(to) as beside:
+        with writing(to), cache.replacing(to) as beside:
             beside.write_text(made.text(), encoding="utf-8")
         return config
     there = read_study(to)
